@@ -1,0 +1,52 @@
+# A fresh machine needs python3 (3.11 or newer) and make; all else goes into $(VENV).
+PYTHON ?= python3
+VENV ?= .venv
+# `make CONSTRAINTS=` installs the newest versions in place of the pinned ones.
+CONSTRAINTS ?= constraints.txt
+# More options for pip when it installs torch, such as the index of its CPU-only builds.
+TORCH_PIP_ARGS ?=
+PYTEST_ARGS ?= -q
+
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PIN := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint format clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+venv: $(STAMP) ## install the package and its tools into .venv
+
+# Torch goes first and alone, so that TORCH_PIP_ARGS touches nothing else.
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install $(PIN) $(TORCH_PIP_ARGS) torch
+	$(PIP) install $(PIN) -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## generate a few crystals and a picture of them into demo/
+	$(BIN)/crystalsmith demo -o demo
+
+# Two workers of one thread each: torch would otherwise start one thread a core in both.
+test: $(STAMP) ## run the tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+lint: $(STAMP) ## check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## mend style and formatting in place
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove .venv, caches, builds and demo/
+	rm -rf $(VENV) build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

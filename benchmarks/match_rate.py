@@ -1,0 +1,107 @@
+"""Match rate and RMSE with the true space group and Wyckoff letters given, as a whole and by number of free parameters.
+
+    python benchmarks/match_rate.py mp20_test.safetensors -n 1000 --samples 1
+    python benchmarks/match_rate.py mp20_val.safetensors -n 500 --calls 10 20 50 100 200
+
+Matching: pymatgen's StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10), the setting of the field; RMSE is the matcher's own, over
+matched crystals (the best of the samples where there are several). The rows are chosen by seed; the data file comes from
+``crystalsmith data build``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import time
+import warnings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+from crystalsmith.allocator import keep_freed_memory
+from crystalsmith.crystal import Crystal
+from crystalsmith.data import Dataset
+from crystalsmith.diffusion import Request, load_model
+from crystalsmith.symmetry import space_group
+
+BINS = ((0, 0), (1, 1), (2, 2), (3, 3), (4, 5), (6, 8), (9, 999))
+
+
+def rms(pair: tuple[Crystal, Crystal]) -> float:
+    """RMS displacement of a match, or infinity."""
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    warnings.filterwarnings("ignore")
+    found = StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10).get_rms_dist(
+        pair[0].to_structure(primitive=True), pair[1].to_structure(primitive=True)
+    )
+    return float("inf") if found is None else float(found[0])
+
+
+def table(dof: np.ndarray, best: np.ndarray) -> dict[str, dict[str, float]]:
+    """Match rate (%), RMSE and count, whole and by number of free parameters; ``best`` (n,) infinite where nothing matched."""
+    rows = {}
+    for low, high in ((0, 999), *BINS):
+        sel = best[(dof >= low) & (dof <= high)]
+        hit = sel[np.isfinite(sel)]
+        name = "all" if (low, high) == (0, 999) else f"{low}" if low == high else f"{low}-{high}" if high < 999 else f">={low}"
+        rows[name] = {"match": 100 * len(hit) / max(len(sel), 1), "rmse": float(hit.mean()) if len(hit) else float("nan"), "n": len(sel)}
+    return rows
+
+
+def main() -> None:
+    """Parse arguments, generate, match, print."""
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("data")
+    p.add_argument("-n", type=int, default=1000)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--checkpoint")
+    p.add_argument("--samples", type=int, default=1)
+    p.add_argument("--calls", type=int, nargs="*", help="network calls; several give the curve")
+    p.add_argument("--sampler")
+    p.add_argument("--batch", type=int, default=64)
+    p.add_argument("--workers", type=int, default=2)
+    p.add_argument("--json")
+    a = p.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    model = load_model(a.checkpoint)
+    data = Dataset.open(a.data)
+    rows = np.random.default_rng(a.seed).permutation(len(data))[: a.n]
+    truth = [data[int(i)] for i in rows]
+    requests = [Request(c.space_group, tuple((s.element, s.letter) for s in c.sites)) for c in truth]
+    dof = np.array([sum(space_group(c.space_group).position(s.letter).dof for s in c.sites) for c in truth])
+    from crystalsmith.diffusion.model import DEFAULT_CALLS, DEFAULT_SAMPLER
+    from crystalsmith.diffusion.samplers import CALLS_PER_STEP
+
+    result = {}
+    for calls in a.calls or [DEFAULT_CALLS]:
+        steps = (calls - 1) // CALLS_PER_STEP[a.sampler or DEFAULT_SAMPLER]
+        jobs = sorted(((r, k) for r in range(len(rows)) for k in range(a.samples)), key=lambda j: (requests[j[0]].n_atoms, j))
+        made: dict[tuple[int, int], Crystal] = {}
+        start = time.time()
+        for i in range(0, len(jobs), a.batch):
+            part = jobs[i : i + a.batch]
+            crystals = model.sample([requests[r] for r, _ in part], [int(rows[r]) * 1000 + k for r, k in part], steps=steps, sampler=a.sampler)
+            made.update(zip(part, crystals, strict=True))
+        seconds = time.time() - start
+        with multiprocessing.get_context("spawn").Pool(a.workers) as pool:
+            order = sorted(made)
+            rms_of = dict(zip(order, pool.map(rms, [(truth[r], made[r, k]) for r, k in order], chunksize=16), strict=True))
+        each = np.array([[rms_of[r, k] for k in range(a.samples)] for r in range(len(rows))])
+        print(f"{a.data} n={len(rows)} samples={a.samples} calls={calls} sampler={a.sampler or DEFAULT_SAMPLER}: {seconds / len(jobs):.4f} s a crystal")
+        for count in sorted({1, a.samples}):
+            t = table(dof, each[:, :count].min(1))
+            result[f"{calls}/{count}"] = t
+            print(f"  best of {count}: " + "  ".join(f"{k}: {v['match']:.1f} ({v['rmse']:.3f}, {v['n']})" for k, v in t.items()), flush=True)
+    if a.json:
+        with open(a.json, "w") as f:
+            json.dump({"arguments": vars(a), "checkpoint": model.hash, "date": time.strftime("%Y-%m-%d"), "result": result}, f, indent=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""``python -m crystalsmith``."""
+
+import sys
+
+from crystalsmith.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,125 @@
+"""``crystalsmith data``: training files from structures, their statistics, public data sets."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from crystalsmith.cli import options
+
+
+def add_parser(commands: Any) -> None:
+    """Add the commands."""
+    parser = commands.add_parser(
+        "data", help="build, describe and fetch data sets", description="Data sets: build, describe, fetch."
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+
+    build = actions.add_parser(
+        "build",
+        help="turn structures into one training file",
+        description="Turn structures into one training file. Interrupted, the same command goes on where it stopped.",
+    )
+    build.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="JSON lines, a folder or zip of CIFs, extxyz, CSV with a cif column, or pymatgen JSON",
+    )
+    build.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="the training file, .safetensors"
+    )
+    build.add_argument(
+        "--symprec",
+        type=_tolerance,
+        default=0.1,
+        metavar="A",
+        help="tolerance of the symmetry search (default: 0.1)",
+    )
+    build.add_argument(
+        "--max-atoms", type=options.positive, metavar="N", help="leave out larger primitive cells"
+    )
+    build.add_argument(
+        "--workers", type=options.positive, metavar="N", help="processes (default: one per core)"
+    )
+    build.add_argument("--quiet", action="store_true", help="no progress bar, no table")
+    build.set_defaults(run=_build)
+
+    stats = actions.add_parser(
+        "stats",
+        help="draw the statistics of a training file",
+        description="Draw the statistics of a training file.",
+    )
+    stats.add_argument("dataset", metavar="FILE", help="a training file of data build")
+    stats.add_argument("-o", "--output", default="statistics", metavar="FOLDER", help="default: statistics")
+    stats.set_defaults(run=_stats)
+
+    fetch = actions.add_parser(
+        "fetch", help="download a public data set", description="Download a public data set."
+    )
+    fetch.add_argument("name", metavar="NAME", help="mp20")
+    fetch.add_argument("-o", "--output", metavar="FOLDER", help="default: data/NAME")
+    fetch.add_argument("--base-url", metavar="URL", help="where its files lie, in place of their public home")
+    fetch.add_argument("--quiet", action="store_true", help="no progress bar")
+    fetch.set_defaults(run=_fetch)
+
+
+def _tolerance(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a tolerance in Angstrom between 0 and 1")
+    return value
+
+
+def _build(args: argparse.Namespace) -> int:
+    from crystalsmith.data.build import build
+
+    report = build(
+        [Path(source) for source in args.sources],
+        Path(args.output),
+        symprec=args.symprec,
+        workers=args.workers,
+        progress=not args.quiet,
+        max_atoms=args.max_atoms,
+    )
+    if not args.quiet:
+        _print_report(report, Path(args.output))
+    return 0
+
+
+def _print_report(report: Any, path: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("structures")
+    table.add_column("number", justify="right")
+    table.add_row("kept", str(report.kept))
+    for reason, number in sorted(report.dropped.items(), key=lambda item: -item[1]):
+        table.add_row(f"left out: {reason}", str(number))
+    console = Console()
+    console.print(table)
+    console.print(f"written to {path}", soft_wrap=True, highlight=False)
+
+
+def _stats(args: argparse.Namespace) -> int:
+    from crystalsmith.data.dataset import Dataset
+    from crystalsmith.data.stats import draw_statistics
+
+    for path in draw_statistics(Dataset.open(Path(args.dataset)), Path(args.output)):
+        print(path)
+    return 0
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    from crystalsmith.data.fetch import fetch
+
+    folder = Path(args.output) if args.output is not None else Path("data") / args.name
+    result = fetch(args.name, folder, base_url=args.base_url, progress=not args.quiet)
+    for path in result if isinstance(result, (list, tuple)) else [folder]:
+        print(path)
+    return 0

@@ -1,0 +1,65 @@
+"""``crystalsmith demo``: a few well-known kinds of crystal, to see that all works."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from crystalsmith.cli import options
+
+ORDERS: list[dict[str, Any]] = [
+    {"id": "rock-salt", "space_group": "Fm-3m", "wyckoff": [["Na", "a"], ["Cl", "b"]], "count": 2},
+    {"id": "zinc-blende", "space_group": "F-43m", "sites": {"Zn": 1, "S": 1}, "count": 2},
+    {
+        "id": "perovskite",
+        "space_group": "Pm-3m",
+        "wyckoff": [["Sr", "a"], ["Ti", "b"], ["O", "c"]],
+        "count": 2,
+    },
+    {"id": "rutile", "space_group": "P4_2/mnm", "wyckoff": [["Ti", "a"], ["O", "f"]], "count": 2},
+    {
+        "id": "layered-oxide",
+        "space_group": "R-3m",
+        "wyckoff": [["Li", "a"], ["Co", "b"], ["O", "c"]],
+        "count": 2,
+    },
+    {"id": "wurtzite", "space_group": "P6_3mc", "wyckoff": [["Ga", "b"], ["N", "b"]], "count": 2},
+    {"id": "gadolinium-orthoferrite", "space_group": "Pnma", "sites": {"Gd": 1, "Fe": 1, "O": 2}, "count": 2},
+    {"id": "baddeleyite", "space_group": "P2_1/c", "sites": {"Zr": 1, "O": 2}, "count": 2},
+]
+"""From cubic to monoclinic; with letters given and with letters drawn."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "demo",
+        help="make a few crystals and a picture of them",
+        description="Make two crystals of each of eight well-known kinds, from cubic to monoclinic, and draw them.",
+    )
+    parser.add_argument("-o", "--output", default="demo", metavar="FOLDER", help="default: demo")
+    parser.add_argument(
+        "--seed", type=options.whole, default=0, metavar="N", help="seed of the run (default: 0)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace another run in the folder")
+    options.add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the command; exit status."""
+    from crystalsmith.cli.making import Making, make
+    from crystalsmith.generation import parse_orders
+
+    making = Making(
+        orders=parse_orders(ORDERS, "demo"),
+        output=Path(args.output),
+        arguments={"demo": True, "seed": args.seed, "checkpoint": args.checkpoint, "threads": args.threads},
+        seed=args.seed,
+        picture=True,
+        overwrite=args.overwrite,
+    )
+    status = make(making, lambda: options.load(args))
+    print(f"picture: {making.output / 'crystals.png'}")
+    return status

@@ -1,0 +1,169 @@
+"""``crystalsmith generate``: from orders to a folder of crystals."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crystalsmith.cli import options
+from crystalsmith.errors import OrderError
+
+if TYPE_CHECKING:
+    from crystalsmith.generation import Order
+
+_EXAMPLES = """\
+examples:
+  crystalsmith generate --space-group 225 --sites Na=1,Cl=1 -n 10 -o salt
+  crystalsmith generate --space-group Pm-3m --wyckoff Sr:a,Ti:b,O:c -o perovskite --picture
+  crystalsmith generate orders.yaml -o crystals
+
+orders.yaml (or the same as JSON, one order a line, in orders.jsonl):
+  - {id: salt, space_group: 225, sites: {Na: 1, Cl: 1}, count: 10}
+  - {id: perovskite, space_group: Pm-3m, wyckoff: [[Sr, a], [Ti, b], [O, c]], count: 4}
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "generate",
+        help="make crystals to order",
+        description="Make crystals of a space group from the elements on its sites. Interrupted, the same command goes on"
+        " where it stopped.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    order = parser.add_argument_group("what to make: a file of orders, or one order")
+    order.add_argument("orders", nargs="?", metavar="ORDERS", help="YAML or JSON lines")
+    order.add_argument("--space-group", metavar="NUMBER|SYMBOL", help="1 to 230, or a symbol such as Fm-3m")
+    which = order.add_mutually_exclusive_group()
+    which.add_argument(
+        "--sites",
+        metavar="Na=1,Cl=1",
+        help="elements and inequivalent sites of each; Wyckoff letters are drawn",
+    )
+    which.add_argument("--wyckoff", metavar="Na:a,Cl:b", help="elements and Wyckoff letters, site by site")
+    order.add_argument(
+        "-n", "--count", type=options.positive, metavar="N", help="crystals of this order (default: 1)"
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="FOLDER", help="folder for CIFs, extxyz and manifest"
+    )
+    parser.add_argument(
+        "--seed", type=options.whole, default=0, metavar="N", help="seed of the run (default: 0)"
+    )
+    parser.add_argument("--picture", action="store_true", help="draw the crystals on one sheet, crystals.png")
+    parser.add_argument("--overwrite", action="store_true", help="replace another run in the folder")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no table")
+    sampling = parser.add_argument_group("sampling")
+    sampling.add_argument("--sampler", metavar="NAME", help="see crystalsmith info for names and the default")
+    sampling.add_argument("--steps", type=options.positive, metavar="N", help="sampler steps")
+    sampling.add_argument(
+        "--batch", type=options.positive, metavar="ATOMS", help="atoms in a batch (default: 768)"
+    )
+    sampling.add_argument(
+        "--tries",
+        type=options.positive,
+        default=10,
+        metavar="N",
+        help="tries for a crystal before it is given up (default: 10)",
+    )
+    options.add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the command; exit status."""
+    from crystalsmith.cli.making import Making, make
+
+    making = Making(
+        orders=_orders(args),
+        output=Path(args.output),
+        arguments=_arguments(args),
+        seed=args.seed,
+        sampler=args.sampler,
+        steps=args.steps,
+        batch_atoms=args.batch,
+        max_tries=args.tries,
+        picture=args.picture,
+        overwrite=args.overwrite,
+        quiet=args.quiet,
+    )
+    return make(making, lambda: options.load(args))
+
+
+def _orders(args: argparse.Namespace) -> list[Order]:
+    from crystalsmith.generation import parse_orders, read_orders
+
+    given = [
+        name
+        for name in ("--space-group", "--sites", "--wyckoff", "--count")
+        if getattr(args, name[2:].replace("-", "_")) is not None
+    ]
+    if args.orders is not None:
+        if given:
+            raise OrderError(
+                f"{given[0]} and a file of orders exclude each other; write it into {args.orders} instead"
+            )
+        return read_orders(args.orders)
+    if args.space_group is None:
+        raise OrderError("nothing to make: give a file of orders, or --space-group with --sites or --wyckoff")
+    if args.sites is None and args.wyckoff is None:
+        raise OrderError("--space-group needs --sites, such as Na=1,Cl=1, or --wyckoff, such as Na:a,Cl:b")
+    order: dict[str, Any] = {
+        "space_group": args.space_group,
+        "count": 1 if args.count is None else args.count,
+    }
+    if args.sites is not None:
+        order["sites"] = parse_sites(args.sites)
+    else:
+        order["wyckoff"] = parse_wyckoff(args.wyckoff)
+    return parse_orders([order], "command line")
+
+
+def parse_sites(text: str) -> dict[str, int | str]:
+    """``"Na=1,Cl=2"`` as a mapping; what is no number is left for the order to refuse.
+
+    Raises:
+        OrderError: another form, or an element twice.
+    """
+    sites: dict[str, int | str] = {}
+    for part in _split(text):
+        element, equals, number = (piece.strip() for piece in part.partition("="))
+        if not (element and equals and number):
+            raise OrderError(f"--sites: {part!r} is not of the form Element=number; write it like Na=1,Cl=1")
+        if element in sites:
+            raise OrderError(f"--sites: {element} is named twice; add the numbers up")
+        sites[element] = int(number) if number.isascii() and number.isdigit() and len(number) < 20 else number
+    return sites
+
+
+def parse_wyckoff(text: str) -> list[list[str]]:
+    """``"Na:a,Cl:b"`` as a list of [element, letter].
+
+    Raises:
+        OrderError: another form.
+    """
+    pairs = []
+    for part in _split(text):
+        element, colon, letter = (piece.strip() for piece in part.partition(":"))
+        if not (element and colon and letter):
+            raise OrderError(
+                f"--wyckoff: {part!r} is not of the form Element:letter; write it like Na:a,Cl:b"
+            )
+        pairs.append([element, letter])
+    return pairs
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """What the manifest records: everything but where the output went."""
+    return {
+        key: value
+        for key, value in vars(args).items()
+        if key not in ("run", "command", "output", "overwrite", "quiet")
+    }

@@ -1,0 +1,73 @@
+"""``crystalsmith info``: what a checkpoint is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from crystalsmith.cli import options
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "info",
+        help="describe a checkpoint",
+        description="Describe a checkpoint: hash, configuration, training record; and the samplers.",
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    options.add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out the command; exit status."""
+    model = options.load(args)
+    from crystalsmith.diffusion import SAMPLERS, default_checkpoint
+    from crystalsmith.generation.generator import resolve_sampler
+
+    sampler, steps = resolve_sampler(None, None)
+    facts: dict[str, Any] = {
+        "checkpoint": str(default_checkpoint() if args.checkpoint is None else args.checkpoint),
+        "sha256": model.hash,
+        "elements": len(model.elements),
+        "max_atoms": model.max_atoms,
+        "samplers": list(SAMPLERS),
+        "default_sampler": f"{sampler}, {steps} steps",
+        **{key: _parsed(value) for key, value in model.metadata.items()},
+    }
+    if args.json:
+        print(json.dumps(facts, indent=1, ensure_ascii=False))
+    else:
+        _print(facts)
+    return 0
+
+
+def _parsed(text: str) -> Any:
+    """Metadata are strings; those of JSON objects are shown as such."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, (dict, list)) else text
+
+
+def _print(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+
+    def add(name: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                add(f"{name}.{key}", inner)
+        else:
+            table.add_row(name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+
+    for name, value in facts.items():
+        add(name, value)
+    Console(highlight=False).print(table)

@@ -1,0 +1,103 @@
+"""Carrying out orders: model, output folder, progress, picture and summary."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crystalsmith.generation import Order, RunFolder, check_orders, generate_batches, run_identity
+from crystalsmith.generation.generator import BATCH_ATOMS, MAX_TRIES
+
+if TYPE_CHECKING:
+    from crystalsmith.diffusion import Model
+
+
+@dataclass(frozen=True)
+class Making:
+    """A run: what to make, where and how."""
+
+    orders: list[Order]
+    output: Path
+    arguments: dict[str, Any]
+    seed: int = 0
+    sampler: str | None = None
+    steps: int | None = None
+    batch_atoms: int | None = None
+    max_tries: int = MAX_TRIES
+    picture: bool = False
+    overwrite: bool = False
+    quiet: bool = False
+
+
+def make(making: Making, load: Callable[[], Model]) -> int:
+    """Carry out a run, or what is left of it.
+
+    Args:
+        making: the run.
+        load: gives the model.
+
+    Returns:
+        Exit status: 0, or 1 where crystals had to be given up.
+
+    Raises:
+        CrystalsmithError: orders, checkpoint, settings or folder that cannot be used.
+    """
+    from crystalsmith.cli.progress import ProgressBar
+    from crystalsmith.cli.summary import print_summary
+
+    began = time.monotonic()
+    model = load()
+    notes = check_orders(making.orders, model)
+    options: dict[str, Any] = {"seed": making.seed, "max_tries": making.max_tries}
+    sampling: dict[str, Any] = {"sampler": making.sampler, "steps": making.steps}
+    identity = run_identity(making.orders, checkpoint=model.hash, **options, **sampling)
+    opened = RunFolder.open(
+        making.output, making.orders, identity, arguments=making.arguments, overwrite=making.overwrite
+    )
+    with opened as folder:
+        for note in notes:
+            print(f"crystalsmith: warning: {note}", file=sys.stderr)
+        before = folder.settled
+        try:
+            with ProgressBar(folder.asked, before, quiet=making.quiet) as bar:
+                batches = generate_batches(
+                    model,
+                    making.orders,
+                    batch_atoms=making.batch_atoms or BATCH_ATOMS,
+                    on_event=bar.step,
+                    done=folder.done,
+                    **options,
+                    **sampling,
+                )
+                for batch in batches:
+                    folder.record(batch)
+                    bar.finished(folder.settled)
+        except KeyboardInterrupt:
+            folder.close()
+            raise
+        manifest = folder.close()
+        if making.picture:
+            draw_run(folder)
+        if not making.quiet:
+            print_summary(folder, manifest, before, time.monotonic() - began, model.max_atoms)
+    return 1 if manifest["failures"] else 0
+
+
+def draw_run(folder: RunFolder) -> Path | None:
+    """Draw the sheet of a run's crystals; None where it has none."""
+    from crystalsmith.cli.sheet import Panel, draw_sheet
+    from crystalsmith.generation.output import PICTURE
+
+    panels = [
+        Panel.of_crystal(entry.crystal, f"{entry.order_id} {entry.index}")
+        for entry in folder.entries()
+        if entry.crystal is not None
+    ]
+    if not panels:
+        print("crystalsmith: warning: no crystals to draw", file=sys.stderr)
+        return None
+    return draw_sheet(panels, folder.path / PICTURE)

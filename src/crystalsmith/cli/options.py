@@ -1,0 +1,74 @@
+"""Types of command-line options, and settings that must come before torch is imported."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from crystalsmith.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from crystalsmith.diffusion import Model
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return value
+
+
+def whole(text: str) -> int:
+    """A whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Options of all commands that run the network."""
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--checkpoint", metavar="FILE", help="a .safetensors file of train; without it, the one that ships"
+    )
+    group.add_argument(
+        "--device", default="cpu", metavar="NAME", help="cpu, cuda, cuda:1, mps, ... (default: cpu)"
+    )
+    group.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: one per core)")
+
+
+def load(args: argparse.Namespace) -> Model:
+    """The model that the options name, the process being made ready for it.
+
+    Raises:
+        CheckpointError: from ``load_model``.
+        ConfigError: no such device.
+    """
+    if args.threads is not None:
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ[name] = str(args.threads)
+    from crystalsmith.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    import torch
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    try:
+        torch.empty(0, device=args.device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ConfigError(
+            f"device {args.device!r} cannot be used on this machine; leave --device out for the CPU"
+        ) from None
+    from crystalsmith.diffusion import load_model
+
+    try:
+        return load_model(args.checkpoint, device=args.device)
+    except IsADirectoryError:
+        raise CheckpointError(f"{args.checkpoint} is a folder; give the .safetensors file in it") from None

@@ -1,0 +1,77 @@
+"""The table that a run ends with, on standard output."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from crystalsmith.generation import Order, RunFolder
+
+_ROWS = 40
+_FORMULAS = 3
+
+
+def print_summary(
+    folder: RunFolder, manifest: dict[str, Any], before: int, seconds: float, max_atoms: int
+) -> None:
+    """Print what a run made, order by order.
+
+    Args:
+        folder: the run.
+        manifest: its manifest.
+        before: crystals that were there when this process began.
+        seconds: that this process took.
+        max_atoms: largest primitive cell that the model makes.
+    """
+    made: dict[str, Counter[str]] = {order.id: Counter() for order in folder.orders}
+    letters: dict[str, set[str]] = {order.id: set() for order in folder.orders}
+    for entry in folder.entries():
+        if entry.crystal is not None:
+            made[entry.order_id][entry.crystal.formula] += 1
+            letters[entry.order_id].add(entry.crystal.wyckoff)
+    table = Table(box=None, pad_edge=False)
+    for name, justify in (
+        ("order", "left"),
+        ("space group", "left"),
+        ("made", "right"),
+        ("formulas", "left"),
+    ):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    table.add_column("letters", justify="right")
+    for order in folder.orders[:_ROWS]:
+        table.add_row(
+            order.id,
+            f"{order.group.symbol} ({order.space_group})",
+            f"{made[order.id].total()}/{order.count}",
+            _formulas(made[order.id]),
+            _choices(order, len(letters[order.id]), max_atoms),
+        )
+    console = Console()
+    console.print(table)
+    if len(folder.orders) > _ROWS:
+        console.print(f"... and {len(folder.orders) - _ROWS} more orders")
+    fresh = folder.settled - before
+    done = "all of them made before" if not fresh else f"{fresh} made now in {seconds:.1f} s"
+    notes = [f"{manifest['crystals']} of {manifest['asked']} crystals in {folder.path}", done]
+    if manifest["resampled"]:
+        notes.append(f"{manifest['resampled']} made again")
+    if manifest["failures"]:
+        notes.append(f"{len(manifest['failures'])} given up, see {folder.path / 'manifest.json'}")
+    console.print("; ".join(notes), soft_wrap=True, highlight=False)
+
+
+def _formulas(counts: Counter[str]) -> str:
+    shown = [formula + (f" x{n}" if n > 1 else "") for formula, n in counts.most_common(_FORMULAS)]
+    more = len(counts) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _choices(order: Order, drawn: int, max_atoms: int) -> str:
+    """How many sets of letters were drawn, of how many."""
+    if order.wyckoff is not None:
+        return "given"
+    choices = order.content.choices(order.group, max_atoms)
+    return str(drawn) if choices is None else f"{drawn} of {choices}"

@@ -1,0 +1,237 @@
+"""The pictures of a data set's statistics."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crystalsmith.crystal import SYMBOLS
+from crystalsmith.data.dataset import Dataset
+from crystalsmith.data.counts import LATTICE_SYSTEMS, Statistics, lattice_system, statistics
+from crystalsmith.errors import DataError
+from crystalsmith.symmetry import space_group
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_INK = "#22252b"
+_QUIET = "#5a6070"
+_LINE = "#d5d8de"
+_BAR = "#3b6ea8"
+# One hue for each lattice system, told apart also by the colour-blind and by their brightness.
+_SYSTEM_COLORS = dict(
+    zip(LATTICE_SYSTEMS, ("#8c8c8c", "#b07aa1", "#e15759", "#f2a541", "#59a14f", "#3aa6a6", "#2f5d9b"), strict=True)
+)
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.edgecolor": _QUIET,
+    "axes.labelcolor": _INK,
+    "text.color": _INK,
+    "xtick.color": _QUIET,
+    "ytick.color": _QUIET,
+    "svg.hashsalt": "crystalsmith",
+    "svg.fonttype": "none",
+}
+
+
+def draw_statistics(
+    dataset: Dataset, folder: str | os.PathLike[str], formats: Sequence[str] = ("png", "svg")
+) -> list[Path]:
+    """Draw lattice systems, space groups, elements and inequivalent sites per element, one picture each.
+
+    Args:
+        dataset: any data set that is not empty.
+        folder: made if missing; pictures of the same names are replaced.
+        formats: file types, png and svg.
+
+    Returns:
+        The files written.
+
+    Raises:
+        DataError: the data set is empty, or the folder cannot be written.
+    """
+    from matplotlib import rc_context
+
+    counts = statistics(dataset)
+    folder = Path(folder)
+    paths = []
+    drawings = {
+        "lattice_systems": _lattice_systems,
+        "space_groups": _space_groups,
+        "elements": _elements,
+        "sites_per_element": _sites_per_element,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with rc_context(_STYLE):
+            for name, draw in drawings.items():
+                figure = draw(counts)
+                paths += [_write(figure, folder / f"{name}.{suffix}") for suffix in formats]
+    except OSError as error:
+        raise DataError(f"cannot write pictures to {folder}: {error.strerror or error}") from None
+    return paths
+
+
+def _write(figure: Figure, path: Path) -> Path:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    suffix = path.suffix.removeprefix(".")
+    # Without the date the same data set gives the same file.
+    metadata = {"Date": None} if suffix == "svg" else None
+    try:
+        figure.savefig(temporary, format=suffix, dpi=150, metadata=metadata, facecolor="white")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _figure(width: float, height: float, title: str, subtitle: str) -> tuple[Figure, Axes]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=24)
+    axes.text(0, 1, subtitle, transform=axes.transAxes, color=_QUIET, va="bottom", ha="left")
+    axes.texts[-1].set_position((0, 1.0))
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _percent(part: float, whole: float) -> str:
+    share = 100 * part / whole
+    return f"{share:.0f} %" if share >= 10 else f"{share:.1f} %" if share >= 0.1 or not share else "<0.1 %"
+
+
+def _lattice_systems(s: Statistics) -> Figure:
+    figure, axes = _figure(7, 4.2, "Lattice systems", f"{s.structures:,} structures")
+    systems = list(s.lattice_systems)
+    values = [s.lattice_systems[x] for x in systems]
+    bars = axes.bar(systems, values, width=0.72, color=[_SYSTEM_COLORS[x] for x in systems])
+    labels = [f"{value:,}\n{_percent(value, s.structures)}" for value in values]
+    axes.bar_label(bars, labels, padding=3, fontsize=9)
+    axes.set_ylim(0, max(values) * 1.17)
+    axes.set_yticks([])
+    axes.tick_params(axis="x", length=0)
+    axes.set_xticks(range(len(systems)), systems, fontsize=9.5, color=_INK)
+    return figure
+
+
+def _space_groups(s: Statistics) -> Figure:
+    present = int((s.space_groups > 0).sum())
+    figure, axes = _figure(11, 4.6, "Space groups", f"{s.structures:,} structures in {present} of 230 space groups")
+    numbers = np.arange(1, 231)
+    counts = s.space_groups[1:]
+    colors = [_SYSTEM_COLORS[lattice_system(int(n))] for n in numbers]
+    axes.bar(numbers, counts, width=1.0, color=colors)
+    axes.set_xlim(0, 231)
+    axes.set_ylim(0, counts.max() * 1.16)
+    axes.set_xlabel("space-group number")
+    axes.set_ylabel("structures")
+    axes.set_xticks([1, 16, 75, 143, 168, 195, 230])
+    axes.yaxis.grid(color=_LINE, linewidth=0.8)
+    axes.tick_params(axis="y", length=0)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    # Names over the tallest bars, leaving out one that would run into a taller neighbour's.
+    named: list[int] = []
+    for n in sorted(numbers.tolist(), key=lambda n: -counts[n - 1]):
+        near = any(abs(n - m) < 9 and abs(counts[n - 1] - counts[m - 1]) < 0.06 * counts.max() for m in named)
+        if counts[n - 1] and not near and len(named) < 12:
+            named.append(n)
+            symbol = space_group(n).symbol.replace("_", "")
+            axes.annotate(
+                f"{symbol}\n{n}",
+                (n, counts[n - 1]),
+                xytext=(0, 2),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7.5,
+            )
+    from matplotlib.patches import Patch
+
+    handles = [Patch(color=_SYSTEM_COLORS[x], label=x) for x in LATTICE_SYSTEMS if s.lattice_systems[x]]
+    axes.legend(
+        handles=handles,
+        ncols=len(handles),
+        loc="lower right",
+        bbox_to_anchor=(1, 1.0),
+        frameon=False,
+        fontsize=8.5,
+        handlelength=1,
+        handleheight=1,
+        columnspacing=1.2,
+    )
+    return figure
+
+
+def _table_place(z: int) -> tuple[float, float]:
+    """Column and row of an element in the long periodic table; lanthanides and actinides below it."""
+    for first, row in ((57, 8.4), (89, 9.4)):
+        if first <= z <= first + 14:
+            return z - first + 2, row
+    row = sum(z > end for end in (2, 10, 18, 36, 54, 86))
+    start = (0, 2, 10, 18, 36, 54, 86)[row]
+    offset = z - start - 1
+    if row == 0:
+        return (0.0 if z == 1 else 17.0), row
+    if row <= 2:
+        return offset + (10 if offset >= 2 else 0), row
+    return offset - (14 if row >= 5 and offset >= 17 else 0), row
+
+
+def _elements(s: Statistics) -> Figure:
+    from matplotlib.colors import LinearSegmentedColormap, LogNorm
+    from matplotlib.patches import Rectangle
+
+    most = int(s.structures_with.argmax())
+    name = SYMBOLS[most]
+    subtitle = (
+        f"share of {s.structures:,} structures that hold the element; {name} is in "
+        f"{_percent(s.structures_with[most], s.structures)} and is {_percent(s.atoms_of[most], s.atoms)} of all atoms"
+    )
+    figure, axes = _figure(11, 6.2, "Elements", subtitle)
+    colors = LinearSegmentedColormap.from_list("share", ["#eef3f9", "#9dbfe0", "#3b6ea8", "#16324f"])
+    share = s.structures_with / s.structures
+    norm = LogNorm(max(share[share > 0].min(), 1e-4), max(share.max(), 2e-4), clip=True)
+    for z in range(1, 119 if s.structures_with[104:].any() else 104):
+        x, y = _table_place(z)
+        value = float(share[z])
+        face = colors(norm(value)) if value else "#ffffff"
+        axes.add_patch(Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, facecolor=face, edgecolor=_LINE, linewidth=0.6))
+        ink = "white" if value and norm(value) > 0.55 else _INK if value else "#a5abb5"
+        axes.text(x + 0.5, y + 0.42, SYMBOLS[z], ha="center", va="center", color=ink, fontsize=11, fontweight="bold")
+        if value:
+            axes.text(x + 0.5, y + 0.76, _percent(value, 1), ha="center", va="center", color=ink, fontsize=6.8)
+    axes.set_xlim(0, 18)
+    axes.set_ylim(10.4, 0)
+    axes.set_aspect("equal")
+    axes.axis("off")
+    return figure
+
+
+def _sites_per_element(s: Statistics) -> Figure:
+    shown = 10
+    counts = s.sites_of_an_element
+    total = int(counts.sum())
+    values = [int(x) for x in counts[1 : shown + 1]]
+    values += [0] * (shown - len(values)) + [int(counts[shown + 1 :].sum())]
+    labels = [*map(str, range(1, shown + 1)), f"> {shown}"]
+    last = max(i for i, value in enumerate(values) if value) + 1
+    title = "Inequivalent sites per element"
+    figure, axes = _figure(7, 4.2, title, f"{total:,} elements in {s.structures:,} structures")
+    bars = axes.bar(labels[:last], values[:last], width=0.78, color=_BAR)
+    axes.bar_label(bars, [_percent(v, total) for v in values[:last]], padding=3, fontsize=9)
+    axes.set_ylim(0, max(values) * 1.1)
+    axes.set_yticks([])
+    axes.tick_params(axis="x", length=0, labelcolor=_INK)
+    axes.set_xlabel("inequivalent sites that one element occupies in a structure")
+    return figure

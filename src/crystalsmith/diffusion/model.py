@@ -1,0 +1,214 @@
+"""The model: network, fields and the statistics they rest on, and how to draw crystals from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from crystalsmith.crystal import Crystal
+from crystalsmith.diffusion.fields import Field, LatticeField, PositionField
+from crystalsmith.diffusion.samplers import CALLS_PER_STEP, SAMPLERS, State
+from crystalsmith.diffusion.schedules import sampling_times
+from crystalsmith.errors import ConfigError, OrderError
+from crystalsmith.graph import CrystalBatch, Layout, make_layout, to_crystals
+from crystalsmith.networks import Denoiser
+from crystalsmith.symmetry import space_group
+from crystalsmith.symmetry.elements import SYMBOLS, atomic_number
+
+DEFAULT_SAMPLER = "stochastic"
+DEFAULT_CALLS = 50
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one crystal is to be made of: a space-group number and (element, Wyckoff letter) of every orbit."""
+
+    space_group: int
+    sites: tuple[tuple[str, str], ...]
+
+    @property
+    def n_orbits(self) -> int:
+        """Number of orbits."""
+        return len(self.sites)
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms in the primitive cell."""
+        group = space_group(self.space_group)
+        return sum(group.position(letter).multiplicity_primitive for _, letter in self.sites)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the training set says beside the weights.
+
+    Attributes:
+        atomic_volume: (119,) fitted volume of an atom of each element, Angstrom^3, index 0 unused.
+        wyckoff_counts: (1731, B) how often each Wyckoff position occurs, by number of orbits in the crystal.
+        elements: (119,) crystals in which each element occurs.
+        max_atoms: largest primitive cell in training.
+    """
+
+    atomic_volume: np.ndarray
+    wyckoff_counts: np.ndarray
+    elements: np.ndarray
+    max_atoms: int
+
+
+@dataclass
+class Model:
+    """A network with everything needed to draw crystals from it.
+
+    Attributes:
+        network: the denoiser.
+        position, lattice: the diffused fields.
+        statistics: reference volumes and frequencies of the training set.
+        metadata: the checkpoint's own record (configuration, training), strings.
+        hash: SHA-256 of the checkpoint file, empty for a model that was not loaded.
+    """
+
+    network: Denoiser
+    position: PositionField
+    lattice: LatticeField
+    statistics: Statistics
+    metadata: dict[str, str] = field(default_factory=dict)
+    hash: str = ""
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """The diffused fields by name."""
+        return {"position": self.position, "lattice": self.lattice}
+
+    @property
+    def wyckoff_counts(self) -> np.ndarray:
+        """(1731, B) frequencies of Wyckoff positions in training."""
+        return self.statistics.wyckoff_counts
+
+    @property
+    def elements(self) -> set[str]:
+        """Elements seen in training."""
+        return {SYMBOLS[z] for z in np.flatnonzero(self.statistics.elements)}
+
+    @property
+    def max_atoms(self) -> int:
+        """Largest primitive cell seen in training."""
+        return self.statistics.max_atoms
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+        return next(self.network.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point type of the network."""
+        return next(self.network.parameters()).dtype
+
+    def layout(self, requests: Sequence[Request]) -> Layout:
+        """Batch requests.
+
+        Raises:
+            OrderError: if there is none, or one has no site.
+        """
+        if not requests or any(not r.sites for r in requests):
+            raise OrderError("nothing to generate: give at least one order with at least one site")
+        groups, owner, rows, numbers, volumes = [], [], [], [], []
+        for b, r in enumerate(requests):
+            group = space_group(r.space_group)
+            volume = 0.0
+            for element, letter in r.sites:
+                position = group.position(letter)
+                owner.append(b)
+                rows.append(position.index)
+                numbers.append(atomic_number(element))
+                volume += float(self.statistics.atomic_volume[numbers[-1]]) * position.multiplicity_primitive
+            groups.append(group.number)
+            volumes.append(volume)
+        whole = [torch.tensor(x, dtype=torch.long, device=self.device) for x in (groups, owner, rows, numbers)]
+        return make_layout(*whole, torch.tensor(volumes, dtype=self.dtype, device=self.device))
+
+    def denoise(self, batch: CrystalBatch, sigma: dict[str, Tensor]) -> State:
+        """Noise in each field of a batch, in units of its sigma.
+
+        Args:
+            batch: B crystals.
+            sigma: field name -> (B,) noise levels.
+        """
+        log_sigma = torch.stack([sigma["position"].log(), sigma["lattice"].log()], 1)
+        lay = batch.layout
+        spread = torch.sqrt(1 + sigma["lattice"] ** 2)[:, None] * self.lattice.unit(lay)
+        out_position, out_lattice = self.network(batch, log_sigma, batch.strain / spread)
+        return {
+            "position": self.position.eps(lay, batch.w, out_position, sigma["position"][lay.crystal, None]),
+            "lattice": self.lattice.eps(lay, batch.strain, out_lattice, sigma["lattice"][:, None]),
+        }
+
+    @torch.no_grad()
+    def sample(
+        self,
+        requests: Sequence[Request],
+        seeds: Sequence[int],
+        *,
+        steps: int | None = None,
+        sampler: str | None = None,
+        callback: Callable[[int, CrystalBatch], None] | None = None,
+    ) -> list[Crystal]:
+        """Draw one crystal for each request.
+
+        A crystal depends on its request and seed alone, not on what else is in the batch.
+
+        Args:
+            requests: what to make.
+            seeds: one for each request.
+            steps: steps of the sampler; as many as 50 network calls allow if not given.
+            sampler: a name in ``SAMPLERS``.
+            callback: called after each step with its number and the batch.
+
+        Raises:
+            OrderError: nothing to generate, or not one seed for each request.
+            ConfigError: unknown sampler or no steps.
+        """
+        if len(seeds) != len(requests):
+            raise OrderError(f"{len(requests)} requests need as many seeds, not {len(seeds)}")
+        name = sampler or DEFAULT_SAMPLER
+        if name not in SAMPLERS:
+            raise ConfigError(f"unknown sampler {name!r}; choose from {', '.join(SAMPLERS)}")
+        steps = (DEFAULT_CALLS - 1) // CALLS_PER_STEP[name] if steps is None else steps
+        times = sampling_times(steps).to(self.device, self.dtype)
+        layout = self.layout(requests)
+        generators = [torch.Generator().manual_seed(s % 2**63) for s in seeds]
+        counts = [(r.n_orbits, 3) for r in requests]
+
+        def draw(kind: Callable[..., Tensor]) -> State:
+            parts = [(kind(*n, generator=g, dtype=torch.float64), kind(6, generator=g, dtype=torch.float64)) for n, g in zip(counts, generators, strict=True)]
+            position = torch.cat([p for p, _ in parts])
+            lattice = torch.stack([q for _, q in parts])
+            return {"position": position.to(self.device, self.dtype), "lattice": lattice.to(self.device, self.dtype)}
+
+        def normal() -> State:
+            return draw(torch.randn)
+
+        def batch_of(state: State) -> CrystalBatch:
+            return CrystalBatch(layout, state["position"], state["lattice"])
+
+        def denoise(state: State, t: Tensor) -> State:
+            sigma = {k: f.schedule.sigma(t).expand(layout.size) for k, f in self.fields.items()}
+            return self.denoise(batch_of(state), sigma)
+
+        was_training = self.network.training
+        self.network.eval()
+        gauss, flat = normal(), draw(torch.rand)
+        state = {k: f.prior(layout, gauss[k], flat[k]) for k, f in self.fields.items()}
+        report = None if callback is None else (lambda i, s: callback(i, batch_of(s)))
+        state = SAMPLERS[name](denoise, self.fields, layout, state, times, normal, report)
+        self.network.train(was_training)
+        return to_crystals(batch_of(state))
+
+
+def parameters(module: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)

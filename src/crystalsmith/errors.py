@@ -1,0 +1,39 @@
+"""Every error that crystalsmith raises on purpose. Each message says what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+
+class CrystalsmithError(Exception):
+    """Base of all errors of this package; the command line prints it on one line and exits with status 2."""
+
+
+class SymmetryError(CrystalsmithError, ValueError):
+    """An unknown space group, Wyckoff letter or an impossible combination of them."""
+
+
+class StructureError(CrystalsmithError, ValueError):
+    """A structure that cannot be described: disordered, empty, overlapping atoms, or its symmetry cannot be verified."""
+
+
+class DataError(CrystalsmithError, ValueError):
+    """A source or data file that is missing, unreadable, empty or of another version."""
+
+
+class FetchError(CrystalsmithError, OSError):
+    """A download that failed, with the reason and where to put the file by hand."""
+
+
+class OrderError(CrystalsmithError, ValueError):
+    """An order that cannot be understood or that no crystal can satisfy."""
+
+
+class CheckpointError(CrystalsmithError, ValueError):
+    """A checkpoint that is missing, truncated, damaged or of another version."""
+
+
+class ConfigError(CrystalsmithError, ValueError):
+    """An unknown or impossible setting."""
+
+
+class OutputError(CrystalsmithError, OSError):
+    """An output folder that cannot be written or that belongs to another run."""

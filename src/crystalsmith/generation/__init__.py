@@ -1,0 +1,37 @@
+"""Generation: orders, the Wyckoff letters they leave open, crystals made to order, and the folder they are written to."""
+
+from crystalsmith.generation.generator import (
+    BatchStep,
+    Generated,
+    OrderWarning,
+    check_orders,
+    crystal_seed,
+    generate,
+    generate_batches,
+    generate_records,
+)
+from crystalsmith.generation.order_files import read_orders
+from crystalsmith.generation.orders import Order, parse_order, parse_orders
+from crystalsmith.generation.output import RunFolder, read_entries, run_identity
+from crystalsmith.generation.wyckoff_prior import SITE_BINS, WyckoffPrior, count_wyckoff
+
+__all__ = [
+    "SITE_BINS",
+    "BatchStep",
+    "Generated",
+    "Order",
+    "OrderWarning",
+    "RunFolder",
+    "WyckoffPrior",
+    "check_orders",
+    "count_wyckoff",
+    "crystal_seed",
+    "generate",
+    "generate_batches",
+    "generate_records",
+    "parse_order",
+    "parse_orders",
+    "read_entries",
+    "read_orders",
+    "run_identity",
+]

@@ -1,0 +1,198 @@
+"""Space groups and their Wyckoff positions as small objects over the flat tables."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from crystalsmith.errors import SymmetryError
+from crystalsmith.symmetry.tables import names, tables
+
+
+@dataclass(frozen=True, eq=False)
+class WyckoffPosition:
+    """One Wyckoff position: the affine map ``x = basis @ u + origin`` of its free parameters and what the group makes of it.
+
+    Attributes:
+        index: row in ``Tables``, unique over all groups.
+        space_group: number.
+        letter: a ... z, or A for the 27th position of group 47.
+        multiplicity: points in the conventional cell.
+        multiplicity_primitive: points in the primitive cell.
+        site_symmetry: oriented ITA symbol.
+        basis: (3, d) integer.
+        origin: (3,) fractional.
+        period: (d, d) ``u = period @ w``, w on the unit torus.
+        image_rotations: (m, 3, 3) W of the operations that make the m distinct points of the primitive cell, the identity first.
+        image_translations: (m, 3) their w.
+    """
+
+    index: int
+    space_group: int
+    letter: str
+    multiplicity: int
+    multiplicity_primitive: int
+    site_symmetry: str
+    basis: np.ndarray = field(repr=False)
+    origin: np.ndarray = field(repr=False)
+    period: np.ndarray = field(repr=False)
+    image_rotations: np.ndarray = field(repr=False)
+    image_translations: np.ndarray = field(repr=False)
+
+    @property
+    def dof(self) -> int:
+        """Number of free parameters, 0 to 3."""
+        return self.basis.shape[1]
+
+    def position(self, free: np.ndarray) -> np.ndarray:
+        """Fractional coordinates (..., 3) of the representative for free parameters (..., d)."""
+        return np.asarray(free, dtype=float) @ self.basis.T + self.origin
+
+    def images(self, free: np.ndarray) -> np.ndarray:
+        """Fractional coordinates (m, 3) of the distinct points of the primitive cell, not wrapped, for free parameters (d,)."""
+        return self.image_rotations @ self.position(free) + self.image_translations
+
+
+@dataclass(frozen=True, eq=False)
+class SpaceGroup:
+    """One space group in the standard setting.
+
+    Attributes:
+        number: 1 to 230.
+        symbol: short Hermann-Mauguin symbol, such as ``Fm-3m`` or ``P2_1/c``.
+        point_group: its symbol, such as ``m-3m``.
+        rotations: (n, 3, 3) integer W, one operation for each coset of the lattice translations, the identity first.
+        translations: (n, 3) fractional w.
+        centring: (k, 3) lattice translations in the conventional cell.
+        primitive: (3, 3) rows are the primitive vectors in conventional fractional coordinates.
+        polar: (3,) boolean, True where the origin is free along that axis.
+        wyckoff: letter -> position, a first.
+    """
+
+    number: int
+    symbol: str
+    point_group: str
+    rotations: np.ndarray = field(repr=False)
+    translations: np.ndarray = field(repr=False)
+    centring: np.ndarray = field(repr=False)
+    primitive: np.ndarray = field(repr=False)
+    polar: np.ndarray = field(repr=False)
+    wyckoff: dict[str, WyckoffPosition] = field(repr=False)
+
+    def position(self, letter: str) -> WyckoffPosition:
+        """The Wyckoff position of that letter.
+
+        Raises:
+            SymmetryError: if the group has no such letter.
+        """
+        try:
+            return self.wyckoff[letter]
+        except (KeyError, TypeError):
+            raise SymmetryError(
+                f"space group {self.number} ({self.symbol}) has no Wyckoff letter {_shown(letter)}; it has {', '.join(self.wyckoff)}"
+            ) from None
+
+
+def letter_name(code: int) -> str:
+    """Letter of a table code: 0 is a, 26 is A."""
+    return "A" if code == 26 else chr(97 + code)
+
+
+@lru_cache(maxsize=230)
+def _by_number(number: int) -> SpaceGroup:
+    t, n = tables(), names()
+    ops = slice(t.op_start[number - 1], t.op_start[number])
+    rotations, translations = t.rotations[ops], t.translations[ops]
+    wyckoff = {}
+    for y in range(t.wyckoff_start[number - 1], t.wyckoff_start[number]):
+        d = int(t.dof[y])
+        image = t.image_op[t.image_start[y] : t.image_start[y + 1]]
+        letter = letter_name(int(t.letter[y]))
+        wyckoff[letter] = WyckoffPosition(
+            index=y,
+            space_group=number,
+            letter=letter,
+            multiplicity=int(t.multiplicity[y]),
+            multiplicity_primitive=int(t.multiplicity_primitive[y]),
+            site_symmetry=n["site_symmetry"][y],
+            basis=t.basis[y][:, :d],
+            origin=t.origin[y],
+            period=t.period[y][:d, :d],
+            image_rotations=rotations[image],
+            image_translations=translations[image],
+        )
+    return SpaceGroup(
+        number=number,
+        symbol=n["symbol"][number],
+        point_group=n["point_group"][number],
+        rotations=rotations,
+        translations=translations,
+        centring=t.centring[t.centring_start[number - 1] : t.centring_start[number]],
+        primitive=t.primitive[number],
+        polar=t.polar[number].astype(bool),
+        wyckoff=wyckoff,
+    )
+
+
+def _plain(symbol: str) -> str:
+    return "".join(symbol.split()).replace("_", "").lower()
+
+
+def _shown(value: object) -> str:
+    """``repr`` on one line, short enough for a message."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # integers beyond Python's conversion limit
+        return "of that many digits"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+@lru_cache(maxsize=1)
+def _symbols() -> tuple[dict[str, int], dict[str, int]]:
+    n = names()
+    standard = {_plain(s): number for s, number in n["alias"].items()}
+    for key in ("full", "symbol"):
+        standard |= {_plain(n[key][number]): number for number in range(1, 231)}
+    other = {_plain(s): number for s, number in n["nonstandard"].items()}
+    return standard, {s: number for s, number in other.items() if s not in standard}
+
+
+def space_group(which: int | str | SpaceGroup) -> SpaceGroup:
+    """Look a space group up by number or Hermann-Mauguin symbol; spaces, underscores and case do not matter.
+
+    Args:
+        which: 1 to 230, a digit string, a SpaceGroup, or the symbol of a standard setting: short (``"P 21/c"``), full
+            (``"P 1 21/c 1"``), of the old style (``"Fm3m"``, ``"Cmca"``) or with its choice (``"Fd-3m:2"``, ``"R-3m:H"``).
+
+    Raises:
+        SymmetryError: unknown, out of range, or the symbol of a non-standard setting.
+    """
+    if isinstance(which, SpaceGroup):
+        return which
+    if isinstance(which, bool) or not isinstance(which, (int, str, np.integer)):
+        raise SymmetryError(f"space group {_shown(which)} is neither a number from 1 to 230 nor a Hermann-Mauguin symbol")
+    if isinstance(which, str) and not which.strip().isdecimal():
+        standard, other = _symbols()
+        key = _plain(which)
+        if key in standard:
+            return _by_number(standard[key])
+        if key in other:
+            number = other[key]
+            raise SymmetryError(
+                f"{_shown(which)} is a non-standard setting of space group {number}; give {number} or {names()['symbol'][number]}"
+            )
+        near = dict.fromkeys(standard[s] for s in difflib.get_close_matches(key, standard, n=3, cutoff=0.5))
+        hint = f"did you mean {', '.join(names()['symbol'][number] for number in near)}?" if near else ""
+        raise SymmetryError(
+            f"unknown space group {_shown(which)}; {hint or 'give a number from 1 to 230 or a Hermann-Mauguin symbol'}"
+        )
+    try:
+        number = int(which)
+    except ValueError:  # digit strings beyond Python's conversion limit
+        number = 0
+    if not 1 <= number <= 230:
+        raise SymmetryError(f"space group {_shown(which)} does not exist; numbers run from 1 to 230")
+    return _by_number(number)

@@ -1,0 +1,120 @@
+"""The settings of a training run: one dataclass, read from YAML, checked before anything starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from crystalsmith.errors import ConfigError
+from crystalsmith.networks import DenoiserConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of one run.
+
+    Attributes:
+        train, validation: data files made by ``crystalsmith data build``.
+        out: folder of the run: state.safetensors (to resume), model.safetensors (averaged weights), log.csv.
+        start_from: checkpoint whose weights to start from; "default" is the one that ships; none if empty.
+        network: size of the network.
+        max_atoms: leave out larger primitive cells.
+        orbits: orbits a batch; a batch holds as many crystals as fit.
+        crystals: length of the run, in crystals seen.
+        learning_rate, warm_up: peak rate, and steps of linear warm-up to it.
+        decay: share of the run, at its end, over which the rate falls linearly to zero.
+        weight_decay, clip: of AdamW, and the norm at which gradients are clipped.
+        ema: decay of the averaged weights.
+        lattice_weight: weight of the lattice loss beside the position loss.
+        seed: of everything random.
+        save_every: steps between two saved states; validate_every: steps between validations.
+        validation_crystals: how many rows of the validation set are used.
+        device: cpu or cuda; bfloat16: autocast on cuda.
+        processes: CPU processes that share each batch; one a core is fastest on an idle machine, 1 on a shared one.
+        threads: CPU threads of each process.
+    """
+
+    train: str = ""
+    validation: str = ""
+    out: str = "run"
+    start_from: str = ""
+    network: DenoiserConfig = field(default_factory=DenoiserConfig)
+    max_atoms: int = 20
+    orbits: int = 320
+    crystals: int = 2_000_000
+    learning_rate: float = 1.0e-3
+    warm_up: int = 500
+    decay: float = 0.3
+    weight_decay: float = 0.01
+    clip: float = 2.0
+    ema: float = 0.999
+    lattice_weight: float = 1.0
+    seed: int = 0
+    save_every: int = 500
+    validate_every: int = 1000
+    validation_crystals: int = 1024
+    device: str = "cpu"
+    bfloat16: bool = False
+    processes: int = 1
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("max_atoms", "orbits", "crystals", "save_every", "validate_every", "validation_crystals", "processes", "threads", "warm_up"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("learning_rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be positive, not {getattr(self, name)}")
+        if not 0 <= self.ema < 1:
+            raise ConfigError(f"ema must lie in [0, 1), not {self.ema}")
+        if not 0 <= self.decay <= 1:
+            raise ConfigError(f"decay must lie in [0, 1], not {self.decay}")
+
+
+def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:
+    known = {f.name: f for f in dataclasses.fields(kind)}
+    arguments: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            raise ConfigError(f"{where}: unknown setting {key!r}" + (f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"))
+        default = getattr(kind(), key)
+        if dataclasses.is_dataclass(default):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{where}: {key} must hold settings of its own")
+            arguments[key] = _build(type(default), value, f"{where}: {key}")
+            continue
+        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not type(default):
+            raise ConfigError(f"{where}: {key} must be {type(default).__name__}, not {value!r}")
+        arguments[key] = value
+    return kind(**arguments)
+
+
+def read_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> TrainConfig:
+    """Settings from a YAML file or a mapping, with overrides on top.
+
+    Raises:
+        ConfigError: unreadable file, unknown setting, wrong type or impossible value.
+    """
+    if isinstance(source, Mapping):
+        values: Any = dict(source)
+        where = "settings"
+    else:
+        where = str(source)
+        try:
+            values = yaml.safe_load(Path(source).read_text()) or {}
+        except (OSError, UnicodeDecodeError) as e:
+            raise ConfigError(f"cannot read settings from {source}: {getattr(e, 'strerror', None) or e}") from None
+        except yaml.YAMLError as e:
+            raise ConfigError(f"{source} is not valid YAML: {str(e).splitlines()[0]}") from None
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: settings must be 'name: value' lines")
+    return _build(TrainConfig, {**values, **(overrides or {})}, where)

@@ -1,0 +1,158 @@
+"""Training examples: a data set as tensors, cut into batches, each seen in a random one of its equivalent descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from crystalsmith.data import Dataset
+from crystalsmith.errors import DataError
+from crystalsmith.graph import CrystalBatch, TorchTables, make_layout, torch_tables
+from crystalsmith.symmetry import STRAIN_BASIS, reference_lattice, strain_mask, tables
+
+
+def primitive_volumes(dataset: Dataset) -> np.ndarray:
+    """(n,) volumes of the primitive cells, Angstrom^3."""
+    a = dataset.arrays
+    cell = a["cell"].astype(float)
+    cos = np.cos(np.radians(cell[:, 3:]))
+    root = np.sqrt(1 - (cos**2).sum(1) + 2 * cos.prod(1))
+    centring = np.rint(1 / np.linalg.det(tables().primitive[a["space_group"]]))
+    return cell[:, :3].prod(1) * root / centring
+
+
+def compositions(dataset: Dataset) -> np.ndarray:
+    """(n, 119) atoms of each element in the primitive cells."""
+    a = dataset.arrays
+    n = len(dataset)
+    owner = np.repeat(np.arange(n), np.diff(a["start"]))
+    counts = np.zeros((n, 119))
+    np.add.at(counts, (owner, a["element"].astype(int)), tables().multiplicity_primitive[a["wyckoff"]])
+    return counts
+
+
+def fit_atomic_volumes(dataset: Dataset) -> np.ndarray:
+    """(119,) volume of an atom of each element, Angstrom^3, fitted to relative volumes of primitive cells; typical where unseen.
+
+    A few rounds of reweighting keep outliers (layered and porous crystals) from setting the scale.
+    """
+    volume, counts = primitive_volumes(dataset), compositions(dataset)
+    typical = float(np.median(volume / counts.sum(1)))
+    design = counts / volume[:, None]
+    weight = np.ones(len(volume))
+    result = np.full(119, typical)
+    for _ in range(5):
+        ridge = 0.3 * np.eye(119)
+        matrix = design.T @ (design * weight[:, None]) * typical**2 + ridge
+        result = np.linalg.solve(matrix, typical * design.T @ weight + ridge @ np.ones(119)) * typical
+        result = np.clip(result, 2.0, None)
+        weight = 1 / (1 + (np.log(volume / (counts @ result)) / 0.2) ** 2)
+    result[0] = 0.0
+    return result
+
+
+def strains(dataset: Dataset, reference_volume: np.ndarray) -> np.ndarray:
+    """(n, 6) log-strain of every lattice around its reference cell; ``reference_volume`` (n,) of the primitive cells."""
+    a = dataset.arrays
+    group = a["space_group"].astype(int)
+    cell = a["cell"].astype(float)
+    cos = np.cos(np.radians(cell[:, 3:]))
+    metric = cell[:, :3, None] * cell[:, None, :3]
+    for i, j, k in ((0, 1, 2), (0, 2, 1), (1, 2, 0)):
+        metric[:, i, j] *= cos[:, k]
+        metric[:, j, i] *= cos[:, k]
+    reference = np.stack([np.eye(3)] + [reference_lattice(g) for g in range(1, 231)])[group]
+    centring = np.rint(1 / np.linalg.det(tables().primitive[group]))
+    scale = (reference_volume * centring / np.linalg.det(reference)) ** (1 / 3)
+    inverse = np.linalg.inv(reference) / scale[:, None, None]
+    value, vector = np.linalg.eigh(inverse @ metric @ inverse.transpose(0, 2, 1))
+    log = (vector * (0.5 * np.log(value))[:, None]) @ vector.transpose(0, 2, 1)
+    mask = np.stack([np.zeros(6, bool)] + [strain_mask(g) for g in range(1, 231)])[group]
+    return np.einsum("kij,nij->nk", STRAIN_BASIS, log) * mask
+
+
+class Examples:
+    """A data set held as tensors of its clean states, on one device.
+
+    Attributes:
+        orbits: (n,) number of orbits of each crystal.
+        strain: (n, 6) around the reference cells of ``atomic_volume``.
+    """
+
+    def __init__(self, dataset: Dataset, atomic_volume: np.ndarray, device: str | torch.device = "cpu") -> None:
+        if len(dataset) == 0:
+            raise DataError("the data set holds no crystal after selection; raise max_atoms or build it from another source")
+        a = dataset.arrays
+        t = tables()
+        y = a["wyckoff"].astype(int)
+        padded = t.period[y] + np.eye(3) * (np.arange(3) >= t.dof[y][:, None])[:, None, :]
+        w = np.linalg.solve(padded, a["free"].astype(float)[:, :, None])[:, :, 0] % 1.0
+        reference = compositions(dataset) @ atomic_volume
+        self.device = torch.device(device)
+
+        def put(x: np.ndarray, dtype: torch.dtype) -> Tensor:
+            return torch.tensor(x, dtype=dtype, device=self.device)
+
+        self.space_group = put(a["space_group"].astype(np.int64), torch.long)
+        self.start = put(np.asarray(a["start"]), torch.long)
+        self.orbits = put(np.diff(a["start"]), torch.long)
+        self.wyckoff = put(y, torch.long)
+        self.element = put(a["element"].astype(np.int64), torch.long)
+        self.w = put(w, torch.float32)
+        self.volume = put(reference, torch.float32)
+        self.strain = put(strains(dataset, reference), torch.float32)
+
+    def __len__(self) -> int:
+        return len(self.space_group)
+
+    def batch(self, index: Tensor) -> CrystalBatch:
+        """The crystals of these rows (B,) as one batch."""
+        counts = self.orbits[index]
+        owner = torch.repeat_interleave(torch.arange(len(index), device=self.device), counts)
+        first = torch.cumsum(counts, 0) - counts
+        rows = self.start[index][owner] + torch.arange(len(owner), device=self.device) - first[owner]
+        layout = make_layout(self.space_group[index], owner, self.wyckoff[rows], self.element[rows], self.volume[index])
+        return CrystalBatch(layout, self.w[rows], self.strain[index])
+
+    def epochs(self, orbits: int, seed: int) -> Iterator[Tensor]:
+        """Rows of one batch after another, for ever: each epoch is shuffled, each batch filled up to ``orbits``."""
+        counts = self.orbits.cpu().numpy()
+        epoch = 0
+        while True:
+            order = np.random.default_rng([seed, epoch]).permutation(len(counts))
+            owner = np.cumsum(counts[order]) // orbits
+            for part in np.split(order, np.flatnonzero(np.diff(owner)) + 1):
+                yield torch.tensor(part, device=self.device)
+            epoch += 1
+
+
+def equivalent(batch: CrystalBatch, generator: torch.Generator) -> CrystalBatch:
+    """The same crystals in a random equivalent description: an element of the Euclidean normaliser, and a shift along polar axes.
+
+    The lattice does not change, Wyckoff letters may.
+    """
+    lay, t = batch.layout, batch.layout.tables
+    device = batch.w.device
+    uniform = torch.rand(lay.size, 4, generator=generator).to(device)
+    element = (uniform[:, 0] * t.normalizer_count[lay.space_group]).long()
+    row = t.map_start[lay.wyckoff] + element[lay.crystal]
+    w = torch.einsum("sij,sj->si", t.map_linear[row], batch.w) + t.map_offset[row]
+    wyckoff = t.map_to[row]
+    shift = (uniform[:, 1:] * t.polar[lay.space_group])[lay.crystal]
+    w = w + torch.einsum("sij,sj->si", pseudo_inverse(t)[wyckoff], shift)
+    w = torch.remainder(w, 1.0) * t.free_mask[wyckoff]
+    return CrystalBatch(make_layout(lay.space_group, lay.crystal, wyckoff, lay.element, lay.volume), w, batch.strain)
+
+
+_PSEUDO: dict[int, Tensor] = {}
+
+
+def pseudo_inverse(t: TorchTables) -> Tensor:
+    """(1731, 3, 3) w from a displacement that lies in the free space."""
+    key = id(t)
+    if key not in _PSEUDO:
+        _PSEUDO[key] = torch.linalg.pinv(t.free_basis)
+    return _PSEUDO[key]

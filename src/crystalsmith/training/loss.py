@@ -1,0 +1,78 @@
+"""The training loss: denoising score matching of both fields at one random noise level a crystal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from crystalsmith.diffusion import Model
+from crystalsmith.graph import CrystalBatch
+from crystalsmith.graph.ragged import segment_sum
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Mean squares by crystal; B crystals.
+
+    Attributes:
+        time: (B,) noise time of each crystal.
+        position, lattice: (B,) squared residuals summed over a crystal's coordinates.
+        position_count, lattice_count: (B,) how many coordinates those were.
+        position_target: (B,) squared target, summed: the loss of a network that says nothing.
+    """
+
+    time: Tensor
+    position: Tensor
+    lattice: Tensor
+    position_count: Tensor
+    lattice_count: Tensor
+    position_target: Tensor
+
+    def mean(self) -> tuple[Tensor, Tensor]:
+        """Position and lattice loss, means over coordinates.
+
+        A crystal of n free coordinates weighs as sqrt(n): in the plain mean a few crystals of low symmetry would drown the others.
+        """
+        root = self.position_count.clamp(min=1).sqrt()
+        counted = (self.position_count > 0) * root
+        return (self.position / root).sum() / counted.sum().clamp(min=1), self.lattice.sum() / self.lattice_count.sum().clamp(min=1)
+
+
+def denoising_losses(model: Model, clean: CrystalBatch, time: Tensor, generator: torch.Generator) -> Losses:
+    """Noise a batch to the times given and compare what the network says with the noise.
+
+    Args:
+        model: network and fields.
+        clean: B crystals.
+        time: (B,) in [0, 1].
+        generator: source of the noise, on the CPU.
+    """
+    lay = clean.layout
+    noised, sigma = {}, {}
+    for name, f, state in (("position", model.position, clean.w), ("lattice", model.lattice, clean.strain)):
+        sigma[name] = f.schedule.sigma(time)
+        normal = torch.randn(state.shape, generator=generator).to(state)
+        noised[name] = f.noise(lay, state, sigma[name][f.owner(lay), None] * normal * f.mask(lay))
+    batch = clean.with_state(noised["position"], noised["lattice"])
+    log_sigma = torch.stack([sigma["position"].log(), sigma["lattice"].log()], 1)
+    spread = torch.sqrt(1 + sigma["lattice"] ** 2)[:, None] * model.lattice.unit(lay)
+    out_position, out_lattice = model.network(batch, log_sigma, batch.strain / spread)
+    out_position, out_lattice = out_position.float(), out_lattice.float()
+    with torch.no_grad():
+        target = model.position.target(lay, clean.w, batch.w, sigma["position"][lay.crystal, None])
+    position = (out_position - target) ** 2 * lay.free_mask
+    lattice = model.lattice.residual(lay, clean.strain, batch.strain, out_lattice, sigma["lattice"][:, None]) ** 2
+
+    def per_crystal(x: Tensor) -> Tensor:
+        return segment_sum(x.sum(1), lay.crystal, lay.size)
+
+    return Losses(
+        time=time,
+        position=per_crystal(position),
+        lattice=lattice.sum(1),
+        position_count=per_crystal(lay.free_mask.to(position.dtype)),
+        lattice_count=lay.strain_mask.sum(1),
+        position_target=per_crystal(target**2),
+    )

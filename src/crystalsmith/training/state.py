@@ -1,0 +1,94 @@
+"""The state of a run: weights, their running average, the optimizer, and where in the data it stands. Saved whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from crystalsmith.errors import CheckpointError
+
+FORMAT = "crystalsmith-training-1"
+
+
+@dataclass
+class RunState:
+    """Everything that a step changes.
+
+    Attributes:
+        network: trained in place.
+        average: name -> running average of each parameter.
+        optimizer: AdamW over the network's parameters.
+        step, seen, skipped: optimizer steps done, crystals seen, steps left out for not being finite.
+    """
+
+    network: nn.Module
+    average: dict[str, Tensor]
+    optimizer: torch.optim.AdamW
+    step: int = 0
+    seen: int = 0
+    skipped: int = 0
+
+    @torch.no_grad()
+    def update_average(self, decay: float) -> None:
+        """Move the average towards the weights; early on the decay is shorter, so that the start is forgotten."""
+        now = min(decay, (1 + self.step) / (10 + self.step))
+        own = dict(self.network.named_parameters())
+        torch._foreach_lerp_(list(self.average.values()), [own[k] for k in self.average], 1 - now)
+
+    def save(self, path: Path, config: dict[str, object]) -> None:
+        """Write the state; the file is complete or the old one stays."""
+        tensors = {}
+        for name, p in self.network.named_parameters():
+            tensors["weight." + name] = p.detach()
+            tensors["average." + name] = self.average[name]
+            for key in ("exp_avg", "exp_avg_sq"):
+                if key in self.optimizer.state[p]:
+                    tensors[f"{key}.{name}"] = self.optimizer.state[p][key]
+        metadata = {"format": FORMAT, "step": str(self.step), "seen": str(self.seen), "skipped": str(self.skipped), "config": json.dumps(config)}
+        partial = path.with_name(path.name + ".partial")
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, metadata=metadata)
+        with partial.open("rb+") as f:
+            os.fsync(f.fileno())
+        os.replace(partial, path)
+
+    def load(self, path: Path) -> None:
+        """Take up a saved state.
+
+        Raises:
+            CheckpointError: damaged, or of another network.
+        """
+        try:
+            with safe_open(path, framework="pt") as f:
+                metadata = f.metadata() or {}
+                if metadata.get("format") != FORMAT:
+                    raise CheckpointError(f"{path} is not the state of a training run; remove it or choose another folder")
+                with torch.no_grad():
+                    for name, p in self.network.named_parameters():
+                        p.copy_(f.get_tensor("weight." + name))
+                        self.average[name].copy_(f.get_tensor("average." + name))
+                        self.optimizer.state[p] = {
+                            "step": torch.tensor(float(metadata["step"])),
+                            "exp_avg": f.get_tensor("exp_avg." + name).to(p),
+                            "exp_avg_sq": f.get_tensor("exp_avg_sq." + name).to(p),
+                        }
+        except (SafetensorError, OSError, RuntimeError, KeyError) as e:
+            raise CheckpointError(f"{path} cannot be resumed ({str(e).splitlines()[0][:100]}); remove it to start again") from None
+        self.step, self.seen, self.skipped = (int(metadata[k]) for k in ("step", "seen", "skipped"))
+
+
+def new_state(network: nn.Module, learning_rate: float, weight_decay: float) -> RunState:
+    """A fresh state; embeddings, biases and norms are not decayed."""
+    decayed = [p for n, p in network.named_parameters() if p.dim() == 2 and n.endswith("weight") and p.shape[0] not in (119, 231)]
+    ids = {id(p) for p in decayed}
+    rest = [p for p in network.parameters() if id(p) not in ids]
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.99), foreach=True)
+    average = {k: p.detach().clone() for k, p in network.named_parameters()}
+    return RunState(network, average, optimizer)

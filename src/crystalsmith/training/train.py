@@ -1,0 +1,240 @@
+"""The training loop: resumable after a kill at any moment, on one process or several."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import csv
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from crystalsmith.allocator import keep_freed_memory
+from crystalsmith.data import Dataset
+from crystalsmith.diffusion import LatticeField, Model, PositionField, Statistics, load_model, save_model
+from crystalsmith.errors import ConfigError, OutputError
+from crystalsmith.networks import Denoiser
+from crystalsmith.symmetry import strain_mask
+from crystalsmith.training.config import TrainConfig, read_config
+from crystalsmith.training.examples import Examples, compositions, equivalent, fit_atomic_volumes, strains
+from crystalsmith.training.loss import denoising_losses
+from crystalsmith.training.progress import Progress
+from crystalsmith.training.state import RunState, new_state
+from crystalsmith.training.validate import validate
+from crystalsmith.training.wyckoff import count_wyckoff
+
+
+def train(config: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None, quiet: bool = False) -> Path:
+    """Train a model, or go on with the run in its folder.
+
+    Args:
+        config: YAML file or settings.
+        overrides: settings that replace those of the file.
+        quiet: no progress line.
+
+    Returns:
+        Path of the checkpoint with the averaged weights.
+
+    Raises:
+        ConfigError, DataError, CheckpointError, OutputError: settings, data, starting weights or folder that cannot be used.
+    """
+    c = read_config(config, overrides)
+    if not c.train or not c.validation:
+        raise ConfigError("a run needs 'train' and 'validation' data files; make them with crystalsmith data build")
+    for path in (c.train, c.validation):
+        Dataset.open(path)  # so that a bad file is refused before anything is written
+    out = Path(c.out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as e:
+        raise OutputError(f"cannot write to {out} ({e.strerror}); choose another folder with 'out'") from None
+    if c.processes == 1:
+        _run(0, c, quiet, "")
+    else:
+        store = out / f".rendezvous-{os.getpid()}"
+        store.unlink(missing_ok=True)
+        try:
+            mp.start_processes(_run, args=(c, quiet, str(store.resolve())), nprocs=c.processes, start_method="spawn")
+        finally:
+            store.unlink(missing_ok=True)
+    return out / "model.safetensors"
+
+
+def make_model(c: TrainConfig, dataset: Dataset) -> Model:
+    """A fresh model for a data set, or the starting weights with the data set's statistics."""
+    device = torch.device(c.device)
+    if c.start_from:
+        model = load_model(None if c.start_from == "default" else c.start_from, device)
+        if model.network.config != c.network:
+            raise ConfigError(f"start_from has network settings {model.network.config}, the run {c.network}; make them equal")
+        volume, lattice, position = model.statistics.atomic_volume, model.lattice, model.position
+    else:
+        volume = fit_atomic_volumes(dataset)
+        y = strains(dataset, compositions(dataset) @ volume)
+        mask = np.stack([strain_mask(g) for g in dataset.arrays["space_group"]])
+        scale = [float(np.sqrt((y[mask[:, k], k] ** 2).mean())) if mask[:, k].any() else 0.2 for k in range(6)]
+        scale[4] = scale[5] = max(scale[4], scale[5])
+        lattice = LatticeField(tuple(round(max(s, 0.1), 4) for s in scale))
+        position = PositionField()
+        torch.manual_seed(c.seed)
+        model = Model(Denoiser(c.network).to(device), position, lattice, Statistics(volume, np.zeros((1731, 1), int), np.zeros(119, int), 0))
+    present = (compositions(dataset) > 0).sum(0)
+    model.statistics = Statistics(volume, count_wyckoff(dataset), present, int(dataset.arrays["atoms"].max()))
+    return model
+
+
+def learning_rate(c: TrainConfig, step: int, seen: int) -> float:
+    """Warm-up by steps, then constant, then linear to zero over the last ``decay`` of the run's crystals."""
+    left = max(0.0, 1 - seen / c.crystals)
+    return c.learning_rate * min(1.0, (step + 1) / c.warm_up) * (min(1.0, left / c.decay) if c.decay > 0 else 1.0)
+
+
+def _run(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
+    torch.set_num_threads(c.threads)
+    keep_freed_memory()
+    if store:
+        dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=c.processes)
+    data = Dataset.open(c.train).subset(max_atoms=c.max_atoms)
+    model = make_model(c, data)
+    examples = Examples(data, model.statistics.atomic_volume, c.device)
+    held = Dataset.open(c.validation).subset(max_atoms=c.max_atoms)
+    chosen = np.random.default_rng(0).permutation(len(held))[: c.validation_crystals]
+    validation = Examples(held.subset(indices=chosen), model.statistics.atomic_volume, c.device)
+    state = new_state(model.network, c.learning_rate, c.weight_decay)
+    out = Path(c.out)
+    saved = out / "state.safetensors"
+    if saved.exists():
+        state.load(saved)
+    log = _Log(out / "log.csv", state.step) if rank == 0 else None
+    with Progress(c.crystals, state.seen, quiet or rank > 0) as progress:
+        _loop(c, rank, model, examples, validation, state, log, progress)
+    if rank == 0:
+        _save(c, model, state, saved)
+    if store:
+        dist.destroy_process_group()
+
+
+def _loop(c: TrainConfig, rank: int, model: Model, examples: Examples, validation: Examples, state: RunState, log: _Log | None, progress: Progress) -> None:
+    batches = examples.epochs(c.orbits, c.seed)
+    for _ in range(state.step + state.skipped):
+        next(batches)
+    parameters = [p for p in model.network.parameters() if p.requires_grad]
+    recent: list[tuple[float, float]] = []
+    autocast = torch.autocast("cuda", torch.bfloat16) if c.bfloat16 and c.device.startswith("cuda") else contextlib.nullcontext()
+    while state.seen < c.crystals:
+        tick = state.step + state.skipped
+        index = next(batches)
+        generator = torch.Generator().manual_seed(c.seed * 1_000_003 + tick * 64 + rank)
+        part = index[rank :: c.processes]
+        share = len(part) * c.processes / len(index)
+        clean = equivalent(examples.batch(part), generator)
+        # Stratified times: every batch covers all noise levels.
+        spread = (torch.randperm(len(part), generator=generator) + torch.rand(len(part), generator=generator)) / len(part)
+        with autocast:
+            position, lattice = denoising_losses(model, clean, spread.to(examples.device), generator).mean()
+            loss = (position + c.lattice_weight * lattice) * share
+        loss.backward()
+        if c.processes > 1:
+            flat = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters])
+            dist.all_reduce(flat)
+            flat /= c.processes
+            for p, g in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+                p.grad = g.view_as(p)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, c.clip)
+        if torch.isfinite(norm):
+            for group in state.optimizer.param_groups:
+                group["lr"] = learning_rate(c, state.step, state.seen)
+            state.optimizer.step()
+            state.step += 1
+            state.update_average(c.ema)
+            recent.append((position.item(), lattice.item()))
+        else:
+            state.skipped += 1
+        state.optimizer.zero_grad(set_to_none=True)
+        state.seen += len(index)
+        progress.update(state.seen, recent)
+        if state.step % c.validate_every == 0 and torch.isfinite(norm) and rank == 0 and log is not None:
+            with _averaged(model, state):
+                scores = validate(model, validation)
+            mean = np.mean(recent, 0) if recent else (float("nan"), float("nan"))
+            log.write(state, float(mean[0]), float(mean[1]), learning_rate(c, state.step, state.seen), scores)
+            recent.clear()
+        if state.step % c.save_every == 0 and rank == 0:
+            _save(c, model, state, Path(c.out) / "state.safetensors")
+        if len(recent) > 10_000:
+            del recent[:5_000]
+
+
+@contextlib.contextmanager
+def _averaged(model: Model, state: RunState) -> Iterator[None]:
+    """Within, the network has the averaged weights."""
+    own = {k: p.detach().clone() for k, p in model.network.named_parameters()}
+    with torch.no_grad():
+        for k, p in model.network.named_parameters():
+            p.copy_(state.average[k])
+    model.network.eval()
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for k, p in model.network.named_parameters():
+                p.copy_(own[k])
+        model.network.train()
+
+
+def _save(c: TrainConfig, model: Model, state: RunState, path: Path) -> None:
+    state.save(path, asdict(c))
+    before = int(model.metadata.get("crystals_seen", "0"))
+    record = {
+        "crystals_seen": str(before + state.seen),
+        "training": json.dumps({**{k: v for k, v in asdict(c).items() if k not in ("out", "train", "validation", "start_from")}, "steps": state.step, "skipped": state.skipped}),
+        "training_data": Path(c.train).name,
+    }
+    averaged = copy.copy(model)
+    averaged.network = copy.deepcopy(model.network)
+    averaged.network.load_state_dict({**averaged.network.state_dict(), **state.average})
+    save_model(averaged, path.with_name("model.safetensors"), record)
+
+
+class _Log:
+    """log.csv: one row a validation. Rows past the saved state are dropped on resuming: those steps are done again."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path, self.start = path, time.time()
+        self.board: Any = None
+        with contextlib.suppress(ImportError):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(str(path.parent / "tensorboard"), purge_step=step)
+        if path.exists():
+            with path.open() as f:
+                rows = list(csv.reader(f))
+            with path.open("w", newline="") as f:
+                csv.writer(f).writerows(r for i, r in enumerate(rows) if i == 0 or (r and r[0].isdigit() and int(r[0]) <= step))
+
+    def write(self, state: RunState, position: float, lattice: float, rate: float, scores: dict[str, float]) -> None:
+        row = {"step": state.step, "seen": state.seen, "skipped": state.skipped, "seconds": round(time.time() - self.start, 1), "rate": f"{rate:.3g}", "position": f"{position:.4f}", "lattice": f"{lattice:.4f}"}
+        row.update({k: f"{v:.4f}" for k, v in scores.items()})
+        fresh = not self.path.exists()
+        with self.path.open("a", newline="") as f:
+            w = csv.DictWriter(f, list(row))
+            if fresh:
+                w.writeheader()
+            w.writerow(row)
+        if self.board is not None:
+            for k, v in scores.items():
+                self.board.add_scalar(k, v, state.seen)
+            self.board.flush()
+
