@@ -19,10 +19,12 @@ def _hexagonal(a: float, c: float) -> Cell:
     return (a, a, c, 90, 90, 120)
 
 
-# Name: space group, cell, (element, letter of the standard setting, free parameters), reduced formula. Sources: R. W. G.
-# Wyckoff, Crystal Structures (1963); quartz: Levien et al., Am. Mineral. 65, 920 (1980); ZrO2: Howard et al., Acta Cryst.
-# B44, 116 (1988); CuO (tenorite): Asbrink and Norrby, Acta Cryst. B26, 8 (1970); boric acid: Zachariasen, Acta Cryst. 7,
-# 305 (1954), without its hydrogens.
+# Name: space group, cell, (element, letter of the standard setting, free parameters), reduced formula.
+# Sources: R. W. G.
+# Wyckoff, Crystal Structures (1963); quartz: Levien et al., Am. Mineral. 65, 920 (1980); ZrO2: Howard et
+# al., Acta Cryst.
+# B44, 116 (1988); CuO (tenorite): Asbrink and Norrby, Acta Cryst. B26, 8 (1970); boric acid: Zachariasen,
+# Acta Cryst. 7, 305 (1954), without its hydrogens.
 _KNOWN: dict[str, _Row] = {
     "rock salt": (225, _cubic(5.6402), [("Na", "a", ()), ("Cl", "b", ())], "NaCl"),
     "diamond": (227, _cubic(3.5670), [("C", "a", ())], "C"),
@@ -40,7 +42,12 @@ _KNOWN: dict[str, _Row] = {
     "corundum": (167, _hexagonal(4.7570, 12.9877), [("Al", "c", (0.3522,)), ("O", "e", (0.3062,))], "Al2O3"),
     "rutile": (136, (4.5941, 4.5941, 2.9589, 90, 90, 90), [("Ti", "a", ()), ("O", "f", (0.3057,))], "TiO2"),
     "anatase": (141, (3.7850, 3.7850, 9.5140, 90, 90, 90), [("Ti", "a", ()), ("O", "e", (0.0816,))], "TiO2"),
-    "marcasite": (58, (4.4430, 5.4245, 3.3871, 90, 90, 90), [("Fe", "a", ()), ("S", "g", (0.2001, 0.3782))], "FeS2"),
+    "marcasite": (
+        58,
+        (4.4430, 5.4245, 3.3871, 90, 90, 90),
+        [("Fe", "a", ()), ("S", "g", (0.2001, 0.3782))],
+        "FeS2",
+    ),
     "aragonite": (
         62,
         (5.7404, 4.9614, 7.9671, 90, 90, 90),
@@ -62,7 +69,12 @@ _KNOWN: dict[str, _Row] = {
         ],
         "ZrO2",
     ),
-    "tenorite": (15, (4.6837, 3.4226, 5.1288, 90, 99.54, 90), [("Cu", "c", ()), ("O", "e", (0.4184,))], "CuO"),
+    "tenorite": (
+        15,
+        (4.6837, 3.4226, 5.1288, 90, 99.54, 90),
+        [("Cu", "c", ()), ("O", "e", (0.4184,))],
+        "CuO",
+    ),
     "boric acid": (
         2,
         (7.039, 7.053, 6.578, 92.58, 101.17, 119.83),
@@ -81,7 +93,8 @@ _KNOWN: dict[str, _Row] = {
 }
 
 KNOWN: dict[str, Crystal] = {
-    name: Crystal(number, cell, tuple(Site(*site) for site in sites)) for name, (number, cell, sites, _) in _KNOWN.items()
+    name: Crystal(number, cell, tuple(Site(*site) for site in sites))
+    for name, (number, cell, sites, _) in _KNOWN.items()
 }
 """Real crystals of all seven crystal systems by name."""
 
@@ -97,7 +110,7 @@ def random_crystal(
     shortest: float = 0.9,
     tries: int = 500,
 ) -> Crystal:
-    """A crystal with random letters, free parameters and strain, and no atoms closer than ``shortest`` Angstrom."""
+    """A crystal with random letters, parameters and strain; no atoms closer than ``shortest`` Angstrom."""
     group = space_group(number)
     for _ in range(tries):
         letters: list[str] = []

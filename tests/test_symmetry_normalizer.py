@@ -5,10 +5,10 @@ import math
 
 import numpy as np
 import pytest
-from test_symmetry_operations import GROUPS, in_lattice
-from test_symmetry_wyckoff import CELLS, POSITIONS, codes, label, on_torus, orbit, random_torus
 
 from crystalsmith.symmetry import SpaceGroup, cell_to_lattice, lattice_family, space_group, tables
+from test_symmetry_operations import GROUPS, in_lattice
+from test_symmetry_wyckoff import CELLS, POSITIONS, codes, label, on_torus, orbit, random_torus
 
 
 def normalizer(group: SpaceGroup) -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +34,8 @@ def test_elements_keep_the_lattice_and_every_metric_of_the_family():
         lattice = cell_to_lattice(group.number, CELLS[lattice_family(group.number)])
         metric = lattice @ lattice.T
         rotations, _ = normalizer(group)
-        assert in_lattice(group, (group.primitive @ rotations.swapaxes(1, 2)).reshape(-1, 3)).all(), group.symbol
+        turned = (group.primitive @ rotations.swapaxes(1, 2)).reshape(-1, 3)
+        assert in_lattice(group, turned).all(), group.symbol
         assert np.allclose(rotations.swapaxes(1, 2) @ metric @ rotations, metric), group.symbol
 
 
@@ -54,19 +55,23 @@ def test_elements_are_distinct_and_closed_modulo_the_group_and_polar_shifts():
         rotations, translations = normalizer(group)
         # All products of an element and an operation: which element made which isometry.
         turns = np.einsum("aij,bjk->abik", rotations, group.rotations).reshape(-1, 3, 3)
-        shifts = (np.einsum("aij,bj->abi", rotations, group.translations) + translations[:, None]).reshape(-1, 3)
+        shifts = np.einsum("aij,bj->abi", rotations, group.translations) + translations[:, None]
         element = np.repeat(np.arange(len(rotations)), len(group.rotations))
         for a, b in itertools.product(range(len(rotations)), repeat=2):
             same = (turns == rotations[a] @ rotations[b]).all(axis=(1, 2))
-            left = shifts[same] - (rotations[a] @ translations[b] + translations[a])
+            left = shifts.reshape(-1, 3)[same] - (rotations[a] @ translations[b] + translations[a])
             found = element[same][in_lattice_up_to_polar(group, left)].tolist()
             assert len(found) == 1, (group.symbol, a, b)
             assert b or found == [a], (group.symbol, a)
 
 
 def test_translations_are_complete():
-    """Shifts s with (W - 1) s in the lattice for all W, modulo the lattice and polar shifts, are as many as the product of the
-    invariant factors of the stacked matrices W - 1, which is the greatest common divisor of their largest minors."""
+    """As many as invariant factors say.
+
+    Shifts s with (W - 1) s in the lattice for all W, modulo the lattice and polar shifts, number the product
+    of the invariant factors of the stacked matrices W - 1: the greatest common divisor of their largest
+    minors.
+    """
     for group in GROUPS:
         inverse = np.linalg.inv(group.primitive)
         primitive = np.rint(inverse.T @ group.rotations @ group.primitive.T).astype(int)
@@ -82,8 +87,8 @@ def test_translations_are_complete():
         assert pure == expected, group.symbol
 
 
-# Index of the group in its Euclidean normaliser for a generic lattice, without the infinite factors of polar directions:
-# International Tables for Crystallography A, tables of Euclidean normalisers.
+# Index of the group in its Euclidean normaliser for a generic lattice, without the infinite factors of polar
+# directions: International Tables for Crystallography A, tables of Euclidean normalisers.
 INDEX = {
     "P1": 2,
     "P-1": 8,
@@ -158,8 +163,10 @@ def test_known_shifts_of_origin(symbol, shifts):
 
 
 def test_inversion_is_in_the_normaliser_of_every_group_that_is_not_enantiomorphic():
-    """An inversion turns a group into its mirror image, of the same type but for the 22 groups of the 11 pairs."""
-    pairs = {76, 78, 91, 92, 95, 96, 144, 145, 151, 152, 153, 154, 169, 170, 171, 172, 178, 179, 180, 181, 212, 213}
+    """An inversion turns a group into its mirror image: of the same type, but for the 11 pairs."""
+    tetragonal, trigonal = {76, 78, 91, 92, 95, 96}, {144, 145, 151, 152, 153, 154}
+    hexagonal, cubic = {169, 170, 171, 172, 178, 179, 180, 181}, {212, 213}
+    pairs = tetragonal | trigonal | hexagonal | cubic
     for group in GROUPS:
         rotations, _ = normalizer(group)
         orientation = [np.linalg.det(w) < 0 for w in (*rotations, *group.rotations)]
@@ -180,8 +187,8 @@ def test_maps_carry_every_orbit_where_the_normaliser_does():
             assert target.index == t.map_to[row], (label(position), k)
             assert (target.dof, target.multiplicity) == (d, position.multiplicity), (label(position), k)
             mapped = t.map_linear[row, :d, :d] @ w + t.map_offset[row, :d]
-            images = target.images(mapped @ target.period.T)
-            assert np.array_equal(np.sort(codes(group, images)), orbit(group, n @ point + s)), (label(position), k)
+            images = np.sort(codes(group, target.images(mapped @ target.period.T)))
+            assert np.array_equal(images, orbit(group, n @ point + s)), (label(position), k)
             count += 1
     assert count == len(t.map_to) == t.map_start[-1]
 

@@ -1,4 +1,4 @@
-"""All 1731 Wyckoff positions against spglib, and their maps against the group's operations in exact arithmetic.
+"""All 1731 Wyckoff positions against spglib, and their maps against the operations in exact arithmetic.
 
 Exact points: free coordinates are multiples of 6 / GRID, so that every point is a whole number of GRID-ths.
 """
@@ -9,7 +9,6 @@ import math
 import numpy as np
 import pytest
 import spglib
-from test_symmetry_operations import GROUPS, standard_halls
 
 from crystalsmith.symmetry import (
     SpaceGroup,
@@ -20,6 +19,7 @@ from crystalsmith.symmetry import (
     space_group,
     tables,
 )
+from test_symmetry_operations import GROUPS, standard_halls
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")  # spglib's own
 GRID = 24 * 10007
@@ -44,7 +44,7 @@ def random_torus(rng: np.random.Generator, d: int) -> np.ndarray:
 
 
 def codes(group: SpaceGroup, points: np.ndarray) -> np.ndarray:
-    """One integer for each point (..., 3) modulo the lattice translations; equal if and only if the points are."""
+    """One integer for each point (..., 3) modulo the lattice; equal if and only if the points are."""
     scaled = points @ np.linalg.inv(group.primitive) * GRID
     whole = np.rint(scaled)
     assert np.abs(whole - scaled).max() < 1e-4
@@ -71,7 +71,7 @@ def minors_gcd(matrix: np.ndarray) -> int:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_spglib_finds_the_same_letters_site_symmetries_and_orbits(seed):
-    """One crystal for each group: an element on every position, so that the group is exact and all letters are seen."""
+    """One crystal for each group, an element on every position: an exact group with all its letters."""
     rng = np.random.default_rng(seed)
     seen = 0
     for group in GROUPS:
@@ -86,9 +86,8 @@ def test_spglib_finds_the_same_letters_site_symmetries_and_orbits(seed):
             kinds += [kind] * len(points[-1])
             assert len(points[-1]) == position.multiplicity, label(position)
         lattice = cell_to_lattice(group.number, CELLS[lattice_family(group.number)])
-        data = spglib.get_symmetry_dataset(
-            (lattice, np.vstack(points) % 1.0, kinds), symprec=1e-4, hall_number=standard_halls()[group.number]
-        )
+        crystal, hall = (lattice, np.vstack(points) % 1.0, kinds), standard_halls()[group.number]
+        data = spglib.get_symmetry_dataset(crystal, symprec=1e-4, hall_number=hall)
         assert data is not None and data.number == group.number, group.symbol
         assert np.allclose(data.transformation_matrix, np.eye(3), atol=1e-6), group.symbol
         shift = data.origin_shift @ np.linalg.inv(group.primitive)
@@ -124,7 +123,7 @@ def test_stabiliser_gives_multiplicity_and_freedom():
         projector = stabiliser.mean(axis=0)
         assert np.trace(projector) == pytest.approx(position.dof), label(position)
         assert np.allclose(projector @ position.basis, position.basis), label(position)
-        assert np.linalg.matrix_rank(position.basis) == position.dof if position.dof else True, label(position)
+        assert position.dof == 0 or np.linalg.matrix_rank(position.basis) == position.dof, label(position)
 
 
 def test_images_are_the_orbit_each_point_once():
@@ -148,6 +147,16 @@ def test_images_are_closed_under_the_group():
         assert (np.sort(codes(group, moved), axis=1) == expected).all(), label(position)
 
 
+def test_free_parameters_are_those_of_ita():
+    """ITA names a parameter after the first coordinate that is it, as in (x, -x, z) or (1/8, y, -y + 1/4)."""
+    for _, position in POSITIONS:
+        named = [
+            next(k for k in range(3) if np.array_equal(position.basis[k], unit) and position.origin[k] == 0)
+            for unit in np.eye(position.dof)
+        ]
+        assert named == sorted(set(named)), label(position)
+
+
 def test_bases_are_integer_and_periods_primitive():
     for group, position in POSITIONS:
         d = position.dof
@@ -155,7 +164,7 @@ def test_bases_are_integer_and_periods_primitive():
         assert position.period.shape == (d, d), label(position)
         if d == 0:
             continue
-        # Columns of the period in the primitive basis: whole, and no lattice translation of the free space missed.
+        # Columns in the primitive basis: whole, and no lattice translation of the free space missed.
         steps = np.linalg.inv(group.primitive).T @ position.basis @ position.period
         assert np.allclose(steps, np.rint(steps), atol=1e-9), label(position)
         assert minors_gcd(np.rint(steps)) == 1, label(position)
@@ -165,16 +174,15 @@ def test_periods_are_short():
     """Reduced in the reference metric: no column gets shorter by adding or subtracting others."""
     for group, position in POSITIONS:
         vectors = (position.basis @ position.period).T @ reference_lattice(group.number)
-        for k, signs in itertools.product(range(position.dof), itertools.product((-1, 0, 1), repeat=position.dof)):
-            if signs[k] == 0:
+        for signs in itertools.product((-1, 0, 1), repeat=position.dof):
+            for k in np.flatnonzero(np.array(signs) == 0):
                 other = vectors[k] + np.array(signs) @ vectors
                 assert other @ other > vectors[k] @ vectors[k] - 1e-9, label(position)
 
 
 def self_maps(position: WyckoffPosition) -> tuple[np.ndarray, np.ndarray]:
     t, d = tables(), position.dof
-    stop = [*t.self_start, len(t.self_linear)][position.index + 1]
-    rows = slice(t.self_start[position.index], stop)
+    rows = slice(t.self_start[position.index], t.self_start[position.index + 1])
     return t.self_linear[rows, :d, :d], t.self_offset[rows, :d]
 
 
@@ -191,7 +199,7 @@ def test_self_maps_lead_to_points_of_the_orbit():
 
 
 def test_self_maps_are_as_many_as_images_in_the_free_space():
-    """A point is in ``free space + lattice`` if every lattice plane that holds the free space sees it at a whole distance."""
+    """A point is in free space + lattice if lattice planes along the free space see it at whole distances."""
     rng = np.random.default_rng(6)
     normals = np.array(list(itertools.product(range(-3, 4), repeat=3)))
     for group, position in POSITIONS:

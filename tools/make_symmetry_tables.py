@@ -1,14 +1,14 @@
 """Write ``src/crystalsmith/symmetry/tables.npz`` and ``names.json`` from PyXtal and spglib.
 
-Run once, when PyXtal corrects a table: ``pip install 'crystalsmith[tables]'``, then ``python tools/make_symmetry_tables.py``.
-The conventions are those of ``crystalsmith.symmetry``; translations are stored as integers over 24.
+Run when PyXtal corrects a table: ``pip install 'crystalsmith[tables]'``, then this file. The conventions are
+those of ``crystalsmith.symmetry``; translations are stored as integers over 24.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +74,7 @@ def complete(n: np.ndarray) -> np.ndarray:
 
 
 def period_basis(basis: np.ndarray, prim: np.ndarray, metric: np.ndarray) -> np.ndarray:
-    """Q (d x d): columns of ``basis @ Q`` are a reduced basis of the lattice translations inside the span of ``basis``."""
+    """Q (d x d): columns of ``basis @ Q`` are a reduced basis of the lattice in the span of ``basis``."""
     d = basis.shape[1]
     if d == 0:
         return np.zeros((0, 0))
@@ -85,7 +85,10 @@ def period_basis(basis: np.ndarray, prim: np.ndarray, metric: np.ndarray) -> np.
     n = v @ inv.T
     ok = np.all(np.abs(n - np.rint(n)) < 1e-6, axis=1) & np.any(grid != 0, axis=1)
     length = np.einsum("ni,ij,nj->n", v, metric, v)
-    cand = [(round(float(g), 6), -sum(x > 0 for x in u), tuple(u)) for g, u in zip(length[ok], grid[ok])]
+    cand = [
+        (round(float(g), 6), -sum(x > 0 for x in u), tuple(u))
+        for g, u in zip(length[ok], grid[ok], strict=True)
+    ]
     cand.sort(key=lambda c: (c[0], c[1], [-x for x in c[2]]))
     chosen: list[np.ndarray] = []
     for _, _, u in cand:  # successive minima; in at most three dimensions they are a basis
@@ -99,7 +102,7 @@ def period_basis(basis: np.ndarray, prim: np.ndarray, metric: np.ndarray) -> np.
     return q
 
 
-@lru_cache(maxsize=None)
+@cache
 def split_coordinates(full_q: bytes, d: int, prim: bytes) -> np.ndarray:
     """Matrix from conventional coordinates to (parameters w, coordinates across the free space)."""
     inv = np.linalg.inv(np.frombuffer(prim).reshape(3, 3))
@@ -108,8 +111,10 @@ def split_coordinates(full_q: bytes, d: int, prim: bytes) -> np.ndarray:
     return np.linalg.inv(whole) @ inv
 
 
-def as_affine(full_q: np.ndarray, full_c: np.ndarray, linear: np.ndarray, shift: np.ndarray, prim: np.ndarray):
-    """Write the point ``linear w + shift`` as ``full_q (A w + a) + full_c`` modulo the lattice, or return None."""
+def as_affine(
+    full_q: np.ndarray, full_c: np.ndarray, linear: np.ndarray, shift: np.ndarray, prim: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """(A, a) with ``linear w + shift = full_q (A w + a) + full_c`` modulo the lattice, if there is one."""
     d = full_q.shape[1]
     to = split_coordinates(full_q.tobytes(), d, prim.tobytes())
     lin = to @ linear
@@ -120,10 +125,11 @@ def as_affine(full_q: np.ndarray, full_c: np.ndarray, linear: np.ndarray, shift:
 
 
 def other_symbols(short: list[str]) -> tuple[dict[str, int], dict[str, int]]:
-    """Symbols that programs and old tables give to the standard settings, and the symbols of all other settings."""
+    """Symbols that programs and old tables give to the standard settings, and the symbols of all settings."""
     alias = {"Abm2": 39, "Aba2": 41, "Cmca": 64, "Cmma": 67, "Ccca": 68}  # before ITA named the e glide
     alias |= {short[n].replace("-3", "3"): n for n in (*range(200, 207), *range(221, 231))}  # Fm3m for Fm-3m
-    marks = {"2": (":2", "Z"), "1": (":1", "S"), "H": (":H", "H"), "R": (":R", "R")}  # origin choices, rhombohedral axes
+    # Origin choices, hexagonal and rhombohedral axes.
+    marks = {"2": (":2", "Z"), "1": (":1", "S"), "H": (":H", "H"), "R": (":R", "R")}
     other: dict[str, int] = {}
     for hall in range(1, 531):
         t = spglib.get_spacegroup_type(hall)
@@ -136,13 +142,21 @@ def other_symbols(short: list[str]) -> tuple[dict[str, int], dict[str, int]]:
     return alias, other
 
 
+def pad(m: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """The matrix in the corner of a 3 x 3 one."""
+    out = np.zeros((3, 3))
+    out[:rows, :columns] = np.reshape(m, (rows, columns))
+    return out
+
+
 def main() -> None:
-    a: dict[str, list] = {k: [] for k in (
-        "op_start rot trans cent_start cent prim wy_start wy_sg wy_letter wy_mult wy_mult_prim wy_dof wy_basis wy_origin wy_period "
-        "img_start img_op self_start self_lin self_off norm_start norm_rot norm_trans map_start map_to map_lin map_off polar"
-    ).split()}
+    keys = (
+        "op_start rot trans cent_start cent prim polar "
+        "wy_start wy_sg wy_letter wy_mult wy_mult_prim wy_dof wy_basis wy_origin wy_period img_start img_op "
+        "self_start self_lin self_off norm_start norm_rot norm_trans map_start map_to map_lin map_off"
+    )
+    a: dict[str, list] = {k: [] for k in keys.split()}
     names: dict = {"symbol": [""], "full": [""], "point_group": [""], "site_symmetry": []}
-    pad = lambda m, r, c: np.pad(np.asarray(m, float).reshape(r, c) if r * c else np.zeros((r, c)), ((0, 3 - r), (0, 3 - c)))
     for key in ("op_start", "cent_start", "wy_start", "norm_start"):
         a[key].append(0)
     a["prim"].append(np.eye(3))
@@ -156,20 +170,27 @@ def main() -> None:
         prim = PRIMITIVE[info.international_short[0]]
         inv = np.linalg.inv(prim)
         metric = reference_metric(number)
-        is_lattice = lambda v: bool((np.abs(inv @ v - np.rint(inv @ v)) < 1e-6).all())
+
+        def is_lattice(v: np.ndarray, inv: np.ndarray = inv) -> bool:
+            return bool((np.abs(inv @ v - np.rint(inv @ v)) < 1e-6).all())
+
         general = [np.asarray(o.affine_matrix) for o in group.Wyckoff_positions[0].ops]
         ops: list[tuple[np.ndarray, np.ndarray]] = []
         for m in general:
             if not any(np.array_equal(m[:3, :3], r) for r, _ in ops):
                 ops.append((np.rint(m[:3, :3]), m[:3, 3] % 1.0))
-        cent = sorted({tuple(over24(m[:3, 3] % 1.0) % DEN) for m in general if np.allclose(m[:3, :3], np.eye(3))})
+        cent = sorted(
+            {tuple(over24(m[:3, 3] % 1.0) % DEN) for m in general if np.allclose(m[:3, :3], np.eye(3))}
+        )
         assert len(ops) * len(cent) == len(general) and round(1 / abs(np.linalg.det(prim))) == len(cent)
         for op in ops:
             a["rot"].append(op[0])
             a["trans"].append(over24(op[1]))
         a["cent"] += cent
         a["prim"].append(prim)
-        polar = np.array([all(np.allclose((r - np.eye(3))[:, k], 0) for r, _ in ops) for k in range(3)], float)
+        polar = np.array(
+            [all(np.allclose((r - np.eye(3))[:, k], 0) for r, _ in ops) for k in range(3)], float
+        )
         a["polar"].append(polar)
         first = len(a["wy_sg"])
         local = []
@@ -211,7 +232,8 @@ def main() -> None:
             local.append((full, origin, d, len(images)))
         # Euclidean normaliser of the generic lattice, modulo the group and modulo shifts along polar axes.
         rots = {tuple(r.astype(int).ravel()): t for r, t in ops}
-        # A rotation of the family's lattice need not keep a centring: the twofold axis along c turns R obverse into R reverse.
+        # A rotation of the family's lattice need not keep a centring: a twofold axis along c turns R obverse
+        # into R reverse.
         cosets: list[np.ndarray] = [np.eye(3, dtype=int)]
         for w in holohedry(number):
             known = any(tuple(np.rint(np.linalg.inv(c) @ w).astype(int).ravel()) in rots for c in cosets)
@@ -257,7 +279,12 @@ def main() -> None:
                 a["map_to"].append(hit[0])
                 a["map_lin"].append(pad(hit[1], d, d))
                 a["map_off"].append(pad(hit[2], d, 1)[:, 0])
-        for key, of in (("op_start", "rot"), ("cent_start", "cent"), ("wy_start", "wy_sg"), ("norm_start", "norm_rot")):
+        for key, of in (
+            ("op_start", "rot"),
+            ("cent_start", "cent"),
+            ("wy_start", "wy_sg"),
+            ("norm_start", "norm_rot"),
+        ):
             a[key].append(len(a[of]))
         print(number, info.international_short, len(ops), len(local), len(normaliser), flush=True)
     for key, of in (("img_start", "img_op"), ("self_start", "self_lin"), ("map_start", "map_to")):

@@ -3,7 +3,8 @@
 import crystalsmith
 
 model = crystalsmith.load_model()
-for crystal in crystalsmith.generate(model, [{"space_group": 225, "sites": {"Na": 1, "Cl": 1}, "count": 10}], seed=0):
+for crystal in crystalsmith.generate(model, [{"space_group": 225, "sites": {"Na": 1, "Cl": 1}, "count": 10}],
+seed=0):
     print(crystal.to_cif())
 """
 

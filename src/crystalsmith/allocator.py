@@ -11,7 +11,7 @@ _KEEP = 1 << 30
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to keep freed blocks instead of returning them to the kernel, whose page faults cost more than the arithmetic.
+    """Tell glibc to keep freed blocks; page faults for new ones cost more than the arithmetic in them.
 
     Returns:
         Whether the C library took it; False where it is not glibc.

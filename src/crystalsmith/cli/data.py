@@ -19,7 +19,8 @@ def add_parser(commands: Any) -> None:
     build = actions.add_parser(
         "build",
         help="turn structures into one training file",
-        description="Turn structures into one training file. Interrupted, the same command goes on where it stopped.",
+        description="Turn structures into one training file. Interrupted, the same command goes on where it"
+        " stopped.",
     )
     build.add_argument(
         "sources",

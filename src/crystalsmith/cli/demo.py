@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "demo",
         help="make a few crystals and a picture of them",
-        description="Make two crystals of each of eight well-known kinds, from cubic to monoclinic, and draw them.",
+        description="Make two crystals of each of eight known kinds, cubic to monoclinic, and draw them.",
     )
     parser.add_argument("-o", "--output", default="demo", metavar="FOLDER", help="default: demo")
     parser.add_argument(

@@ -1,6 +1,6 @@
-"""``crystalsmith``: the one place where commands are dispatched and errors become one line and an exit status.
+"""``crystalsmith``: where commands are dispatched and errors become one line and an exit status.
 
-Nothing heavy is imported here or at the top of the modules of the commands, so that ``--help`` answers at once.
+Nothing heavy is imported here or at the top of the commands' modules, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from crystalsmith.generation import BatchStep
 
 
 class ProgressBar:
-    """Crystals finished of those asked for; sampler steps of the batch at work count as parts of its crystals.
+    """Crystals finished of those asked for; sampler steps count as parts of their batch's crystals.
 
     Args:
         total: crystals asked for.

@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "show",
         help="draw crystals on one sheet",
-        description="Draw crystals from CIF, extxyz or POSCAR files, folders of them, or folders made by generate.",
+        description="Draw crystals from CIF, extxyz or POSCAR files, or folders of them or of generate.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a file or folder")
     parser.add_argument(

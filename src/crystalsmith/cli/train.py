@@ -13,7 +13,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "train",
         help="train a model",
-        description="Train a model on a file of data build. Interrupted, the same command goes on where it stopped.",
+        description="Train a model on a file of data build. Interrupted, the same command goes on where it"
+        " stopped.",
     )
     parser.add_argument("--config", metavar="FILE", help="YAML file of settings; without it, defaults")
     parser.add_argument("--train", metavar="FILE", help="training file (setting train)")

@@ -1,8 +1,7 @@
-"""Crystallographic information files: written with the operators of the standard setting, one atom for each orbit."""
+"""CIF: written with the operators of the standard setting and one atom for each orbit; read back exactly."""
 
 from __future__ import annotations
 
-import io
 import math
 import warnings
 from collections import Counter
@@ -14,7 +13,7 @@ import numpy as np
 
 from crystalsmith.crystal.crystal import Crystal, Site, wrap
 from crystalsmith.crystal.elements import NUMBERS, formula_order
-from crystalsmith.crystal.hall import hall_symbol, hermann_mauguin
+from crystalsmith.crystal.hall import group_keys, hall_symbol, hermann_mauguin, operation_keys
 from crystalsmith.crystal.orbits import locate, orbit_sizes
 from crystalsmith.crystal.standardize import check_distances
 from crystalsmith.errors import StructureError, SymmetryError
@@ -23,7 +22,7 @@ from crystalsmith.symmetry import SpaceGroup, cell_to_lattice, space_group
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-# A point this near (Angstrom) to the position that a file names is on it: covers coordinates of three decimals.
+# A point this near (Angstrom) to the position that a file names is on it: three decimals are enough.
 _ON_POSITION = 0.02
 
 
@@ -82,7 +81,8 @@ def operators(number: int) -> tuple[str, ...]:
 
 
 def _row(row: np.ndarray, shift: float) -> str:
-    text = "".join(("+" if value > 0 else "-") + axis for value, axis in zip(row, "xyz", strict=True) if value)
+    signs = zip(row, "xyz", strict=True)
+    text = "".join(("+" if value > 0 else "-") + axis for value, axis in signs if value)
     fraction = Fraction(round(24 * float(shift)), 24) % 1
     return text.removeprefix("+") + (f"+{fraction}" if fraction else "")
 
@@ -105,7 +105,7 @@ def structure_from_cif(text: str) -> Structure:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            structures = CifParser(io.StringIO(text)).parse_structures(primitive=False, on_error="raise")
+            structures = CifParser.from_str(text).parse_structures(primitive=False, on_error="raise")
         except Exception as error:  # the parser lets errors of every kind through
             raise StructureError(f"unreadable: the CIF cannot be parsed ({_one_line(error)})") from None
     if not structures:
@@ -133,7 +133,7 @@ def _first_block(text: str) -> dict[str, Any]:
 
 
 def _read_standard(tags: dict[str, Any]) -> Crystal | None:
-    """The crystal of a block that states the standard setting and every site's Wyckoff letter; None if it does not."""
+    """The crystal of a block in the standard setting with a Wyckoff letter for each site, else None."""
     operations = tags.get("_space_group_symop_operation_xyz", tags.get("_symmetry_equiv_pos_as_xyz"))
     number = tags.get("_space_group_it_number", tags.get("_symmetry_int_tables_number"))
     letters = tags.get("_atom_site_wyckoff_symbol", tags.get("_atom_site_wyckoff_label"))
@@ -146,7 +146,7 @@ def _read_standard(tags: dict[str, Any]) -> Crystal | None:
         cell = [_number(tags[f"_cell_length_{x}"]) for x in "abc"]
         cell += [_number(tags[f"_cell_angle_{x}"]) for x in ("alpha", "beta", "gamma")]
         points = np.array([[_number(value) for value in tags[f"_atom_site_fract_{x}"]] for x in "xyz"]).T
-        elements = [_element(x) for x in tags.get("_atom_site_type_symbol", tags.get("_atom_site_label"))]
+        elements = [_element(x) for x in tags.get("_atom_site_type_symbol") or tags["_atom_site_label"]]
         occupancy = [_number(x) for x in tags.get("_atom_site_occupancy", ["1"] * len(points))]
         if any(abs(x - 1) > 1e-6 for x in occupancy) or not len(points) == len(elements) == len(letters):
             return None
@@ -159,7 +159,7 @@ def _read_standard(tags: dict[str, Any]) -> Crystal | None:
             if distance > _ON_POSITION or size != position.multiplicity_primitive:
                 return None
             sites.append(Site(element, position.letter, tuple(free.tolist())))
-        crystal = Crystal(group.number, tuple(cell), tuple(sites))  # type: ignore[arg-type]
+        crystal = Crystal(group.number, tuple(cell), tuple(sites))
     except (KeyError, TypeError, ValueError, np.linalg.LinAlgError, StructureError, SymmetryError):
         return None
     symbols, fractional = crystal.positions()
@@ -175,13 +175,8 @@ def _is_standard(group: SpaceGroup, operations: list[str] | str) -> bool:
     if len(operations) != len(group.rotations) * len(group.centring):
         return False
     matrices = [SymmOp.from_xyz_str(text).affine_matrix for text in operations]
-    given = {(*np.rint(m[:3, :3]).astype(int).ravel(), *np.rint(24 * m[:3, 3]).astype(int) % 24) for m in matrices}
-    wanted = {
-        (*rotation.ravel(), *np.rint(24 * (translation + centring)).astype(int) % 24)
-        for centring in group.centring
-        for rotation, translation in zip(group.rotations, group.translations, strict=True)
-    }
-    return given == wanted
+    given = operation_keys([m[:3, :3] for m in matrices], [m[:3, 3] for m in matrices])
+    return given == group_keys(group)
 
 
 def _number(text: str) -> float:
@@ -189,5 +184,5 @@ def _number(text: str) -> float:
 
 
 def _element(text: str) -> str:
-    symbol = str(text)[:2] if str(text)[:2] in NUMBERS else str(text)[:1]
-    return symbol
+    """Symbol of a type such as ``Fe3+`` or a label such as ``O12``."""
+    return str(text)[:2] if str(text)[:2] in NUMBERS else str(text)[:1]

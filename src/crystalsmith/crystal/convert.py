@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,8 +33,12 @@ def crystal_to_atoms(crystal: Crystal, primitive: bool) -> Atoms:
     return Atoms(symbols, scaled_positions=fractional, cell=np.array(lattice), pbc=True)
 
 
-def structure_to_arrays(structure: Structure | Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lattice (3, 3), fractional coordinates (n, 3) and atomic numbers (n,) of a pymatgen Structure or ASE Atoms.
+def structure_to_arrays(structure: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lattice (3, 3), fractional coordinates (n, 3) and atomic numbers (n,) of a structure.
+
+    Args:
+        structure: a pymatgen Structure or ASE Atoms, told apart by their methods so that neither library
+            must be loaded.
 
     Raises:
         StructureError: disordered, not an element, without a cell, or neither of the two types.
@@ -53,4 +57,5 @@ def structure_to_arrays(structure: Structure | Atoms) -> tuple[np.ndarray, np.nd
     for site in structure:
         symbol = getattr(getattr(site.specie, "element", site.specie), "symbol", str(site.specie))
         numbers.append({"D": 1, "T": 1}.get(symbol, NUMBERS.get(symbol, 0)))
-    return np.array(structure.lattice.matrix), np.array(structure.frac_coords).reshape(-1, 3), np.array(numbers)
+    fractional = np.array(structure.frac_coords).reshape(-1, 3)
+    return np.array(structure.lattice.matrix), fractional, np.array(numbers)

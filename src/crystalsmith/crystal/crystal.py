@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class Site:
     Attributes:
         element: symbol.
         letter: Wyckoff letter in the standard setting.
-        free: free parameters u that ITA calls x, y, z, of the position's representative; as many as the letter has.
+        free: free parameters u (ITA's x, y, z) of the position's representative, as many as the letter has.
     """
 
     element: str
@@ -39,7 +39,7 @@ class Site:
     free: tuple[float, ...] = ()
 
 
-def fit_cell(number: int, cell: Sequence[float]) -> tuple[float, float, float, float, float, float]:
+def fit_cell(number: int, cell: Sequence[float]) -> tuple[float, ...]:
     """A cell that obeys its family exactly.
 
     Args:
@@ -72,7 +72,7 @@ def fit_cell(number: int, cell: Sequence[float]) -> tuple[float, float, float, f
     for i, (was, now) in enumerate(zip(values, fitted, strict=True)):
         if abs(was - now) > (LENGTH_TOLERANCE * now if i < 3 else ANGLE_TOLERANCE):
             raise SymmetryError(
-                f"cell {_short(values)} does not fit space group {number}, which needs a {family} conventional cell"
+                f"cell {_short(values)} does not fit space group {number}: that needs a {family} cell"
                 + (" in hexagonal axes" if family == "hexagonal" else "")
             )
     cos = [math.cos(math.radians(x)) for x in fitted[3:]]
@@ -91,17 +91,18 @@ class Crystal:
 
     Attributes:
         space_group: number.
-        cell: a, b, c (Angstrom), alpha, beta, gamma (degrees) of the conventional cell, made exact for the lattice family.
+        cell: a, b, c (Angstrom), alpha, beta, gamma (degrees) of the conventional cell, made exact for the
+            lattice family.
         sites: one for each orbit.
 
     Raises:
-        SymmetryError: unknown group or letter, wrong number of free parameters, a letter without freedom that is used twice,
-            or a cell of another family.
+        SymmetryError: unknown group or letter, wrong number of free parameters, a letter without freedom
+            that is used twice, or a cell of another family.
         StructureError: unknown element, no sites, a value that is not finite, or a cell without volume.
     """
 
     space_group: int
-    cell: tuple[float, float, float, float, float, float]
+    cell: tuple[float, ...]
     sites: tuple[Site, ...]
 
     def __post_init__(self) -> None:
@@ -118,16 +119,16 @@ class Crystal:
             position = group.position(site.letter)
             if len(site.free) != position.dof:
                 raise SymmetryError(
-                    f"Wyckoff letter {site.letter} of space group {group.number} has {position.dof} free parameters; "
-                    f"site {site.element} gives {len(site.free)}"
+                    f"Wyckoff letter {site.letter} of space group {group.number} has {position.dof} "
+                    f"free parameters; site {site.element} gives {len(site.free)}"
                 )
             if not all(math.isfinite(x) for x in site.free):
                 raise StructureError(f"site {site.element}:{site.letter} has a coordinate that is not finite")
             if not position.dof:
                 if site.letter in fixed:
                     raise SymmetryError(
-                        f"Wyckoff letter {site.letter} of space group {group.number} has no freedom and holds one site; "
-                        f"both {fixed[site.letter]} and {site.element} are on it"
+                        f"Wyckoff letter {site.letter} of space group {group.number} has no freedom and "
+                        f"holds one site; both {fixed[site.letter]} and {site.element} are on it"
                     )
                 fixed[site.letter] = site.element
 
@@ -189,7 +190,7 @@ class Crystal:
 
     @property
     def anonymous_counts(self) -> tuple[int, ...]:
-        """Atoms per element in the reduced formula, ascending, the elements forgotten: (1, 1, 3) for a perovskite."""
+        """Atoms per element in the reduced formula, ascending: (1, 1, 3) for a perovskite."""
         counts = self.counts.values()
         divisor = math.gcd(*counts)
         return tuple(sorted(count // divisor for count in counts))
@@ -250,8 +251,8 @@ class Crystal:
     def from_cif(text: str, symprec: float = 0.01) -> Crystal:
         """Read a CIF.
 
-        A file whose operators are those of the standard setting keeps its space group and sites; the symmetry of any other is
-        determined anew.
+        A file with the operators of the standard setting and Wyckoff letters keeps its space group and
+        sites; the symmetry of any other is determined anew.
 
         Args:
             text: content of the file; its first crystal is read.
@@ -266,7 +267,7 @@ class Crystal:
 
     @staticmethod
     def from_structure(structure: Structure | Atoms, symprec: float = 0.01) -> Crystal:
-        """Determine the symmetry of a pymatgen Structure or ASE Atoms and describe it in the standard setting.
+        """Determine the symmetry of a pymatgen Structure or ASE Atoms, in the standard setting.
 
         Args:
             structure: any cell of the crystal, all atoms given.
@@ -280,13 +281,13 @@ class Crystal:
 
         return crystal_from_arrays(*structure_to_arrays(structure), symprec)
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain JSON data; ``from_dict`` reads it back exactly."""
         sites = [{"element": s.element, "letter": s.letter, "free": list(s.free)} for s in self.sites]
         return {"space_group": self.space_group, "cell": list(self.cell), "sites": sites}
 
     @staticmethod
-    def from_dict(data: Mapping[str, object]) -> Crystal:
+    def from_dict(data: Mapping[str, Any]) -> Crystal:
         """Inverse of ``to_dict``.
 
         Raises:
@@ -294,11 +295,11 @@ class Crystal:
             SymmetryError: as the constructor.
         """
         try:
-            sites = tuple(Site(s["element"], s["letter"], tuple(s["free"])) for s in data["sites"])  # type: ignore[attr-defined]
-            number, cell = data["space_group"], data["cell"]
+            rows, number, cell = data["sites"], data["space_group"], data["cell"]
+            sites = tuple(Site(row["element"], row["letter"], tuple(row["free"])) for row in rows)
         except (KeyError, TypeError):
             raise StructureError("not the data of a crystal: it needs space_group, cell and sites") from None
-        return Crystal(number, cell, sites)  # type: ignore[arg-type]
+        return Crystal(number, cell, sites)
 
 
 def wrap(fractional: np.ndarray) -> np.ndarray:

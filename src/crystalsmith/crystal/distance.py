@@ -6,7 +6,7 @@ import numpy as np
 
 
 def shortest_distance(lattice: np.ndarray, fractional: np.ndarray) -> float:
-    """Smallest distance (Angstrom) between two points of a periodic set, a point's own lattice images included.
+    """Smallest distance (Angstrom) between two points of a periodic set, own lattice images included.
 
     Args:
         lattice: (3, 3) rows in Angstrom.
@@ -34,7 +34,7 @@ def shortest_distance(lattice: np.ndarray, fractional: np.ndarray) -> float:
 
 
 def closest_pair(lattice: np.ndarray, fractional: np.ndarray) -> tuple[int, int, float]:
-    """The two points that are nearest after rounding to the nearest image: exact for distances well below the cell's spacings.
+    """The nearest two points by the rounded image: exact for distances well below the cell's spacings.
 
     Args:
         lattice: (3, 3) rows in Angstrom.

@@ -10,9 +10,10 @@ from crystalsmith.errors import StructureError
 SYMBOLS = (
     "",
     *(
-        "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo "
-        "Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg "
-        "Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og"
+        "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br "
+        "Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er "
+        "Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md "
+        "No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og "
     ).split(),
 )
 """Symbol by atomic number; entry 0 is empty."""
@@ -22,10 +23,11 @@ NUMBERS = {symbol: z for z, symbol in enumerate(SYMBOLS) if z}
 
 # Pauling electronegativities of H ... No and Lr; 9 where none is known, so that those elements come last.
 _PAULING = (
-    "2.2 9 .98 1.57 2.04 2.55 3.04 3.44 3.98 9 .93 1.31 1.61 1.9 2.19 2.58 3.16 9 .82 1 1.36 1.54 1.63 1.66 1.55 1.83 1.88 "
-    "1.91 1.9 1.65 1.81 2.01 2.18 2.55 2.96 3 .82 .95 1.22 1.33 1.6 2.16 1.9 2.2 2.28 2.2 1.93 1.69 1.78 1.96 2.05 2.1 2.66 "
-    "2.6 .79 .89 1.1 1.12 1.13 1.14 1.13 1.17 1.2 1.2 1.1 1.22 1.23 1.24 1.25 1.1 1.27 1.3 1.5 2.36 1.9 2.2 2.2 2.28 2.54 2 "
-    "1.62 2.33 2.02 2 2.2 2.2 .7 .9 1.1 1.3 1.5 1.38 1.36 1.28 1.3 1.3 1.3 1.3 1.3 1.3 1.3 1.3 1.3"
+    "2.2 9 .98 1.57 2.04 2.55 3.04 3.44 3.98 9 .93 1.31 1.61 1.9 2.19 2.58 3.16 9 .82 1 1.36 1.54 1.63 "
+    "1.66 1.55 1.83 1.88 1.91 1.9 1.65 1.81 2.01 2.18 2.55 2.96 3 .82 .95 1.22 1.33 1.6 2.16 1.9 2.2 "
+    "2.28 2.2 1.93 1.69 1.78 1.96 2.05 2.1 2.66 2.6 .79 .89 1.1 1.12 1.13 1.14 1.13 1.17 1.2 1.2 1.1 "
+    "1.22 1.23 1.24 1.25 1.1 1.27 1.3 1.5 2.36 1.9 2.2 2.2 2.28 2.54 2 1.62 2.33 2.02 2 2.2 2.2 .7 .9 "
+    "1.1 1.3 1.5 1.38 1.36 1.28 1.3 1.3 1.3 1.3 1.3 1.3 1.3 1.3 1.3 "
 )
 ELECTRONEGATIVITY = (9.0, *map(float, _PAULING.split()), *(9.0,) * 15)
 """Pauling scale by atomic number, 9 where unknown."""
@@ -40,7 +42,7 @@ def atomic_number(symbol: str) -> int:
     try:
         return NUMBERS[symbol]
     except (KeyError, TypeError):
-        raise StructureError(f"{symbol!r} is not a chemical element; write symbols such as Na or Cl") from None
+        raise StructureError(f"{symbol!r} is no chemical element; write symbols such as Na or Cl") from None
 
 
 def formula_order(symbol: str) -> tuple[float, str]:

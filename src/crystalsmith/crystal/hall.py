@@ -1,16 +1,23 @@
-"""Names of the standard settings in other programs: Hall number, Hall symbol, Hermann-Mauguin symbol with its setting."""
+"""Names of the standard settings in other programs: Hall number and symbol, Hermann-Mauguin symbol."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import moyopy
 import numpy as np
 
-from crystalsmith.symmetry import space_group
+from crystalsmith.symmetry import SpaceGroup, space_group
+
+OperationKeys = frozenset[tuple[int, ...]]
 
 TWO_ORIGINS = frozenset(
-    (48, 50, 59, 68, 70, 85, 86, 88, 125, 126, 129, 130, 133, 134, 137, 138, 141, 142, 201, 203, 222, 224, 227, 228)
+    (
+        *(48, 50, 59, 68, 70, 85, 86, 88, 125, 126, 129, 130),
+        *(133, 134, 137, 138, 141, 142, 201, 203, 222, 224, 227, 228),
+    )
 )
 """Groups for which ITA gives two origins; the project's tables hold the second, at an inversion centre."""
 
@@ -23,20 +30,28 @@ def _halls() -> dict[int, list[int]]:
     return by_number
 
 
+def operation_keys(
+    rotations: Sequence[Any] | np.ndarray, translations: Sequence[Any] | np.ndarray
+) -> OperationKeys:
+    """Operations (n, 3, 3) and (n, 3) as a set that can be compared: translations in 24ths, modulo 1."""
+    whole = np.rint(rotations).astype(int).reshape(-1, 9)
+    shifts = np.rint(24 * np.asarray(translations)).astype(int).reshape(-1, 3) % 24
+    return frozenset(map(tuple, np.hstack([whole, shifts]).tolist()))
+
+
+def group_keys(group: SpaceGroup) -> OperationKeys:
+    """The operations of the conventional cell, centring included, as ``operation_keys``."""
+    shifts = (group.centring[:, None] + group.translations).reshape(-1, 3)
+    return operation_keys(np.tile(group.rotations, (len(group.centring), 1, 1)), shifts)
+
+
 @lru_cache(maxsize=230)
 def hall_number(number: int) -> int:
-    """Hall number (1 to 530, the numbering of spglib and moyopy) whose operations are those of the project's tables."""
-    group = space_group(number)
-    wanted = {
-        (*rotation.ravel().tolist(), *(np.rint(24 * (translation + centring)).astype(int) % 24).tolist())
-        for centring in group.centring
-        for rotation, translation in zip(group.rotations, group.translations, strict=True)
-    }
+    """Hall number (1 to 530, as spglib and moyopy count) whose operations are those of the tables."""
+    wanted = group_keys(space_group(number))
     for hall in _halls()[number]:
         found = moyopy.operations_from_number(number, setting=moyopy.Setting.hall_number(hall))
-        rotations = np.rint(found.rotations).astype(int).reshape(-1, 9)
-        translations = np.rint(np.array(found.translations) * 24).astype(int) % 24
-        if set(map(tuple, np.hstack([rotations, translations]).tolist())) == wanted:
+        if operation_keys(found.rotations, found.translations) == wanted:
             return hall
     raise AssertionError(f"no Hall symbol has the operations of space group {number}")
 
@@ -48,7 +63,7 @@ def hall_symbol(number: int) -> str:
 
 
 def hermann_mauguin(number: int) -> str:
-    """Symbol with spaces and, where ITA has two, the origin or axes: ``F d -3 m :2``, ``R -3 m :H``, ``P 1 21/c 1``."""
+    """Symbol with spaces and, where ITA has two, origin or axes: ``F d -3 m :2``, ``P 1 21/c 1``."""
     entry = moyopy.HallSymbolEntry(hall_number(number))
     if 3 <= number <= 15:
         return str(entry.hm_full).replace("_", "")

@@ -16,8 +16,9 @@ from crystalsmith.symmetry import SpaceGroup, WyckoffPosition, space_group
 class _Finder:
     """Arrays of one group; Y letters, n operations.
 
-    In primitive fractional coordinates the free space of a position is spanned by whole lattice vectors. Completed to a basis of the
-    lattice they split a point into torus coordinates w (first d) and a rest that is whole exactly when the point is on the position.
+    In primitive fractional coordinates the free space of a position is spanned by whole lattice vectors.
+    Completed to a basis of the lattice they split a point into torus coordinates w (first d) and a rest that
+    is whole exactly when the point is on the position.
     """
 
     letters: tuple[WyckoffPosition, ...]
@@ -106,8 +107,8 @@ def find_wyckoff(
         tolerance: how far (Angstrom) a point may lie from the position.
 
     Returns:
-        For each point the position and u (d,), with the torus coordinates w of u in [0, 1); of all images in the position's
-        free space the one whose w comes first.
+        For each point the position and u (d,), with the torus coordinates w of u in [0, 1); of all images in
+        the position's free space the one whose w comes first.
 
     Raises:
         StructureError: if no position of that multiplicity holds the point.
@@ -124,8 +125,8 @@ def find_wyckoff(
         best = int(of_letter.argmin())
         if not of_letter[best] < tolerance:
             raise StructureError(
-                f"no Wyckoff position of space group {group.number} with {size} atoms in the primitive cell holds "
-                f"({', '.join(f'{x:.4f}' for x in points[r])})"
+                f"no Wyckoff position of space group {group.number} with {size} atoms in the primitive cell "
+                f"holds ({', '.join(f'{x:.4f}' for x in points[r])})"
             )
         position = f.letters[best]
         on = distance[r, :, best] <= of_letter[best] + 1e-6

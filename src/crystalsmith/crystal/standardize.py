@@ -31,7 +31,7 @@ RETRIES = (1.0, 0.3, 0.1, 0.01)
 
 @dataclass(frozen=True, eq=False)
 class _Standard:
-    """What a symmetry program found: ``x_standard = (x - shift) @ inverse.T`` in the conventional cell, refined."""
+    """What a symmetry program found; ``x_standard = (x - shift) @ inverse.T`` in the conventional cell."""
 
     number: int
     lattice: np.ndarray  # (3, 3) refined conventional
@@ -48,8 +48,9 @@ def crystal_from_arrays(
 ) -> Crystal:
     """Determine the symmetry of a crystal, describe it in the standard setting and verify the description.
 
-    moyopy is asked first with ``symprec`` and smaller tolerances, then spglib. A description is taken when the crystal rebuilt from it has
-    the atoms of the input: the same ones, each within a few tolerances of its place, in a cell of the same shape.
+    moyopy is asked first with ``symprec`` and smaller tolerances, then spglib. A description is taken when
+    the crystal rebuilt from it has the atoms of the input: the same ones, each within a few tolerances of
+    its place, in a cell of the same shape.
 
     Args:
         lattice: (3, 3) rows in Angstrom, of any cell, either handedness.
@@ -75,8 +76,15 @@ def crystal_from_arrays(
 
 
 def _check_input(lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray) -> None:
-    if lattice.shape != (3, 3) or fractional.ndim != 2 or fractional.shape[1] != 3 or len(numbers) != len(fractional):
-        raise StructureError("wrong shape: a structure is a (3, 3) lattice, (n, 3) coordinates and n atomic numbers")
+    if (
+        lattice.shape != (3, 3)
+        or fractional.ndim != 2
+        or fractional.shape[1] != 3
+        or len(numbers) != len(fractional)
+    ):
+        raise StructureError(
+            "wrong shape: a structure is a (3, 3) lattice, (n, 3) coordinates and n atomic numbers"
+        )
     if not len(numbers):
         raise StructureError("empty: the structure has no atoms")
     if not (np.isfinite(lattice).all() and np.isfinite(fractional).all()):
@@ -102,7 +110,9 @@ def check_distances(lattice: np.ndarray, fractional: np.ndarray, numbers: np.nda
             raise StructureError(f"overlapping atoms: {pair} are {distance:.3f} A apart")
 
 
-def _by_moyo(lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, symprec: float) -> Iterator[_Standard]:
+def _by_moyo(
+    lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, symprec: float
+) -> Iterator[_Standard]:
     cell = moyopy.Cell(lattice.tolist(), fractional.tolist(), numbers.tolist())
     setting = moyopy.Setting.standard()
     for factor in RETRIES:
@@ -116,7 +126,8 @@ def _by_moyo(lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, s
         orbits = np.array(found.orbits)
         representative = np.flatnonzero(orbits == np.arange(len(orbits)))
         primitive_row = np.array(found.mapping_std_prim)
-        # Primitive cell to conventional cell: a matrix of small fractions, so rounding it to 1/24 makes it exact.
+        # Primitive cell to conventional cell: a matrix of small fractions, so rounding it to 1/24 makes it
+        # exact.
         linear = np.rint(24 * inverse @ np.array(found.prim_std_linear)) / 24
         origin = inverse @ (np.array(found.prim_std_origin_shift) - shift)
         primitive = found.prim_std_cell
@@ -134,10 +145,12 @@ def _by_moyo(lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, s
         )
 
 
-def _by_spglib(lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, symprec: float) -> Iterator[_Standard]:
+def _by_spglib(
+    lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, symprec: float
+) -> Iterator[_Standard]:
     import spglib
 
-    cell = (lattice, fractional, numbers)
+    cell = (lattice.tolist(), fractional.tolist(), numbers.tolist())
     for factor in RETRIES:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -145,11 +158,14 @@ def _by_spglib(lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray,
                 first = spglib.get_symmetry_dataset(cell, symprec=symprec * factor)
                 hall = None if first is None else hall_number(first.number)
                 found = hall and spglib.get_symmetry_dataset(cell, symprec=symprec * factor, hall_number=hall)
-            except Exception:  # spglib's own error classes differ between versions; all mean that it found nothing
+            except (
+                Exception
+            ):  # spglib's own error classes differ between versions; all mean that it found nothing
                 continue
         if not found:
             continue
-        # One conventional atom for each orbit: the std atoms carry the row of their primitive atom, as the input atoms do.
+        # One conventional atom for each orbit: the std atoms carry the row of their primitive atom, as the
+        # input atoms do.
         std_row = np.asarray(found.std_mapping_to_primitive)
         in_row = np.asarray(found.mapping_to_primitive)
         orbits = np.asarray(found.crystallographic_orbits)
@@ -173,10 +189,10 @@ def _describe(s: _Standard, lattice: np.ndarray, fractional: np.ndarray, numbers
     group = space_group(s.number)
     cell = lattice_to_cell(cell_to_lattice(s.number, lattice_to_cell(s.lattice)))
     found = find_wyckoff(group, s.points, s.sizes, s.lattice, tolerance=max(s.symprec, 1e-3))
-    order = sorted(range(len(found)), key=lambda r: (found[r][0].index, int(s.numbers[r]), found[r][1].tolist()))
-    sites = tuple(
-        Site(SYMBOLS[s.numbers[r]], found[r][0].letter, tuple(found[r][1].tolist())) for r in order
+    order = sorted(
+        range(len(found)), key=lambda r: (found[r][0].index, int(s.numbers[r]), found[r][1].tolist())
     )
+    sites = tuple(Site(SYMBOLS[s.numbers[r]], found[r][0].letter, tuple(found[r][1].tolist())) for r in order)
     crystal = Crystal(s.number, tuple(cell.tolist()), sites)
     _verify(crystal, s, lattice, fractional, numbers)
     return crystal
@@ -191,7 +207,8 @@ def _verify(
         StructureError: saying what differs.
     """
     group = crystal.group
-    # Rows of the input's standard cell: its shape against the refined one, as the stretch that turns one into the other.
+    # Rows of the input's standard cell: its shape against the refined one, as the stretch that turns one
+    # into the other.
     given = np.linalg.inv(s.inverse).T @ lattice
     inverse = np.linalg.inv(crystal.lattice)
     stretch = inverse @ (given @ given.T) @ inverse.T
@@ -203,7 +220,9 @@ def _verify(
     x = (fractional - s.shift) @ s.inverse.T @ to_primitive
     symbols, y = crystal.positions(primitive=True)
     if len(numbers) % len(symbols):
-        raise StructureError(f"the rebuilt primitive cell has {len(symbols)} atoms, the given cell {len(numbers)}")
+        raise StructureError(
+            f"the rebuilt primitive cell has {len(symbols)} atoms, the given cell {len(numbers)}"
+        )
     difference = x[:, None] - y
     difference -= np.rint(difference)
     cartesian = difference @ crystal.primitive_lattice

@@ -66,8 +66,8 @@ def build(
 ) -> BuildReport:
     """Write one training file from sources.
 
-    Part files are kept in ``<out>.parts`` until the end: the same call after an interruption uses them. With more than one worker the
-    calling script needs the usual ``if __name__ == "__main__"`` guard.
+    Part files are kept in ``<out>.parts`` until the end: the same call after an interruption uses them. With
+    more than one worker the calling script needs the usual ``if __name__ == "__main__"`` guard.
 
     Args:
         sources: one or several files or folders, see ``open_source``.
@@ -79,7 +79,8 @@ def build(
         max_z: drop structures with elements beyond this atomic number.
 
     Raises:
-        DataError: a source is missing, empty or not recognised, nothing could be kept, or the file cannot be written.
+        DataError: a source is missing, empty or not recognised, nothing could be kept, or the file cannot be
+            written.
     """
     if isinstance(sources, (str, os.PathLike)):
         sources = [sources]
@@ -91,7 +92,9 @@ def build(
     out = Path(out)
     settings = _Settings(symprec, max_atoms, max_z)
     described = [{"name": s.path.name, "kind": s.kind, "sha256": s.sha256()} for s in opened]
-    parts = _parts_folder(out, {"sources": described, "settings": vars(settings), "chunk": CHUNK, "version": VERSION})
+    parts = _parts_folder(
+        out, {"sources": described, "settings": vars(settings), "chunk": CHUNK, "version": VERSION}
+    )
     paths = _run_chunks(opened, parts, settings, workers, progress)
 
     dropped: Counter[str] = Counter()
@@ -103,7 +106,9 @@ def build(
         dropped.update(json.loads(part.metadata["dropped"]))
         examples = {**json.loads(part.metadata["examples"]), **examples}
     if not any(len(d) for d in datasets):
-        raise DataError(f"nothing could be kept of {', '.join(str(s.path) for s in opened)}: {_summary(dropped)}")
+        raise DataError(
+            f"nothing could be kept of {', '.join(str(s.path) for s in opened)}: {_summary(dropped)}"
+        )
     whole = concatenate(
         datasets,
         {
@@ -120,7 +125,10 @@ def build(
 
 
 def _summary(dropped: Counter[str]) -> str:
-    return "; ".join(f"{count} {reason}" for reason, count in dropped.most_common(3)) or "they hold no structures"
+    return (
+        "; ".join(f"{count} {reason}" for reason, count in dropped.most_common(3))
+        or "they hold no structures"
+    )
 
 
 def _parts_folder(out: Path, job: dict[str, object]) -> Path:

@@ -10,14 +10,22 @@ from crystalsmith.crystal import SYMBOLS
 from crystalsmith.data.dataset import Dataset
 from crystalsmith.errors import DataError
 
-LATTICE_SYSTEMS = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "rhombohedral", "hexagonal", "cubic")
+LATTICE_SYSTEMS = (
+    "triclinic",
+    "monoclinic",
+    "orthorhombic",
+    "tetragonal",
+    "rhombohedral",
+    "hexagonal",
+    "cubic",
+)
 """The seven lattice systems, from the least symmetric to the most."""
 
 _RHOMBOHEDRAL = (146, 148, 155, 160, 161, 166, 167)
 
 
 def lattice_system(number: int) -> str:
-    """Lattice system of a space group: trigonal groups are rhombohedral if their lattice is, else hexagonal."""
+    """Lattice system of a space group; a trigonal group is rhombohedral if its lattice is, else hexagonal."""
     if number in _RHOMBOHEDRAL:
         return "rhombohedral"
     for last, system in ((2, 0), (15, 1), (74, 2), (142, 3), (194, 5)):
@@ -37,7 +45,8 @@ class Statistics:
         space_groups: (231,) structures by space-group number; entry 0 is unused.
         structures_with: (119,) structures that hold an element, by atomic number.
         atoms_of: (119,) atoms of each element in all primitive cells.
-        sites_of_an_element: (m + 1,) how many times an element occupies so many inequivalent sites of a structure.
+        sites_of_an_element: (m + 1,) how many times an element occupies so many inequivalent sites of a
+            structure.
     """
 
     structures: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,19 +20,21 @@ from crystalsmith.symmetry.spacegroup import letter_name
 FORMAT = "crystalsmith.dataset"
 VERSION = "1"
 
-# Tensor: dtype and trailing shape. The first axis is crystals (n), offsets (n + 1), sites (s) or bytes of ids.
+# Tensor: dtype and trailing shape. The first axis is crystals (n), offsets (n + 1), sites (s) or bytes of
+# ids.
+# The widest numbers come first, so that each tensor begins at a multiple of its item's size.
 TENSORS: dict[str, tuple[str, tuple[int, ...]]] = {
-    "space_group": ("int16", ()),
-    "cell": ("float32", (6,)),
     "start": ("int64", ()),
-    "wyckoff": ("int16", ()),
-    "element": ("uint8", ()),
+    "id_start": ("int64", ()),
+    "cell": ("float32", (6,)),
     "free": ("float32", (3,)),
-    "atoms": ("int16", ()),
     "e_above_hull": ("float32", ()),
+    "space_group": ("int16", ()),
+    "wyckoff": ("int16", ()),
+    "atoms": ("int16", ()),
+    "element": ("uint8", ()),
     "icsd": ("int8", ()),
     "id_bytes": ("uint8", ()),
-    "id_start": ("int64", ()),
 }
 _DTYPES = {"int8": "I8", "uint8": "U8", "int16": "I16", "int64": "I64", "float32": "F32"}
 
@@ -41,10 +44,19 @@ class Dataset:
 
     Attributes:
         arrays: name -> array; n crystals, s sites.
-            ``space_group`` (n,) number; ``cell`` (n, 6) conventional, Angstrom and degrees; ``start`` (n + 1,) the sites of crystal i
-            are rows start[i]:start[i + 1]; ``wyckoff`` (s,) row in ``symmetry.Tables``; ``element`` (s,) atomic number; ``free``
-            (s, 3) free parameters u, zero beyond the position's freedom; ``atoms`` (n,) atoms in the primitive cell;
-            ``e_above_hull`` (n,) eV/atom or NaN; ``icsd`` (n,) 1 observed, 0 not, -1 unknown; ``id_bytes``, ``id_start`` UTF-8.
+
+            =========================== ========================================================
+            ``space_group`` (n,)        number
+            ``cell`` (n, 6)             conventional, Angstrom and degrees
+            ``start`` (n + 1,)          sites of crystal i are rows start[i]:start[i + 1]
+            ``wyckoff`` (s,)            row in ``symmetry.Tables``
+            ``element`` (s,)            atomic number
+            ``free`` (s, 3)             free parameters u, zero beyond the position's freedom
+            ``atoms`` (n,)              atoms in the primitive cell
+            ``e_above_hull`` (n,)       eV/atom, NaN if unknown
+            ``icsd`` (n,)               1 observed in experiment, 0 not, -1 unknown
+            ``id_bytes``, ``id_start``  identifiers in UTF-8 and where each begins
+            =========================== ========================================================
         metadata: what the file says of its making; all values are strings, some of them JSON.
     """
 
@@ -65,7 +77,9 @@ class Dataset:
             with path.open("rb") as f:
                 length = int.from_bytes(f.read(8), "little")
                 if size < 8 or length > size - 8:
-                    raise DataError(f"{path} is truncated or not a data set; make it with `crystalsmith data build`")
+                    raise DataError(
+                        f"{path} is truncated or not a data set; make it with `crystalsmith data build`"
+                    )
                 header = json.loads(f.read(length))
         except OSError as error:
             raise DataError(f"cannot read data set {path}: {error.strerror or error}") from None
@@ -78,7 +92,8 @@ class Dataset:
             raise DataError(f"{path} is not a data set; make it with `crystalsmith data build`")
         if metadata.get("version") != VERSION:
             raise DataError(
-                f"{path} is a data set of version {metadata.get('version')}, this program reads {VERSION}; build it again"
+                f"{path} is a data set of version {metadata.get('version')}, this program reads {VERSION}; "
+                "build it again"
             )
         return Dataset(_map_tensors(path, header, 8 + length, size), metadata)
 
@@ -88,14 +103,14 @@ class Dataset:
         Raises:
             DataError: if the file cannot be written.
         """
-        from safetensors.numpy import save
-
         path = Path(path)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         metadata = {**self.metadata, "format": FORMAT, "version": VERSION}
         try:
             with temporary.open("wb") as f:
-                f.write(save({k: np.ascontiguousarray(v) for k, v in self.arrays.items()}, metadata))
+                f.write(_header(self.arrays, metadata))
+                for name in TENSORS:
+                    f.write(np.ascontiguousarray(self.arrays[name]).tobytes())
                 f.flush()
                 os.fsync(f.fileno())
             os.replace(temporary, path)
@@ -118,7 +133,10 @@ class Dataset:
         sites = tuple(
             Site(SYMBOLS[z], letter_name(int(letter[y])), tuple(u[: dof[y]]))
             for z, y, u in zip(
-                a["element"][rows].tolist(), a["wyckoff"][rows].tolist(), a["free"][rows].tolist(), strict=True
+                a["element"][rows].tolist(),
+                a["wyckoff"][rows].tolist(),
+                a["free"][rows].tolist(),
+                strict=True,
             )
         )
         return Crystal(int(a["space_group"][index]), tuple(a["cell"][index].tolist()), sites)
@@ -130,7 +148,7 @@ class Dataset:
     def ids(self) -> list[str]:
         """Identifier of each crystal in its source."""
         raw, start = self.arrays["id_bytes"].tobytes(), self.arrays["id_start"].tolist()
-        return [raw[i:j].decode() for i, j in zip(start, start[1:], strict=False)]
+        return [raw[i:j].decode() for i, j in pairwise(start)]
 
     def subset(
         self,
@@ -165,6 +183,25 @@ class Dataset:
         return Dataset(arrays, {**self.metadata, "kept": str(len(rows))})
 
 
+def _header(arrays: Mapping[str, np.ndarray], metadata: dict[str, str]) -> bytes:
+    """Length and header of a safetensors file.
+
+    Written here because the library orders the metadata at random, and one build of one source should give
+    one file.
+    """
+    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
+    end = 0
+    for name, (dtype, tail) in TENSORS.items():
+        array = arrays[name]
+        if array.dtype != dtype or array.shape[1:] != tail:
+            raise ValueError(f"{name} is {array.dtype} {array.shape}, not {dtype} (n, {tail})")
+        begin, end = end, end + array.nbytes
+        header[name] = {"dtype": _DTYPES[dtype], "shape": array.shape, "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
 def _gather(start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Entries of the ragged rows in turn, and the new offsets."""
     length = start[rows + 1] - start[rows]
@@ -172,7 +209,9 @@ def _gather(start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.arange(new[-1]) + np.repeat(start[rows] - new[:-1], length), new
 
 
-def _map_tensors(path: Path, header: dict[str, dict[str, object]], begin: int, size: int) -> dict[str, np.ndarray]:
+def _map_tensors(
+    path: Path, header: dict[str, dict[str, object]], begin: int, size: int
+) -> dict[str, np.ndarray]:
     damaged = DataError(f"{path} is damaged or truncated; build it again with `crystalsmith data build`")
     raw = np.memmap(path, dtype=np.uint8, mode="r")
     arrays = {}
@@ -222,7 +261,7 @@ def pack(
     for row, site in zip(free, (s for c in crystals for s in c.sites), strict=True):
         row[: len(site.free)] = site.free
     names = [x.encode() for x in (ids if ids is not None else map(str, range(n)))]
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "space_group": np.array([c.space_group for c in crystals], dtype=np.int16),
         "cell": np.array([c.cell for c in crystals], dtype=np.float32).reshape(-1, 6),
         "start": np.cumsum([0, *(len(c.sites) for c in crystals)], dtype=np.int64),
@@ -230,7 +269,9 @@ def pack(
         "element": np.array([NUMBERS[s.element] for c in crystals for s in c.sites], dtype=np.uint8),
         "free": free,
         "atoms": np.array([c.n_atoms for c in crystals], dtype=np.int16),
-        "e_above_hull": np.full(n, np.nan, np.float32) if e_above_hull is None else np.array(e_above_hull, np.float32),
+        "e_above_hull": np.full(n, np.nan, np.float32)
+        if e_above_hull is None
+        else np.array(e_above_hull, np.float32),
         "icsd": np.full(n, -1, np.int8) if icsd is None else np.array(icsd, np.int8),
         "id_bytes": np.frombuffer(b"".join(names), dtype=np.uint8),
         "id_start": np.cumsum([0, *map(len, names)], dtype=np.int64),
@@ -246,7 +287,10 @@ def concatenate(parts: Sequence[Dataset], metadata: dict[str, str] | None = None
     for name in TENSORS:
         if name.endswith("start"):
             last = np.cumsum([0, *(p.arrays[name][-1] for p in parts)])
-            blocks = [np.zeros(1, np.int64), *(p.arrays[name][1:] + x for p, x in zip(parts, last, strict=False))]
+            blocks = [
+                np.zeros(1, np.int64),
+                *(p.arrays[name][1:] + x for p, x in zip(parts, last, strict=False)),
+            ]
         else:
             blocks = [p.arrays[name] for p in parts]
         arrays[name] = np.concatenate(blocks)

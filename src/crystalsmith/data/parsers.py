@@ -34,7 +34,15 @@ def parse(kind: str, item: Item) -> Record:
         return _PARSERS[kind](item)
     except StructureError:
         raise
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         detail = " ".join(f"{type(error).__name__} {error}".split())[:120]
         raise StructureError(f"unreadable: {detail}") from None
 
@@ -54,7 +62,7 @@ def energy(row: Mapping[str, Any]) -> float:
 
 
 def observed(row: Mapping[str, Any]) -> int:
-    """1 if the row says that the crystal was observed in experiment, 0 if it denies it, -1 if it does not say."""
+    """1 if the row says that the crystal was observed in experiment, 0 if it denies it, else -1."""
     text = str(row.get("icsd", "")).lower()
     return {"true": 1, "1": 1, "1.0": 1, "false": 0, "0": 0, "0.0": 0}.get(text, -1)
 
@@ -103,7 +111,9 @@ def _json_arrays(row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarra
         return _json_arrays(row["structure"])
     if isinstance(row.get("cif"), str):
         return structure_to_arrays(structure_from_cif(row["cif"]))
-    raise StructureError("unreadable: the JSON row has neither cell, species and frac nor a pymatgen structure nor a cif")
+    raise StructureError(
+        "unreadable: the JSON row has neither cell, species and frac nor a pymatgen structure nor a cif"
+    )
 
 
 def _pymatgen_arrays(row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -130,7 +140,7 @@ def _extxyz(item: Item) -> Record:
     from ase.io import read
 
     try:
-        atoms = read(io.StringIO(item.text), format="extxyz", index=0)
+        atoms: Any = read(io.StringIO(item.text), format="extxyz", index=0)
     except Exception as error:  # ASE raises its own classes and bare ones
         raise StructureError(f"unreadable: not extended XYZ ({' '.join(str(error).split())[:100]})") from None
     name = first_of(atoms.info, ID_KEYS)

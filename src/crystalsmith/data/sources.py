@@ -21,11 +21,13 @@ from crystalsmith.data.records import Item
 from crystalsmith.errors import DataError
 
 KNOWN = (
-    "JSON lines, pymatgen JSON, a CSV with a `cif` column, extended XYZ, a CIF, or a folder or zip of CIFs; files may be gzipped"
+    "JSON lines, pymatgen JSON, a CSV with a `cif` column, extended XYZ, a CIF, or a folder or zip of CIFs; "
+    "files may be gzipped"
 )
 """What ``open_source`` recognises, in words."""
 
-# The longest first line that is looked at: rows of large crystals are long, binary files have no line ends at all.
+# The longest first line that is looked at: rows of large crystals are long, binary files have no line ends
+# at all.
 _LINE = 1 << 26
 
 
@@ -54,7 +56,15 @@ class Source:
         """
         try:
             yield from _READERS[self.kind](self.path)
-        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, csv.Error, RuntimeError, ValueError) as error:
+        except (
+            OSError,
+            EOFError,
+            zlib.error,
+            zipfile.BadZipFile,
+            csv.Error,
+            RuntimeError,
+            ValueError,
+        ) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"cannot read {self.path}, it may be damaged: {_reason(error)}") from None
@@ -85,7 +95,9 @@ def open_source(path: str | os.PathLike[str]) -> Source:
     path = Path(path)
     if path.is_dir():
         if not _cif_files(path):
-            raise DataError(f"folder {path} holds no CIF; name a file of structures or a folder with *.cif or *.cif.gz")
+            raise DataError(
+                f"folder {path} holds no CIF; name a file of structures or a folder with *.cif or *.cif.gz"
+            )
         return Source(path, "folder")
     try:
         if path.stat().st_size == 0:
@@ -148,11 +160,18 @@ def _recognise(first: str, head: str) -> str | None:
 
 
 def _is_row(row: dict[str, Any]) -> bool:
-    return ("cell" in row and "frac" in row) or ("lattice" in row and "sites" in row) or "structure" in row or "cif" in row
+    return (
+        ("cell" in row and "frac" in row)
+        or ("lattice" in row and "sites" in row)
+        or "structure" in row
+        or "cif" in row
+    )
 
 
 def _cif_files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.name.lower().endswith((".cif", ".cif.gz")) and p.is_file())
+    return sorted(
+        p for p in folder.rglob("*") if p.name.lower().endswith((".cif", ".cif.gz")) and p.is_file()
+    )
 
 
 def _read_jsonl(path: Path) -> Iterator[Item]:
@@ -179,7 +198,12 @@ def _read_csv(path: Path) -> Iterator[Item]:
     with _open(path) as f, io.TextIOWrapper(f, "utf-8-sig", newline="") as text:
         for number, row in enumerate(csv.DictReader(text), start=1):
             name = first_of(row, ID_KEYS)
-            yield Item(f"row {number}" if name is None else str(name), row.get("cif") or "", energy(row), observed(row))
+            yield Item(
+                f"row {number}" if name is None else str(name),
+                row.get("cif") or "",
+                energy(row),
+                observed(row),
+            )
 
 
 def _read_extxyz(path: Path) -> Iterator[Item]:
@@ -193,7 +217,9 @@ def _read_extxyz(path: Path) -> Iterator[Item]:
                 size = int(first)
             except ValueError:
                 start = _text(first).strip()[:40]
-                raise DataError(f"{path}: frame {number} begins with {start!r}, not with its number of atoms") from None
+                raise DataError(
+                    f"{path}: frame {number} begins with {start!r}, not with its number of atoms"
+                ) from None
             yield Item(f"frame {number}", _text(first + b"".join(f.readline() for _ in range(size + 1))))
 
 
@@ -208,7 +234,9 @@ def _read_cif(path: Path) -> Iterator[Item]:
 
 def _read_zip(path: Path) -> Iterator[Item]:
     with zipfile.ZipFile(path) as archive:
-        names = sorted(n for n in archive.namelist() if n.lower().endswith((".cif", ".cif.gz")) and "__MACOSX" not in n)
+        names = sorted(
+            n for n in archive.namelist() if n.lower().endswith((".cif", ".cif.gz")) and "__MACOSX" not in n
+        )
         if not names:
             raise DataError(f"{path} is a zip without a CIF")
         for name in names:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crystalsmith.crystal import SYMBOLS
-from crystalsmith.data.dataset import Dataset
 from crystalsmith.data.counts import LATTICE_SYSTEMS, Statistics, lattice_system, statistics
+from crystalsmith.data.dataset import Dataset
 from crystalsmith.errors import DataError
 from crystalsmith.symmetry import space_group
 
@@ -25,9 +25,13 @@ _LINE = "#d5d8de"
 _BAR = "#3b6ea8"
 # One hue for each lattice system, told apart also by the colour-blind and by their brightness.
 _SYSTEM_COLORS = dict(
-    zip(LATTICE_SYSTEMS, ("#8c8c8c", "#b07aa1", "#e15759", "#f2a541", "#59a14f", "#3aa6a6", "#2f5d9b"), strict=True)
+    zip(
+        LATTICE_SYSTEMS,
+        ("#8c8c8c", "#b07aa1", "#e15759", "#f2a541", "#59a14f", "#3aa6a6", "#2f5d9b"),
+        strict=True,
+    )
 )
-_STYLE = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.edgecolor": _QUIET,
@@ -94,13 +98,13 @@ def _write(figure: Figure, path: Path) -> Path:
 def _figure(width: float, height: float, title: str, subtitle: str) -> tuple[Figure, Axes]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15))
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=24)
-    axes.text(0, 1, subtitle, transform=axes.transAxes, color=_QUIET, va="bottom", ha="left")
-    axes.texts[-1].set_position((0, 1.0))
+    axes.text(0, 1.015, subtitle, transform=axes.transAxes, color=_QUIET, va="bottom", ha="left")
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.set_axisbelow(True)
@@ -127,8 +131,13 @@ def _lattice_systems(s: Statistics) -> Figure:
 
 
 def _space_groups(s: Statistics) -> Figure:
+    from matplotlib.patches import Patch
+    from matplotlib.patheffects import withStroke
+
     present = int((s.space_groups > 0).sum())
-    figure, axes = _figure(11, 4.6, "Space groups", f"{s.structures:,} structures in {present} of 230 space groups")
+    figure, axes = _figure(
+        11, 4.6, "Space groups", f"{s.structures:,} structures in {present} of 230 space groups"
+    )
     numbers = np.arange(1, 231)
     counts = s.space_groups[1:]
     colors = [_SYSTEM_COLORS[lattice_system(int(n))] for n in numbers]
@@ -141,23 +150,21 @@ def _space_groups(s: Statistics) -> Figure:
     axes.yaxis.grid(color=_LINE, linewidth=0.8)
     axes.tick_params(axis="y", length=0)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    # Names over the tallest bars, leaving out one that would run into a taller neighbour's.
-    named: list[int] = []
-    for n in sorted(numbers.tolist(), key=lambda n: -counts[n - 1]):
-        near = any(abs(n - m) < 9 and abs(counts[n - 1] - counts[m - 1]) < 0.06 * counts.max() for m in named)
-        if counts[n - 1] and not near and len(named) < 12:
-            named.append(n)
-            symbol = space_group(n).symbol.replace("_", "")
+    # Names over the bars that stand out of their neighbourhood, so that no name runs into another bar or
+    # name.
+    height = np.pad(counts, 7)
+    for n in numbers.tolist():
+        if counts[n - 1] > 0.12 * counts.max() and counts[n - 1] == height[n - 1 : n + 14].max():
+            label = f"{space_group(n).symbol.replace('_', '')}\n{n}"
             axes.annotate(
-                f"{symbol}\n{n}",
+                label,
                 (n, counts[n - 1]),
                 xytext=(0, 2),
                 textcoords="offset points",
                 ha="center",
-                fontsize=7.5,
+                fontsize=8,
+                path_effects=[withStroke(linewidth=3, foreground="white")],
             )
-    from matplotlib.patches import Patch
-
     handles = [Patch(color=_SYSTEM_COLORS[x], label=x) for x in LATTICE_SYSTEMS if s.lattice_systems[x]]
     axes.legend(
         handles=handles,
@@ -175,7 +182,7 @@ def _space_groups(s: Statistics) -> Figure:
 
 def _table_place(z: int) -> tuple[float, float]:
     """Column and row of an element in the long periodic table; lanthanides and actinides below it."""
-    for first, row in ((57, 8.4), (89, 9.4)):
+    for first, row in ((57, 7.4), (89, 8.4)):
         if first <= z <= first + 14:
             return z - first + 2, row
     row = sum(z > end for end in (2, 10, 18, 36, 54, 86))
@@ -196,23 +203,30 @@ def _elements(s: Statistics) -> Figure:
     name = SYMBOLS[most]
     subtitle = (
         f"share of {s.structures:,} structures that hold the element; {name} is in "
-        f"{_percent(s.structures_with[most], s.structures)} and is {_percent(s.atoms_of[most], s.atoms)} of all atoms"
+        f"{_percent(s.structures_with[most], s.structures)} and is "
+        f"{_percent(s.atoms_of[most], s.atoms)} of all atoms"
     )
-    figure, axes = _figure(11, 6.2, "Elements", subtitle)
+    figure, axes = _figure(11, 6.3, "Elements", subtitle)
     colors = LinearSegmentedColormap.from_list("share", ["#eef3f9", "#9dbfe0", "#3b6ea8", "#16324f"])
     share = s.structures_with / s.structures
-    norm = LogNorm(max(share[share > 0].min(), 1e-4), max(share.max(), 2e-4), clip=True)
+    norm = LogNorm(1e-3, 1, clip=True)
     for z in range(1, 119 if s.structures_with[104:].any() else 104):
         x, y = _table_place(z)
         value = float(share[z])
         face = colors(norm(value)) if value else "#ffffff"
-        axes.add_patch(Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, facecolor=face, edgecolor=_LINE, linewidth=0.6))
+        axes.add_patch(
+            Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, facecolor=face, edgecolor=_LINE, linewidth=0.6)
+        )
         ink = "white" if value and norm(value) > 0.55 else _INK if value else "#a5abb5"
-        axes.text(x + 0.5, y + 0.42, SYMBOLS[z], ha="center", va="center", color=ink, fontsize=11, fontweight="bold")
+        axes.text(
+            x + 0.5, y + 0.42, SYMBOLS[z], ha="center", va="center", color=ink, fontsize=11, fontweight="bold"
+        )
         if value:
-            axes.text(x + 0.5, y + 0.76, _percent(value, 1), ha="center", va="center", color=ink, fontsize=6.8)
+            axes.text(
+                x + 0.5, y + 0.76, _percent(value, 1), ha="center", va="center", color=ink, fontsize=6.8
+            )
     axes.set_xlim(0, 18)
-    axes.set_ylim(10.4, 0)
+    axes.set_ylim(9.4, 0)
     axes.set_aspect("equal")
     axes.axis("off")
     return figure

@@ -1,10 +1,16 @@
-"""Checkpoints: one safetensors file with the weights, the statistics and, as metadata, the configuration and the training record."""
+"""Checkpoints: one safetensors file with the weights and the statistics.
+
+Its metadata hold the configuration and the training record.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import math
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -13,12 +19,14 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from crystalsmith.diffusion.fields import LatticeField, PositionField
 from crystalsmith.diffusion.model import Model, Statistics
 from crystalsmith.diffusion.schedules import LogSchedule
-from crystalsmith.errors import CheckpointError
+from crystalsmith.errors import CheckpointError, OutputError
 from crystalsmith.networks import Denoiser, DenoiserConfig
+from crystalsmith.symmetry import tables
 
 FORMAT = "crystalsmith-model-1"
 _NETWORK, _STATISTICS = "network.", "statistics."
@@ -37,10 +45,15 @@ def save_model(model: Model, path: str | Path, record: dict[str, str], half: boo
         path: where.
         record: the training record: crystals seen, data, figures; strings.
         half: store the weights in half precision.
+
+    Raises:
+        OutputError: if it cannot be written.
     """
     path = Path(path)
     dtype = torch.float16 if half else torch.float32
-    tensors = {_NETWORK + k: v.detach().to("cpu", dtype).contiguous() for k, v in model.network.state_dict().items()}
+    tensors = {
+        _NETWORK + k: v.detach().to("cpu", dtype).contiguous() for k, v in model.network.state_dict().items()
+    }
     s = model.statistics
     tensors[_STATISTICS + "atomic_volume"] = torch.tensor(s.atomic_volume, dtype=torch.float32)
     tensors[_STATISTICS + "wyckoff_counts"] = torch.tensor(s.wyckoff_counts, dtype=torch.int32)
@@ -53,10 +66,33 @@ def save_model(model: Model, path: str | Path, record: dict[str, str], half: boo
         "max_atoms": s.max_atoms,
     }
     metadata = {**record, "format": FORMAT, "config": json.dumps(config)}
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata=metadata)
-    os.replace(partial, path)
+    write_tensors(tensors, metadata, path)
     return path
+
+
+def write_tensors(tensors: Mapping[str, Tensor], metadata: dict[str, str], path: Path) -> None:
+    """Write a safetensors file, whole or not at all, and see it onto the disk.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, metadata=metadata)
+        with partial.open("rb+") as f:
+            os.fsync(f.fileno())
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as e:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise OutputError(
+            f"cannot write {path} ({reason(e)}); free the disk or choose another folder"
+        ) from None
+
+
+def reason(error: Exception) -> str:
+    """First line of an error's text, short enough for a message."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def load_model(path: str | Path | None = None, device: str | torch.device = "cpu") -> Model:
@@ -74,13 +110,20 @@ def load_model(path: str | Path | None = None, device: str | torch.device = "cpu
         raw = path.read_bytes()
         with safe_open(path, framework="pt") as f:
             metadata = f.metadata() or {}
-            tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
+            tensors = {k: f.get_tensor(k) for k in f.keys()}
     except FileNotFoundError:
-        raise CheckpointError(f"no checkpoint at {path}; give the path of a .safetensors file made by crystalsmith train") from None
+        raise CheckpointError(
+            f"no checkpoint at {path}; give the path of a .safetensors file made by crystalsmith train"
+        ) from None
     except (OSError, SafetensorError) as e:
-        raise CheckpointError(f"checkpoint {path} cannot be read ({str(e).splitlines()[0]}); it may be truncated: copy it again") from None
+        raise CheckpointError(
+            f"checkpoint {path} cannot be read ({reason(e)}); it may be truncated: copy it again"
+        ) from None
     if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is not a checkpoint of this version ({FORMAT}) but {metadata.get('format', 'something else')!r}; use a matching version")
+        other = metadata.get("format", "something else")
+        raise CheckpointError(
+            f"{path} is not a checkpoint of this version ({FORMAT}) but {other!r}; use a matching version"
+        )
     try:
         config = json.loads(metadata["config"])
         network = Denoiser(DenoiserConfig(**config["network"]))
@@ -94,9 +137,22 @@ def load_model(path: str | Path | None = None, device: str | torch.device = "cpu
         )
         position = PositionField(LogSchedule(**config["position"]))
         lattice = LatticeField(tuple(config["lattice_scale"]), LogSchedule(**config["lattice"]))
-    except (KeyError, TypeError, ValueError, RuntimeError) as e:
-        raise CheckpointError(f"checkpoint {path} does not hold what its version promises ({str(e).splitlines()[0][:120]}); copy it again") from None
+        _check(statistics, lattice)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError) as e:
+        raise CheckpointError(
+            f"checkpoint {path} does not hold what its version promises ({reason(e)}); copy it again"
+        ) from None
     if not all(bool(torch.isfinite(v).all()) for v in weights.values()):
         raise CheckpointError(f"checkpoint {path} holds weights that are not finite; use another one")
     network.to(device).eval()
     return Model(network, position, lattice, statistics, metadata, hashlib.sha256(raw).hexdigest())
+
+
+def _check(statistics: Statistics, lattice: LatticeField) -> None:
+    volume, counts = statistics.atomic_volume, statistics.wyckoff_counts
+    if volume.shape != (119,) or not (np.isfinite(volume).all() and (volume[1:] > 0).all()):
+        raise ValueError("its atomic volumes are not 119 positive numbers")
+    if statistics.elements.shape != (119,) or counts.ndim != 2 or len(counts) != len(tables().dof):
+        raise ValueError("its frequencies have another shape")
+    if len(lattice.scale) != 6 or not all(0 < x < math.inf for x in lattice.scale):
+        raise ValueError("its lattice scale is not six positive numbers")

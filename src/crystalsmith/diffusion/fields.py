@@ -1,7 +1,8 @@
-"""The fields that are diffused: positions on a torus, lattices as log-strains. Each is a plug-in of one diffusion.
+"""The fields that are diffused, plug-ins of one diffusion: positions on a torus, lattices as log-strains.
 
-Both noise in orthonormal coordinates of their own, so that to a sampler they look alike: a state, an output of the network turned into the
-noise that it sees (``eps``, with score = -eps / sigma), and a step in those coordinates.
+Both noise in orthonormal coordinates of their own, so that to a sampler they look alike: a state, an output
+of the network turned into the noise that it sees (``eps``, with score = -eps / sigma), and a step in those
+coordinates.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from crystalsmith.graph.ragged import expand
 class Field(Protocol):
     """What a sampler and a loss need of a field; n rows, k coordinates each."""
 
-    schedule: LogSchedule
+    @property
+    def schedule(self) -> LogSchedule:
+        """Noise levels, in the units of the orthonormal coordinates."""
+        ...
 
     def owner(self, layout: Layout) -> Tensor:
         """(n,) crystal of each row."""
@@ -42,16 +46,25 @@ class Field(Protocol):
         ...
 
     def move(self, layout: Layout, state: Tensor, step: Tensor) -> Tensor:
-        """The state (n, k) after a sampler's step (n, k) in orthonormal coordinates; kept where crystals can be."""
+        """The state (n, k) after a sampler's step (n, k) in orthonormal coordinates, kept within bounds."""
         ...
 
     def eps(self, layout: Layout, state: Tensor, output: Tensor, sigma: Tensor) -> Tensor:
         """(n, k) the noise in the state in units of sigma (n, 1), as the network's output (n, k) tells it."""
         ...
 
-    def residual(self, layout: Layout, clean: Tensor, noised: Tensor, output: Tensor, sigma: Tensor) -> Tensor:
-        """(n, k) what the training loss squares: 1 on average for a network that knows nothing, where the field can be known."""
+    def residual(
+        self, layout: Layout, clean: Tensor, noised: Tensor, output: Tensor, sigma: Tensor
+    ) -> Tensor:
+        """(n, k) what the training loss squares.
+
+        It is 1 on average for a network that knows nothing, where the field can be known.
+        """
         ...
+
+
+POSITION_NOISE = LogSchedule(0.005, 0.5)
+LATTICE_NOISE = LogSchedule(0.01, 2.0)
 
 
 @lru_cache(maxsize=8)
@@ -61,13 +74,14 @@ def _shifts(device: torch.device, dtype: torch.dtype) -> Tensor:
 
 @dataclass(frozen=True)
 class PositionField:
-    """Free coordinates of orbits on their torus; sigma in units of the cube root of the primitive reference volume.
+    """Free coordinates of orbits on their torus; sigma in units of the reference cell's cube root.
 
-    The kernel is a wrapped normal around EVERY point of the clean orbit that lies in the free space of the representative: the state is the orbit,
-    and which of its points represents it carries no information. This lowers the variance of the target at high noise and changes nothing in its mean.
+    The kernel is a wrapped normal around EVERY point of the clean orbit that lies in the free space of the
+    representative: the state is the orbit, and which of its points represents it carries no information. This
+    lowers the variance of the target at high noise and changes nothing in its mean.
     """
 
-    schedule: LogSchedule = LogSchedule(0.005, 0.5)
+    schedule: LogSchedule = POSITION_NOISE
 
     def owner(self, layout: Layout) -> Tensor:
         return layout.crystal
@@ -108,20 +122,24 @@ class PositionField:
         mean = torch.zeros_like(clean).index_add_(0, orbit, (share[:, :, None] * z).sum(1))
         return mean / total[:, None] / sigma * layout.free_mask
 
-    def residual(self, layout: Layout, clean: Tensor, noised: Tensor, output: Tensor, sigma: Tensor) -> Tensor:
+    def residual(
+        self, layout: Layout, clean: Tensor, noised: Tensor, output: Tensor, sigma: Tensor
+    ) -> Tensor:
         return output * layout.free_mask - self.target(layout, clean, noised, sigma)
 
 
 @dataclass(frozen=True)
 class LatticeField:
-    """Log-strain of the lattice around the reference cell, in units of its spread in the data, with EDM preconditioning (Karras et al. 2022, table 1).
+    """Log-strain of the lattice around the reference cell, in units of its spread in the data.
+
+    The network's output is preconditioned as in EDM (Karras et al. 2022, table 1).
 
     Attributes:
         scale: (6,) root mean squares of the strain components in the training set.
     """
 
     scale: tuple[float, ...] = (0.07, 0.6, 0.45, 0.2, 0.2, 0.2)
-    schedule: LogSchedule = LogSchedule(0.01, 2.0)
+    schedule: LogSchedule = LATTICE_NOISE
 
     def owner(self, layout: Layout) -> Tensor:
         return torch.arange(layout.size, device=layout.crystal.device)
@@ -150,7 +168,9 @@ class LatticeField:
         clean = y / root**2 + sigma / root * output
         return (y - clean) / sigma * layout.strain_mask
 
-    def residual(self, layout: Layout, clean: Tensor, noised: Tensor, output: Tensor, sigma: Tensor) -> Tensor:
+    def residual(
+        self, layout: Layout, clean: Tensor, noised: Tensor, output: Tensor, sigma: Tensor
+    ) -> Tensor:
         root = torch.sqrt(sigma**2 + 1)
         y0, y = clean / self.unit(layout), noised / self.unit(layout)
         return (output - (y0 - y / root**2) * root / sigma) * layout.strain_mask

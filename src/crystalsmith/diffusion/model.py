@@ -25,7 +25,7 @@ DEFAULT_CALLS = 50
 
 @dataclass(frozen=True)
 class Request:
-    """What one crystal is to be made of: a space-group number and (element, Wyckoff letter) of every orbit."""
+    """What one crystal is made of: a space-group number, and (element, Wyckoff letter) of every orbit."""
 
     space_group: int
     sites: tuple[tuple[str, str], ...]
@@ -128,8 +128,12 @@ class Model:
                 volume += float(self.statistics.atomic_volume[numbers[-1]]) * position.multiplicity_primitive
             groups.append(group.number)
             volumes.append(volume)
-        whole = [torch.tensor(x, dtype=torch.long, device=self.device) for x in (groups, owner, rows, numbers)]
-        return make_layout(*whole, torch.tensor(volumes, dtype=self.dtype, device=self.device))
+
+        def whole(values: list[int]) -> Tensor:
+            return torch.tensor(values, dtype=torch.long, device=self.device)
+
+        volume_of_cells = torch.tensor(volumes, dtype=self.dtype, device=self.device)
+        return make_layout(whole(groups), whole(owner), whole(rows), whole(numbers), volume_of_cells)
 
     def denoise(self, batch: CrystalBatch, sigma: dict[str, Tensor]) -> State:
         """Noise in each field of a batch, in units of its sigma.
@@ -184,10 +188,16 @@ class Model:
         counts = [(r.n_orbits, 3) for r in requests]
 
         def draw(kind: Callable[..., Tensor]) -> State:
-            parts = [(kind(*n, generator=g, dtype=torch.float64), kind(6, generator=g, dtype=torch.float64)) for n, g in zip(counts, generators, strict=True)]
+            parts = [
+                (kind(*n, generator=g, dtype=torch.float64), kind(6, generator=g, dtype=torch.float64))
+                for n, g in zip(counts, generators, strict=True)
+            ]
             position = torch.cat([p for p, _ in parts])
             lattice = torch.stack([q for _, q in parts])
-            return {"position": position.to(self.device, self.dtype), "lattice": lattice.to(self.device, self.dtype)}
+            return {
+                "position": position.to(self.device, self.dtype),
+                "lattice": lattice.to(self.device, self.dtype),
+            }
 
         def normal() -> State:
             return draw(torch.randn)

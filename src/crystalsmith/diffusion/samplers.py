@@ -1,7 +1,6 @@
-"""Samplers: functions of one signature that carry a state from t = 1 to t = 0.
+"""Samplers: functions of one signature, ``Sampler``, that carry a state from t = 1 to t = 0.
 
-``sampler(denoise, fields, layout, state, times, normal, callback) -> state`` where state maps field names to tensors, ``denoise(state, t)`` gives the
-noise eps in each field at the scalar time t, and ``normal()`` draws standard normal numbers of the state's shapes. The score of a field is -eps / sigma.
+The score of a field is -eps / sigma; all samplers end with a step without noise (``_finish``).
 """
 
 from __future__ import annotations
@@ -16,7 +15,9 @@ from crystalsmith.diffusion.fields import Field
 from crystalsmith.graph import Layout
 
 State = dict[str, Tensor]
+Fields = Mapping[str, Field]
 Denoise = Callable[[State, Tensor], State]
+Normal = Callable[[], State]
 Callback = Callable[[int, State], None]
 
 
@@ -26,27 +27,48 @@ class Sampler(Protocol):
     def __call__(
         self,
         denoise: Denoise,
-        fields: Mapping[str, Field],
+        fields: Fields,
         layout: Layout,
         state: State,
         times: Tensor,
-        normal: Callable[[], State],
+        normal: Normal,
         callback: Callback | None = None,
     ) -> State:
-        """Carry the state through the times (n + 1,), from times[0] to times[-1]."""
+        """Carry a state through the times.
+
+        Args:
+            denoise: ``denoise(state, t)`` is the noise eps in each field at the scalar time t.
+            fields: the diffused fields by name.
+            layout: what the rows of the state are.
+            state: field name -> tensor.
+            times: (n + 1,) for n steps, from high to low.
+            normal: draws standard normal numbers of the state's shapes.
+            callback: called with the number of each step, from 0, and the state after it.
+
+        Returns:
+            The state at the last time, the noise that is left there taken out.
+        """
         ...
 
 
-def _step(fields: Mapping[str, Field], layout: Layout, state: State, steps: State) -> State:
+def _step(fields: Fields, layout: Layout, state: State, steps: State) -> State:
     return {k: f.move(layout, state[k], steps[k]) for k, f in fields.items()}
 
 
-def _sigmas(fields: Mapping[str, Field], t: Tensor) -> dict[str, Tensor]:
+def _sigmas(fields: Fields, t: Tensor) -> State:
     return {k: f.schedule.sigma(t) for k, f in fields.items()}
 
 
-def euler(denoise, fields, layout, state, times, normal, callback=None):  # type: ignore[no-untyped-def]
-    """First-order probability-flow steps; one network call a step, and a last one that removes what noise is left."""
+def euler(
+    denoise: Denoise,
+    fields: Fields,
+    layout: Layout,
+    state: State,
+    times: Tensor,
+    normal: Normal,
+    callback: Callback | None = None,
+) -> State:
+    """First-order probability-flow steps; one network call a step."""
     for i in range(len(times) - 1):
         eps, now, then = denoise(state, times[i]), _sigmas(fields, times[i]), _sigmas(fields, times[i + 1])
         state = _step(fields, layout, state, {k: eps[k] * (then[k] - now[k]) for k in eps})
@@ -55,7 +77,15 @@ def euler(denoise, fields, layout, state, times, normal, callback=None):  # type
     return _finish(denoise, fields, layout, state, times[-1])
 
 
-def heun(denoise, fields, layout, state, times, normal, callback=None):  # type: ignore[no-untyped-def]
+def heun(
+    denoise: Denoise,
+    fields: Fields,
+    layout: Layout,
+    state: State,
+    times: Tensor,
+    normal: Normal,
+    callback: Callback | None = None,
+) -> State:
     """Second-order deterministic steps (Karras et al. 2022, algorithm 1); two network calls a step."""
     for i in range(len(times) - 1):
         now, then = _sigmas(fields, times[i]), _sigmas(fields, times[i + 1])
@@ -68,8 +98,20 @@ def heun(denoise, fields, layout, state, times, normal, callback=None):  # type:
     return _finish(denoise, fields, layout, state, times[-1])
 
 
-def stochastic(denoise, fields, layout, state, times, normal, callback=None, churn=0.5):  # type: ignore[no-untyped-def]
-    """Ancestral steps: each goes below the next level and adds noise back up to it; ``churn`` 0 is ``euler``, 1 fully ancestral."""
+def stochastic(
+    denoise: Denoise,
+    fields: Fields,
+    layout: Layout,
+    state: State,
+    times: Tensor,
+    normal: Normal,
+    callback: Callback | None = None,
+    churn: float = 0.5,
+) -> State:
+    """Ancestral steps: each goes below the next level and adds noise back up to it; one network call a step.
+
+    ``churn`` 0 is ``euler``, 1 fully ancestral.
+    """
     for i in range(len(times) - 1):
         eps, now, then = denoise(state, times[i]), _sigmas(fields, times[i]), _sigmas(fields, times[i + 1])
         steps, noise = {}, normal()
@@ -83,8 +125,20 @@ def stochastic(denoise, fields, layout, state, times, normal, callback=None, chu
     return _finish(denoise, fields, layout, state, times[-1])
 
 
-def predictor_corrector(denoise, fields, layout, state, times, normal, callback=None, step=0.1):  # type: ignore[no-untyped-def]
-    """A probability-flow step to the next level, then one Langevin step there (Song et al. 2021); two network calls a step."""
+def predictor_corrector(
+    denoise: Denoise,
+    fields: Fields,
+    layout: Layout,
+    state: State,
+    times: Tensor,
+    normal: Normal,
+    callback: Callback | None = None,
+    step: float = 0.1,
+) -> State:
+    """A probability-flow step to the next level, then a Langevin step there; two network calls a step.
+
+    Song et al. 2021; the Langevin step has the size ``step`` sigma^2.
+    """
     for i in range(len(times) - 1):
         eps, now, then = denoise(state, times[i]), _sigmas(fields, times[i]), _sigmas(fields, times[i + 1])
         state = _step(fields, layout, state, {k: eps[k] * (then[k] - now[k]) for k in eps})
@@ -94,22 +148,44 @@ def predictor_corrector(denoise, fields, layout, state, times, normal, callback=
     return _finish(denoise, fields, layout, state, times[-1])
 
 
-def langevin(denoise, fields, layout, state, times, normal, callback=None, repeats=5, step=0.3):  # type: ignore[no-untyped-def]
-    """Annealed Langevin dynamics (Song and Ermon 2019): ``repeats`` steps of size ``step`` sigma^2 at every level."""
-    for i in range(len(times)):
+def langevin(
+    denoise: Denoise,
+    fields: Fields,
+    layout: Layout,
+    state: State,
+    times: Tensor,
+    normal: Normal,
+    callback: Callback | None = None,
+    repeats: int = 5,
+    step: float = 0.3,
+) -> State:
+    """Annealed Langevin dynamics (Song and Ermon 2019); five network calls a step.
+
+    ``repeats`` Langevin steps of size ``step`` sigma^2 at every level below the first, which the prior is at.
+    """
+    for i in range(len(times) - 1):
         for _ in range(repeats):
-            state = _langevin_step(denoise, fields, layout, state, times[i], normal, step)
+            state = _langevin_step(denoise, fields, layout, state, times[i + 1], normal, step)
         if callback is not None:
             callback(i, state)
     return _finish(denoise, fields, layout, state, times[-1])
 
 
-def _langevin_step(denoise, fields, layout, state, t, normal, step):  # type: ignore[no-untyped-def]
+def _langevin_step(
+    denoise: Denoise,
+    fields: Fields,
+    layout: Layout,
+    state: State,
+    t: Tensor,
+    normal: Normal,
+    step: float,
+) -> State:
     eps, sigma, noise = denoise(state, t), _sigmas(fields, t), normal()
-    return _step(fields, layout, state, {k: sigma[k] * (-0.5 * step * eps[k] + step**0.5 * noise[k]) for k in eps})
+    steps = {k: sigma[k] * (-0.5 * step * eps[k] + step**0.5 * noise[k]) for k in eps}
+    return _step(fields, layout, state, steps)
 
 
-def _finish(denoise, fields, layout, state, t):  # type: ignore[no-untyped-def]
+def _finish(denoise: Denoise, fields: Fields, layout: Layout, state: State, t: Tensor) -> State:
     """A last step without noise: to the mean of the clean state given this one (Tweedie's formula)."""
     eps, sigma = denoise(state, t), _sigmas(fields, t)
     return _step(fields, layout, state, {k: -sigma[k] * eps[k] for k in eps})

@@ -1,4 +1,4 @@
-"""Generation: orders, the Wyckoff letters they leave open, crystals made to order, and the folder they are written to."""
+"""Generation: orders, the letters they leave open, crystals made to order, and the folder they go to."""
 
 from crystalsmith.generation.generator import (
     BatchStep,
@@ -13,7 +13,7 @@ from crystalsmith.generation.generator import (
 from crystalsmith.generation.order_files import read_orders
 from crystalsmith.generation.orders import Order, parse_order, parse_orders
 from crystalsmith.generation.output import RunFolder, read_entries, run_identity
-from crystalsmith.generation.wyckoff_prior import SITE_BINS, WyckoffPrior, count_wyckoff
+from crystalsmith.generation.wyckoff_prior import SITE_BINS, WyckoffPrior
 
 __all__ = [
     "SITE_BINS",
@@ -24,7 +24,6 @@ __all__ = [
     "RunFolder",
     "WyckoffPrior",
     "check_orders",
-    "count_wyckoff",
     "crystal_seed",
     "generate",
     "generate_batches",

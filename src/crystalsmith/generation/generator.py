@@ -21,7 +21,7 @@ from crystalsmith.generation.wyckoff_prior import WyckoffPrior
 if TYPE_CHECKING:
     from crystalsmith.diffusion import Model, Request
 
-# crystalsmith.diffusion is imported inside functions: torch takes seconds, and orders are read and refused before.
+# crystalsmith.diffusion is imported inside functions: torch takes seconds, and bad orders are refused before.
 
 BATCH_ATOMS = 768
 """Atoms in the primitive cells of one batch, about 64 crystals of the median order."""
@@ -102,8 +102,8 @@ def check_orders(orders: Sequence[Order], model: Model) -> list[str]:
         where = f"order {order.id}: space group {order.space_group} ({order.group.symbol})"
         if model.max_atoms < least <= limit:
             notes.append(
-                f"{where} with these letters has {least} atoms in the primitive cell; the model was trained on at most"
-                f" {model.max_atoms}, so expect little"
+                f"{where} with these letters has {least} atoms in the primitive cell; the model was trained"
+                f" on at most {model.max_atoms}, so expect little"
             )
         elif least > limit:
             raise OrderError(
@@ -127,18 +127,19 @@ def generate(
 ) -> Iterator[Crystal]:
     """Make crystals to order.
 
-    A crystal depends on the model, the seed, its order and its number within it, and on nothing else: not on the batch, the other
-    orders or the number of threads (up to rounding in the last digits).
+    A crystal depends on the model, the seed, its order and its number within it, and on nothing else: not on
+    the batch, the other orders or the number of threads (up to rounding in the last digits).
 
     Args:
         model: what ``crystalsmith.load_model`` returned.
-        orders: ``Order`` objects or mappings such as ``{"space_group": 225, "sites": {"Na": 1, "Cl": 1}, "count": 10}``.
+        orders: ``Order`` objects or mappings such as ``{"space_group": 225, "sites": {"Na": 1, "Cl": 1},
+            "count": 10}``.
         seed: seed of the run.
         **options: further options of ``generate_batches``.
 
     Returns:
-        Crystals as they are finished. One that is given up is left out with an ``OrderWarning``; ``generate_records`` has the
-        order, seed and failures beside each.
+        Crystals as they are finished. One that is given up is left out with an ``OrderWarning``;
+        ``generate_records`` has the order, seed and failures beside each.
 
     Raises:
         OrderError: orders that are wrong or beyond the model.
@@ -154,7 +155,8 @@ def generate(
             if record.crystal is not None:
                 yield record.crystal
             else:
-                note = f"order {record.order_id}, crystal {record.index}: given up after {record.tries} tries ({record.failure})"
+                name = f"order {record.order_id}, crystal {record.index}"
+                note = f"{name}: given up after {record.tries} tries ({record.failure})"
                 warnings.warn(note, OrderWarning, stacklevel=2)
 
     return crystals()
@@ -167,7 +169,7 @@ def generate_records(
     seed: int = 0,
     **options: Any,
 ) -> Iterator[Generated]:
-    """As ``generate``, with one record for every crystal asked for, failures included, as they are finished."""
+    """As ``generate``, with a record for every crystal asked for, failures included, as they are finished."""
     batches = generate_batches(model, orders, seed=seed, **options)
     return (record for batch in batches for record in batch if record.final)
 
@@ -186,8 +188,9 @@ def generate_batches(
 ) -> Iterator[list[Generated]]:
     """Make crystals to order, batch by batch, with every try.
 
-    Batches are made up of the orders in turn and bounded by their atoms. A try whose crystal is wreckage (``validity.fault``) is followed by
-    another one, with other letters where these are drawn, in the next batch.
+    Batches are made up of the orders in turn and bounded by their atoms. A try whose crystal is wreckage
+    (``validity.fault``) is followed by another one, with other letters where these are drawn, in the next
+    batch.
 
     Args:
         model: what ``crystalsmith.load_model`` returned.
@@ -198,8 +201,9 @@ def generate_batches(
         sampler: name of the sampler; the model's default if None.
         max_tries: tries for one crystal.
         on_event: told of every sampler step.
-        done: tries of an earlier run of the same orders and their failures (None for a sound crystal). They are not made or yielded
-            again, and yet make up batches as they did, so that what remains comes out the same.
+        done: tries of an earlier run of the same orders and their failures (None for a sound crystal). They
+            are not made or yielded again, and yet make up batches as they did, so that what remains comes out
+            the same.
 
     Yields:
         Tries of one batch that are not in ``done``.
@@ -231,7 +235,7 @@ def generate_batches(
             if all(t.key in known for t, _, _ in batch):
                 again.extend(t.next for t, _, _ in batch if known[t.key] is not None and t.number < max_tries)
                 continue
-            # All of a batch that was cut off half way: what a crystal shares a batch with shows in its last digits.
+            # All of a batch that was cut off half way: its other members show in a crystal's last digits.
             requests, seeds = [r for _, r, _ in batch], [s for _, _, s in batch]
             made = _sample(model, requests, seeds, tell(len(batch)), steps=total, sampler=sampler)
             fresh = []

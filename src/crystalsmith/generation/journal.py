@@ -1,6 +1,7 @@
 """The journal of a run: one line of JSON for every try, appended as the tries come.
 
-What stands in it survives a killed process or machine; a last line that was cut off is dropped when the journal is opened again.
+What stands in it survives a killed process or machine; a last line that was cut off is dropped when the
+journal is opened again.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Journal:
                     failure, final = data["failure"], data["final"]
                 except (ValueError, KeyError, TypeError):
                     raise OutputError(
-                        f"{path}: line {number} is damaged; run again with --overwrite to begin anew"
+                        f"{path}: line {number} is damaged; begin anew with --overwrite"
                     ) from None
                 journal.failures[key] = failure
                 if final:
@@ -128,7 +129,7 @@ class Journal:
                     )
                 except (ValueError, KeyError, TypeError, CrystalsmithError):
                     raise OutputError(
-                        f"{self.path}: the line of {key[0]} {key[1]} is damaged; run again with --overwrite to begin anew"
+                        f"{self.path}: the line of {key[0]} {key[1]} is damaged; begin anew with --overwrite"
                     ) from None
 
 

@@ -33,7 +33,7 @@ class FolderLock:
             os.close(descriptor)
             if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
                 raise OutputError(
-                    f"another process is at work in folder {path.parent}; wait for it or choose another folder with -o"
+                    f"another process is at work in folder {path.parent}; wait or choose another one with -o"
                 ) from None
             raise OutputError(
                 f"cannot lock {path}: {error.strerror or error}; choose a folder on another disk"

@@ -21,14 +21,15 @@ def read_orders(path: str | Path) -> list[Order]:
     """Read a file of orders.
 
     Args:
-        path: ``.yaml``, ``.yml`` or ``.json`` (one order, a list of orders, or ``orders:`` with a list) or ``.jsonl`` (an order a line);
-            ``.gz`` may follow. Other names are told by their content.
+        path: ``.yaml``, ``.yml`` or ``.json`` (one order, a list of orders, or ``orders:`` with a list) or
+            ``.jsonl`` (an order a line); ``.gz`` may follow. Other names are told by their content.
 
     Returns:
         The orders, with distinct ids.
 
     Raises:
-        OrderError: a file that is missing, unreadable, empty or malformed, or an order that is wrong; with its place.
+        OrderError: a file that is missing, unreadable, empty or malformed, or an order that is wrong; with
+            its place.
     """
     path = Path(path)
     text = _read(path)

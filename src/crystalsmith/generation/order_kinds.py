@@ -1,7 +1,8 @@
 """The kinds of order: what, besides the space group, pins down the crystals asked for.
 
-Each kind is one class. ``parse`` reads its value in an order (the value under ``key``), ``draw`` makes the list of occupied Wyckoff
-positions of one crystal. A new kind is a new class in ``KINDS`` and a field of its name in ``Order``.
+Each kind is one class. ``parse`` reads its value in an order (the value under ``key``), ``draw`` makes the
+list of occupied Wyckoff positions of one crystal. A new kind is a new class in ``KINDS`` and a field of its
+name in ``Order``.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ class Letters:
                     whose = "twice" if owner[letter] == element else f"to both {owner[letter]} and {element}"
                     free = ", ".join(name for name, p in group.wyckoff.items() if p.dof)
                     raise OrderError(
-                        f"Wyckoff letter {letter} of space group {group.number} ({group.symbol}) has no free parameter and"
+                        f"letter {letter} of {group.symbol} ({group.number}) has no free parameter and"
                         f" cannot be given {whose}; letters that can repeat: {free}"
                     )
                 owner[letter] = element
@@ -242,7 +243,7 @@ def parse_letter(value: object, group: SpaceGroup) -> str:
         raise OrderError(str(error)) from None
     if multiplicity and int(multiplicity) != position.multiplicity:
         raise OrderError(
-            f"Wyckoff letter {letter} of space group {group.number} ({group.symbol}) is {position.multiplicity}{letter},"
-            f" not {value}"
+            f"letter {letter} of {group.symbol} ({group.number}) is {position.multiplicity}{letter}, not"
+            f" {value}; write {letter}"
         )
     return letter

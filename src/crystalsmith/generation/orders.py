@@ -26,10 +26,12 @@ class Order:
 
     Attributes:
         space_group: number; a Hermann-Mauguin symbol is turned into one.
-        sites: inequivalent sites by element, such as ``{"Na": 1, "Cl": 1}``; their Wyckoff letters will be drawn.
+        sites: inequivalent sites by element, such as ``{"Na": 1, "Cl": 1}``; their Wyckoff letters will be
+            drawn.
         wyckoff: or the sites with their letters, such as ``[("Na", "a"), ("Cl", "b")]``.
         count: crystals.
-        id: name of the order, fit for file names; it takes part in the seeds of its crystals. Made from the rest if left out.
+        id: name of the order, fit for file names; it takes part in the seeds of its crystals. Made from the
+            rest if left out.
 
     Raises:
         OrderError: anything wrong with it, with the mend.
@@ -123,7 +125,7 @@ def unique_orders(orders: Sequence[tuple[Order, bool]], where: str) -> list[Orde
     """
     if not orders:
         raise OrderError(
-            f"{where}: no orders in it; give at least one, such as {{space_group: 225, sites: {{Na: 1, Cl: 1}}}}"
+            f"{where}: no orders; give at least one, such as {{space_group: 225, sites: {{Na: 1, Cl: 1}}}}"
         )
     taken: set[str] = set()
     for order, own_id in orders:
@@ -187,7 +189,8 @@ def _parse_id(value: object) -> str:
         mended = re.sub(r"[^A-Za-z0-9._+-]+", "-", value[:100]).lstrip("._+-")
         hint = f"; {mended!r} would do" if _SAFE_ID.fullmatch(mended) else ""
         raise OrderError(
-            f"id {short(value)} is not safe as a file name: use up to 100 letters, digits, dots, dashes, underscores{hint}"
+            f"id {short(value)} is not safe as a file name: use up to 100 letters, digits, dots, dashes and"
+            f" underscores{hint}"
         )
     return value
 

@@ -1,8 +1,8 @@
 """The folder that a run writes.
 
-``crystals.jsonl`` is the journal and the truth; ``cif/`` follows it crystal by crystal; ``crystals.extxyz`` and the last word of
-``manifest.json`` come at the end, made from the journal. So a run that was interrupted anywhere goes on where it stopped and ends
-with the files of an undisturbed one.
+``crystals.jsonl`` is the journal and the truth; ``cif/`` follows it crystal by crystal; ``crystals.extxyz``
+and the last word of ``manifest.json`` come at the end, made from the journal. So a run that was interrupted
+anywhere goes on where it stopped and ends with the files of an undisturbed one.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ class RunFolder:
             overwrite: remove another run's files first; files that no run wrote stay.
 
         Raises:
-            OutputError: the folder cannot be written, holds other files or another run, or another process is at work in it.
+            OutputError: the folder cannot be written, holds other files or another run, or another process is
+                at work in it.
         """
         path = Path(path)
         with writing(path):
@@ -306,15 +307,17 @@ def _refuse_foreign(path: Path) -> None:
         )
 
 
+_ANOTHER = {"version": "another version of crystalsmith", "orders": "other orders"}
+
+
 def _refuse_other_run(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    different = [key for key in new if old.get(key) != new[key]]
-    if different:
-        what = different[0]
-        detail = "" if what == "orders" else f" ({old.get(what)!s:.12} there, {new[what]!s:.12} now)"
-        raise OutputError(
-            f"folder {path} belongs to another run: its {what} differ{'' if what == 'orders' else 's'}{detail};"
-            " choose another one with -o or add --overwrite"
-        )
+    for key, value in new.items():
+        if old.get(key) != value:
+            detail = "" if key == "orders" else f": {old.get(key)!s:.12} there, {value!s:.12} now"
+            raise OutputError(
+                f"folder {path} belongs to a run with {_ANOTHER.get(key, f'another {key}')}{detail};"
+                " choose another one with -o or add --overwrite"
+            )
 
 
 def _clear(path: Path, old: dict[str, Any] | None) -> None:

@@ -1,4 +1,4 @@
-"""The batched crystal state that flows through networks, diffusion and samplers, and what of it never changes."""
+"""The batched crystal state that flows through networks and samplers, and what of it never changes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from crystalsmith.crystal import Crystal, Site
+from crystalsmith.errors import StructureError
 from crystalsmith.graph.ragged import expand, segment_sum
 from crystalsmith.graph.tables import TorchTables, torch_tables
 from crystalsmith.symmetry import cell_to_lattice, lattice_to_cell, lattice_to_strain, space_group, tables
@@ -18,7 +19,9 @@ from crystalsmith.symmetry.elements import SYMBOLS, atomic_number
 
 @dataclass(frozen=True)
 class Layout:
-    """What sits where: the part of a batch of B crystals with S orbits and A atoms (primitive cells) that noise does not touch.
+    """What sits where: the part of a batch that noise does not touch.
+
+    B crystals with S orbits and A atoms (in their primitive cells).
 
     Attributes:
         space_group: (B,) numbers.
@@ -26,7 +29,8 @@ class Layout:
         wyckoff: (S,) table row of each orbit.
         element: (S,) atomic number.
         volume: (B,) reference volume of the PRIMITIVE cell, Angstrom^3.
-        atom_orbit: (A,) orbit of each atom, ascending; atom_op: (A,) the operation that makes it from the representative.
+        atom_orbit: (A,) orbit of each atom, ascending; atom_op: (A,) the operation that makes it from the
+            representative.
         first_atom: (S,) the atom that is the representative itself.
         atoms: (B,) atoms in the primitive cell.
         pair_orbit, pair_atom: (P,) every orbit with every atom of its crystal.
@@ -62,7 +66,9 @@ class Layout:
         return self.tables.strain_mask[self.space_group]
 
 
-def make_layout(space_group: Tensor, crystal: Tensor, wyckoff: Tensor, element: Tensor, volume: Tensor) -> Layout:
+def make_layout(
+    space_group: Tensor, crystal: Tensor, wyckoff: Tensor, element: Tensor, volume: Tensor
+) -> Layout:
     """Work out atoms and pairs; the tensors may lie on any device, the dtype is that of ``volume``."""
     t = torch_tables(volume.device, volume.dtype)
     multiplicity = t.multiplicity[wyckoff]
@@ -129,7 +135,19 @@ def to_batch(
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> CrystalBatch:
-    """Batch crystals around the reference volumes that ``atomic_volume`` (119,), Angstrom^3 by atomic number, gives them."""
+    """Batch crystals.
+
+    Args:
+        crystals: what to batch.
+        atomic_volume: (119,) Angstrom^3 by atomic number; sums to the reference volumes of the cells.
+        device: where the tensors go.
+        dtype: of all that is not an index.
+
+    Raises:
+        StructureError: no crystals.
+    """
+    if not crystals:
+        raise StructureError("there is no crystal to batch; give at least one")
     rows, owner, numbers, w, volume, strain = [], [], [], [], [], []
     t = tables()
     for b, c in enumerate(crystals):
@@ -141,19 +159,22 @@ def to_batch(
             owner.append(b)
             numbers.append(atomic_number(site.element))
             padded = np.zeros(3)
-            padded[: position.dof] = np.linalg.solve(position.period, np.asarray(site.free)) if position.dof else ()
+            if position.dof:
+                padded[: position.dof] = np.linalg.solve(position.period, np.asarray(site.free))
             w.append(padded % 1.0)
             v += atomic_volume[numbers[-1]] * t.multiplicity_primitive[position.index]
         volume.append(v)
-        strain.append(lattice_to_strain(c.space_group, cell_to_lattice(c.space_group, np.asarray(c.cell)), v * len(group.centring)))
+        lattice = cell_to_lattice(c.space_group, np.asarray(c.cell))
+        strain.append(lattice_to_strain(c.space_group, lattice, v * len(group.centring)))
 
-    def whole(a: list) -> Tensor:
+    def whole(a: list[int]) -> Tensor:
         return torch.tensor(a, dtype=torch.long, device=device)
 
-    def real(a: list) -> Tensor:
+    def real(a: Sequence[float | np.ndarray]) -> Tensor:
         return torch.tensor(np.asarray(a), dtype=dtype, device=device)
 
-    layout = make_layout(whole([c.space_group for c in crystals]), whole(owner), whole(rows), whole(numbers), real(volume))
+    groups = whole([c.space_group for c in crystals])
+    layout = make_layout(groups, whole(owner), whole(rows), whole(numbers), real(volume))
     return CrystalBatch(layout, real(w).reshape(-1, 3), real(strain))
 
 
@@ -172,8 +193,8 @@ def to_crystals(batch: CrystalBatch) -> list[Crystal]:
         sites[b].append(Site(SYMBOLS[z], letter, free))
     result = []
     for b, number in enumerate(lay.space_group.cpu().numpy()):
-        cell = tuple(float(v) for v in tidy_cell(int(number), lattice_to_cell(lattice[b])))
-        result.append(Crystal(int(number), cell, tuple(sites[b])))
+        a, b_, c, alpha, beta, gamma = tidy_cell(int(number), lattice_to_cell(lattice[b])).tolist()
+        result.append(Crystal(int(number), (a, b_, c, alpha, beta, gamma), tuple(sites[b])))
     return result
 
 

@@ -1,8 +1,8 @@
 """The symmetry-reduced multigraph: from each representative to every image of every orbit within a cutoff.
 
-Nodes are orbits. An edge i -> a leads from the representative of orbit i to the atom a (an image of orbit j under one operation) shifted by a
-lattice translation; so there are parallel edges and loops, and the rows of a full neighbour list that start at the representatives are
-exactly these edges.
+Nodes are orbits. An edge i -> a leads from the representative of orbit i to the atom a (an image of orbit j
+under one operation) shifted by a lattice translation; so there are parallel edges and loops, and the rows of
+a full neighbour list that start at the representatives are exactly these edges.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ class Multigraph:
 
 
 def scaled_cutoff(batch: CrystalBatch, factor: float) -> Tensor:
-    """(B,) cutoff radius: ``factor`` times the cube root of the volume per atom, so that the mean number of edges is the same for all."""
+    """(B,) cutoff radius: ``factor`` times the cube root of the volume per atom.
+
+    So the mean number of edges is the same for all crystals.
+    """
     lay = batch.layout
     volume = lay.volume * torch.exp(batch.strain[:, 0] * 3**0.5)
     return factor * (volume / lay.atoms) ** (1 / 3)
@@ -58,33 +61,44 @@ def build_multigraph(batch: CrystalBatch, cutoff: Tensor | float) -> Multigraph:
     if not isinstance(cutoff, Tensor):
         cutoff = lattice.new_full((lay.size,), cutoff)
     inverse = torch.linalg.inv(primitive)
-    height = 1 / torch.linalg.vector_norm(inverse, dim=1)  # distance between lattice planes, by primitive vector
-    # After the difference is wrapped into [-1/2, 1/2], an image n can matter only if (|n| - 1/2) height <= cutoff.
+    # Distance between lattice planes, by primitive vector. Once the difference is wrapped into [-1/2, 1/2],
+    # an image n can matter only if (|n| - 1/2) height <= cutoff.
+    height = 1 / torch.linalg.vector_norm(inverse, dim=1)
     reach = torch.floor(cutoff[:, None] / height + 0.5 + 1e-4).long()
     width = 2 * reach + 1
 
     position = batch.atom_positions()
     pair_crystal = lay.crystal[lay.pair_orbit]
+    to_primitive = t.primitive_inverse[lay.space_group]
     difference = position[lay.pair_atom] - position[lay.first_atom[lay.pair_orbit]]
-    difference = torch.einsum("pi,pij->pj", difference, t.primitive_inverse[lay.space_group][pair_crystal])
+    difference = (difference[:, :, None] * to_primitive[pair_crystal]).sum(1)
     difference = difference - torch.round(difference)
+    difference = (difference[:, :, None] * primitive[pair_crystal]).sum(1)
 
-    pair, rank = expand(width.prod(1)[pair_crystal])
-    crystal = pair_crystal[pair]
-    wc, rc = width[crystal], reach[crystal]
+    # Lattice translations of each crystal once, then every pair with every translation of its crystal.
+    count = width.prod(1)
+    crystal, rank = expand(count)
+    wide = width[crystal]
     shift = torch.stack(
-        [rank // (wc[:, 1] * wc[:, 2]) - rc[:, 0], rank // wc[:, 2] % wc[:, 1] - rc[:, 1], rank % wc[:, 2] - rc[:, 2]], 1
+        [rank // (wide[:, 1] * wide[:, 2]), rank // wide[:, 2] % wide[:, 1], rank % wide[:, 2]], 1
     )
-    vector = torch.bmm((difference[pair] + shift)[:, None], primitive[crystal])[:, 0]
+    shift = shift - reach[crystal]
+    translation = (shift.to(primitive.dtype)[:, :, None] * primitive[crystal]).sum(1)
+    zero = (shift == 0).all(1)
+    pair, rank = expand(count[pair_crystal])
+    row = (torch.cumsum(count, 0) - count)[pair_crystal][pair] + rank
+    vector = difference.index_select(0, pair) + translation.index_select(0, row)
     squared = (vector * vector).sum(1)
-    itself = (lay.pair_atom == lay.first_atom[lay.pair_orbit])[pair] & (shift == 0).all(1)
-    keep = torch.nonzero((squared < cutoff[crystal] ** 2) & ~itself)[:, 0]
-    pair, vector = pair[keep], vector[keep]
+    near = torch.nonzero(squared < (cutoff**2)[pair_crystal][pair])[:, 0]
+    pair, row = pair[near], row[near]
+    itself = lay.pair_atom[pair] == lay.first_atom[lay.pair_orbit[pair]]
+    keep = torch.nonzero(~(itself & zero[row]))[:, 0]
+    pair, vector, squared = pair[keep], vector[near[keep]], squared[near[keep]]
     return Multigraph(
         orbit=lay.pair_orbit[pair],
         atom=lay.pair_atom[pair],
         vector=vector,
-        distance=squared[keep].sqrt(),
+        distance=squared.sqrt(),
         cutoff=cutoff,
         lattice=lattice,
     )

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def expand(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """For counts (n,), the owner (total,) of each of ``counts.sum()`` items and its rank (total,) within the owner."""
+    """For counts (n,), the owner (total,) of each of their items, and its rank (total,) within the owner."""
     owner = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
     first = torch.cumsum(counts, 0) - counts
     rank = torch.arange(len(owner), device=counts.device) - first[owner]

@@ -9,24 +9,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crystalsmith.symmetry import STRAIN_BASIS, reference_lattice, strain_mask, tables
+from crystalsmith.symmetry import STRAIN_BASIS, Tables, reference_lattice, strain_mask, tables
 
 
 @dataclass(frozen=True)
 class TorchTables:
-    """Tensors by Wyckoff row y (1731), space group g (231, row 0 unused) or operation; floats in the dtype asked for.
+    """Tensors by Wyckoff row y (1731), space group g (231, row 0 unused) or operation, in one dtype.
 
     Attributes:
         free_basis: (1731, 3, 3) columns move the position per unit of w: ``basis @ period``, zero beyond dof.
         origin: (1731, 3).
-        unit: (1731, 3, 3) ``w = unit @ z``: z are orthonormal in the reference metric (primitive reference volume 1).
+        unit: (1731, 3, 3) ``w = unit @ z``: z are orthonormal in the reference metric (primitive reference
+            volume 1).
         unit_inverse: (1731, 3, 3) ``z = unit_inverse @ w``.
         free_mask: (1731, 3) True for the first dof coordinates.
         dof, multiplicity: (1731,) integers, multiplicity in the primitive cell.
         image_start, image_op: points of the primitive cell as operations (rows of ``rotations``).
-        self_start, self_count, self_linear, self_offset: maps of w onto points of the same orbit in the same free space.
+        self_start, self_count, self_linear, self_offset: maps of w onto points of the same orbit in the same
+            free space.
+        site_start, site_count, site_rotation: rotations W of the operations that leave the representative
+            where it is.
         rotations: (O, 3, 3), translations: (O, 3).
-        primitive: (231, 3, 3) rows, primitive_inverse: (231, 3, 3), cells: (231,) primitive cells in a conventional one.
+        primitive: (231, 3, 3) rows, primitive_inverse: (231, 3, 3), cells: (231,) primitive cells in a
+            conventional one.
         reference: (231, 3, 3) reference lattice, rows, unit lengths; reference_volume: (231,).
         strain_basis: (6, 3, 3); strain_mask: (231, 6) boolean.
         polar: (231, 3).
@@ -46,6 +51,9 @@ class TorchTables:
     self_count: Tensor
     self_linear: Tensor
     self_offset: Tensor
+    site_start: Tensor
+    site_count: Tensor
+    site_rotation: Tensor
     rotations: Tensor
     translations: Tensor
     primitive: Tensor
@@ -61,6 +69,20 @@ class TorchTables:
     map_to: Tensor
     map_linear: Tensor
     map_offset: Tensor
+
+
+def _site_rotations(t: Tables, free_basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Site-symmetry rotations of all Wyckoff positions in turn, and their number by position (1731,)."""
+    rotations, counts = [], []
+    for y, g in enumerate(t.wyckoff_group):
+        ops = slice(t.op_start[g - 1], t.op_start[g])
+        turn = t.rotations[ops]
+        still = (turn @ free_basis[y] - free_basis[y]).round(6) == 0
+        shift = (turn @ t.origin[y] + t.translations[ops] - t.origin[y]) @ np.linalg.inv(t.primitive[g])
+        keep = still.all((1, 2)) & (np.abs(shift - shift.round()) < 1e-6).all(1)
+        rotations.append(turn[keep])
+        counts.append(int(keep.sum()))
+    return np.concatenate(rotations), np.array(counts)
 
 
 @lru_cache(maxsize=8)
@@ -83,6 +105,8 @@ def torch_tables(device: str | torch.device = "cpu", dtype: torch.dtype = torch.
     image_count = np.diff(t.image_start)
     image_op = t.image_op + np.repeat(op_base, image_count)
 
+    site_rotation, site_count = _site_rotations(t, free_basis)
+
     def real(a: np.ndarray) -> Tensor:
         return torch.tensor(a, dtype=dtype, device=device)
 
@@ -103,6 +127,9 @@ def torch_tables(device: str | torch.device = "cpu", dtype: torch.dtype = torch.
         self_count=whole(np.diff(t.self_start)),
         self_linear=real(t.self_linear),
         self_offset=real(t.self_offset),
+        site_start=whole(np.cumsum(site_count) - site_count),
+        site_count=whole(site_count),
+        site_rotation=real(site_rotation),
         rotations=real(t.rotations),
         translations=real(t.translations),
         primitive=real(t.primitive),
@@ -111,7 +138,9 @@ def torch_tables(device: str | torch.device = "cpu", dtype: torch.dtype = torch.
         reference=real(reference),
         reference_volume=real(volume),
         strain_basis=real(STRAIN_BASIS),
-        strain_mask=torch.tensor(np.stack([np.zeros(6, bool)] + [strain_mask(g) for g in range(1, 231)]), device=device),
+        strain_mask=torch.tensor(
+            np.stack([np.zeros(6, bool)] + [strain_mask(g) for g in range(1, 231)]), device=device
+        ),
         polar=real(t.polar),
         normalizer_count=whole(np.concatenate([[1], np.diff(t.normalizer_start)])),
         map_start=whole(t.map_start),

@@ -16,14 +16,18 @@ RADIAL = BESSEL + BOND
 
 
 def envelope(x: Tensor) -> Tensor:
-    """Smooth cutoff of x = distance / cutoff: 1 at 0, and 0 with two derivatives at 1 (Gasteiger et al. 2020, exponent 5)."""
+    """Smooth cutoff of x = distance / cutoff: 1 at 0, and 0 with two derivatives at 1.
+
+    Gasteiger et al. 2020 (DimeNet), with the exponent 5.
+    """
     x = x.clamp(max=1.0)
     x5 = x**5
     return 1 - 21 * x5 + 35 * x5 * x - 15 * x5 * x * x
 
 
 def radial_basis(distance: Tensor, cutoff: Tensor, bond: Tensor) -> Tensor:
-    """(E, RADIAL) Bessel functions of distance / cutoff, and Gaussians of distance / bond, all under the envelope.
+    """(E, RADIAL) Bessel functions of distance / cutoff, and Gaussians of distance / bond, all under the
+    envelope.
 
     Args:
         distance: (E,) Angstrom.
@@ -45,6 +49,7 @@ def covalent_radii(device: torch.device, dtype: torch.dtype) -> Tensor:
 
 def noise_features(log_sigma: Tensor, size: int = 16) -> Tensor:
     """(..., size) sines and cosines of log sigma, with periods from 1.5 to 24 e-folds."""
-    frequency = 2 * math.pi / torch.logspace(math.log10(1.5), math.log10(24.0), size // 2, device=log_sigma.device, dtype=log_sigma.dtype)
-    angle = log_sigma[..., None] * frequency
+    low, high = math.log10(1.5), math.log10(24.0)
+    period = torch.logspace(low, high, size // 2, device=log_sigma.device, dtype=log_sigma.dtype)
+    angle = log_sigma[..., None] * (2 * math.pi / period)
     return torch.cat([angle.sin(), angle.cos()], -1)

@@ -1,8 +1,10 @@
-"""The default network: equivariant message passing on the symmetry-reduced multigraph, with crystallographic context.
+"""The default network: equivariant message passing on the symmetry-reduced multigraph, with crystallographic
+context.
 
-Geometric path: scalars and Cartesian vectors on orbits (Schuett et al. 2021, PaiNN, is the nearest relative); the vector features of a
-neighbour are turned by the operation that makes the image, so the reduced graph gives what the full crystal would, and the vectors of a special
-position lie in its free space by themselves. Context path: space group, Wyckoff position and structure factors.
+Geometric path: scalars and Cartesian vectors on orbits (Schuett et al. 2021, PaiNN, is the nearest relative);
+the vector features of a neighbour are turned by the operation that makes the image, so the reduced graph
+gives what the full crystal would, and the vectors of a special position lie in its free space by themselves.
+Context path: space group, Wyckoff position and structure factors.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from crystalsmith.graph import CrystalBatch, Multigraph, build_multigraph, scaled_cutoff
+from crystalsmith.graph import CrystalBatch, Multigraph, build_multigraph, merge_edges, scaled_cutoff
 from crystalsmith.graph.ragged import segment_sum
 from crystalsmith.networks.basis import RADIAL, covalent_radii, noise_features, radial_basis
 from crystalsmith.networks.structure_factor import REFLECTIONS, StructureFactors, structure_factors
@@ -51,7 +53,9 @@ class Edges:
 
     Attributes:
         orbit, source: (E,) orbits at the two ends; atom: (E,) the image at the far end.
-        direction: (E, 3) unit vectors; hidden: (E, edges) features of the length.
+        direction: (E, 3) unit vectors; hidden: (E, edges) features of the length, times the edges that this
+            one stands for.
+        average: (S, 3, 3) mean of the site's Cartesian rotations, for row vectors.
         rotation: (A, 3, 3) Cartesian rotation, for row vectors, that makes each atom from its representative.
         atom_orbit: (A,).
     """
@@ -61,6 +65,7 @@ class Edges:
     atom: Tensor
     direction: Tensor
     hidden: Tensor
+    average: Tensor
     rotation: Tensor
     atom_orbit: Tensor
 
@@ -85,25 +90,36 @@ class Interaction(nn.Module):
         self.filter = nn.Linear(c.edges, total, bias=False)
         self.mix = nn.Linear(c.vectors, 2 * c.vectors, bias=False)
         self.update = nn.Sequential(
-            nn.Linear(2 * c.scalars + 2 * c.vectors, c.scalars), nn.SiLU(), nn.Linear(c.scalars, c.scalars + 2 * c.vectors)
+            nn.Linear(2 * c.scalars + 2 * c.vectors, c.scalars),
+            nn.SiLU(),
+            nn.Linear(c.scalars, c.scalars + 2 * c.vectors),
         )
         self.norm = nn.LayerNorm(c.scalars)
         self.crystal = nn.Linear(c.scalars + NOISE, c.scalars)
 
     def forward(
-        self, s: Tensor, v: Tensor, edges: Edges, batch: CrystalBatch, weight: Tensor, noise: Tensor
+        self, s: Tensor, v: Tensor, edges: Edges, crystal: Tensor, weight: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Scalars (S, C) and vectors (S, 3, V) after one round; weight (S,) share of the crystal's atoms, noise (B, NOISE)."""
-        lay, n = batch.layout, len(s)
-        pooled = segment_sum(s * weight[:, None], lay.crystal, lay.size)
-        s = s + self.crystal(torch.cat([pooled, noise], 1))[lay.crystal]
-        message = self.source(self.norm(s))[edges.source] * self.filter(edges.hidden)
+        """Scalars (S, C) and vectors (S, 3, V) after one round.
+
+        Args:
+            s: (S, C). v: (S, 3, V). edges: of the batch. crystal: (S,) crystal of each orbit.
+            weight: (S,) share of each orbit in its crystal's atoms.
+            noise: (B, NOISE) features of the noise levels.
+        """
+        n = len(s)
+        pooled = segment_sum(s * weight[:, None], crystal, len(noise))
+        s = s + self.crystal(torch.cat([pooled, noise], 1)).index_select(0, crystal)
+        message = self.source(self.norm(s)).index_select(0, edges.source) * self.filter(edges.hidden)
         plain, turn, push, dot = message.split(self.sizes, 1)
-        turned = torch.bmm(edges.rotation.transpose(1, 2), v[edges.atom_orbit])[edges.atom]
+        turned = torch.bmm(edges.rotation.transpose(1, 2), v.index_select(0, edges.atom_orbit)).index_select(
+            0, edges.atom
+        )
         arrow = edges.direction[:, :, None]
         along = (turned * arrow).sum(1) * dot
         gathered = segment_sum(torch.cat([plain, along], 1), edges.orbit, n) * 0.25
-        v = v + segment_sum(turned * turn[:, None] + arrow * push[:, None], edges.orbit, n) * 0.25
+        flow = segment_sum(turned * turn[:, None] + arrow * push[:, None], edges.orbit, n) * 0.25
+        v = v + torch.bmm(edges.average.transpose(1, 2), flow)
         left, right = self.mix(v).split(self.vectors, 2)
         length = torch.sqrt((right * right).sum(1) + 1e-8)
         change, gate, scale = self.update(torch.cat([self.norm(s), gathered, length], 1)).split(
@@ -113,15 +129,22 @@ class Interaction(nn.Module):
 
 
 class Context(nn.Module):
-    """Scalars of an orbit from its place in the space group, and outputs in the basis of its free coordinates."""
+    """Scalars of an orbit from its place in the space group; outputs in the basis of its free coordinates."""
+
+    site_class: Tensor
+    point_class: Tensor
 
     def __init__(self, c: DenoiserConfig) -> None:
         super().__init__()
         t, n = tables(), names()
         symmetries = sorted(set(n["site_symmetry"]))
         points = sorted(set(n["point_group"]))
-        self.register_buffer("site_class", torch.tensor([symmetries.index(s) for s in n["site_symmetry"]]), persistent=False)
-        self.register_buffer("point_class", torch.tensor([points.index(p) for p in n["point_group"]]), persistent=False)
+        self.register_buffer(
+            "site_class", torch.tensor([symmetries.index(s) for s in n["site_symmetry"]]), persistent=False
+        )
+        self.register_buffer(
+            "point_class", torch.tensor([points.index(p) for p in n["point_group"]]), persistent=False
+        )
         size = 48
         self.group = nn.Embedding(231, size)
         self.point = nn.Embedding(len(points), size)
@@ -134,10 +157,27 @@ class Context(nn.Module):
         self.encode = nn.Linear(2 * size + 6, c.scalars)
         for e in (self.group, self.point, self.position, self.site):
             nn.init.normal_(e.weight, std=0.3)
-        self.out = nn.Sequential(nn.Linear(c.scalars, c.scalars), nn.SiLU(), nn.Linear(c.scalars, REFLECTIONS * (2 + c.form_factors)))
+        self.out = nn.Sequential(
+            nn.Linear(c.scalars, c.scalars),
+            nn.SiLU(),
+            nn.Linear(c.scalars, REFLECTIONS * (2 + c.form_factors)),
+        )
 
-    def forward(self, s: Tensor, batch: CrystalBatch, weight: Tensor, strain: Tensor, factors: StructureFactors) -> tuple[Tensor, Tensor, Tensor]:
-        """Scalars (S, C), and the crystal's structure factor, real and imaginary (B, channels, H); strain (B, 6) as the network sees it."""
+    def forward(
+        self, s: Tensor, batch: CrystalBatch, weight: Tensor, strain: Tensor, factors: StructureFactors
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Scalars (S, C) with the context in them, and the crystals' structure factors.
+
+        Args:
+            s: (S, C).
+            batch: the crystals.
+            weight: (S,) share of each orbit in its crystal's atoms.
+            strain: (B, 6) scaled.
+            factors: of the orbits.
+
+        Returns:
+            Scalars, and real and imaginary parts (B, channels, H).
+        """
         lay = batch.layout
         group = self.group(lay.space_group) + self.point(self.point_class[lay.space_group])
         place = self.position(lay.wyckoff) + self.site(self.site_class[lay.wyckoff])
@@ -149,17 +189,26 @@ class Context(nn.Module):
         product = real[lay.crystal] * factors.real[:, None] + imag[lay.crystal] * factors.imag[:, None]
         return s + self.patterson(product.flatten(1)), real, imag
 
-    def field(self, s: Tensor, batch: CrystalBatch, factors: StructureFactors, real: Tensor, imag: Tensor) -> Tensor:
-        """(S, 3) output in orthonormal free coordinates: gradients of structure factors, weighed by the orbit's scalars."""
+    def field(
+        self, s: Tensor, batch: CrystalBatch, factors: StructureFactors, real: Tensor, imag: Tensor
+    ) -> Tensor:
+        """(S, 3) output in orthonormal free coordinates: gradients of structure factors.
+
+        The scalars s (S, C) and the crystals' structure factors, real and imag, weigh them.
+        """
         owner = batch.layout.crystal
         weights = self.out(s).view(len(s), 2 + self.channels, REFLECTIONS)
         on_real = weights[:, 0] + (weights[:, 2:] * real[owner]).sum(1)
         on_imag = weights[:, 1] + (weights[:, 2:] * imag[owner]).sum(1)
-        return (on_real[:, :, None] * factors.real_gradient + on_imag[:, :, None] * factors.imag_gradient).sum(1)
+        return (
+            on_real[:, :, None] * factors.real_gradient + on_imag[:, :, None] * factors.imag_gradient
+        ).sum(1)
 
 
 class Denoiser(nn.Module):
     """The network. Call it with a noised batch and its noise levels; see ``forward``."""
+
+    period_group: Tensor
 
     def __init__(self, config: DenoiserConfig | None = None) -> None:
         super().__init__()
@@ -189,7 +238,9 @@ class Denoiser(nn.Module):
         """The configuration as plain values, for a checkpoint's metadata."""
         return asdict(self.config)
 
-    def forward(self, batch: CrystalBatch, log_sigma: Tensor, strain: Tensor, graph: Multigraph | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, batch: CrystalBatch, log_sigma: Tensor, strain: Tensor, graph: Multigraph | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Outputs for a noised batch.
 
         Args:
@@ -199,7 +250,8 @@ class Denoiser(nn.Module):
             graph: the multigraph of the batch, if it is at hand.
 
         Returns:
-            (S, 3) in orthonormal free coordinates (zero beyond the degrees of freedom) and (B, 6) in the strain basis (zero where forbidden).
+            (S, 3) in orthonormal free coordinates (zero beyond the degrees of freedom) and (B, 6) in the
+            strain basis (zero where forbidden).
         """
         lay, t = batch.layout, batch.layout.tables
         if graph is None:
@@ -208,7 +260,14 @@ class Denoiser(nn.Module):
         weight = t.multiplicity[lay.wyckoff] / lay.atoms[lay.crystal].to(dtype)
         noise = self.noise(noise_features(log_sigma).flatten(1))
         period, family = self.period_group[lay.element].unbind(1)
-        size = torch.stack([weight, t.multiplicity[lay.wyckoff].to(dtype).log() / 4, lay.atoms[lay.crystal].to(dtype).log() / 4], 1)
+        size = torch.stack(
+            [
+                weight,
+                t.multiplicity[lay.wyckoff].to(dtype).log() / 4,
+                lay.atoms[lay.crystal].to(dtype).log() / 4,
+            ],
+            1,
+        )
         s = self.element(lay.element) + self.period(period) + self.family(family) + self.multiplicity(size)
         factors = None
         if self.context is not None:
@@ -218,7 +277,7 @@ class Denoiser(nn.Module):
         edges = self._edges(batch, graph)
         v = s.new_zeros(len(s), 3, self.config.vectors)
         for layer in self.layers:
-            s, v = layer(s, v, edges, batch, weight, noise)
+            s, v = layer(s, v, edges, lay.crystal, weight, noise)
         s = self.norm(s)
 
         mask = lay.free_mask
@@ -236,6 +295,8 @@ class Denoiser(nn.Module):
 
     def _edges(self, batch: CrystalBatch, graph: Multigraph) -> Edges:
         lay = batch.layout
+        merged = merge_edges(batch, graph)
+        graph = merged.graph
         source = lay.atom_orbit[graph.atom]
         radius = covalent_radii(graph.distance.device, graph.distance.dtype)[lay.element]
         cutoff = graph.cutoff[lay.crystal[graph.orbit]]
@@ -246,18 +307,45 @@ class Denoiser(nn.Module):
             source=source,
             atom=graph.atom,
             direction=graph.vector / graph.distance.clamp(min=1e-3)[:, None],
-            hidden=self.edge(basis) * (0.5 * (torch.cos(torch.pi * fade) + 1))[:, None],
+            hidden=self.edge(basis) * (0.5 * (torch.cos(torch.pi * fade) + 1) * merged.members)[:, None],
+            average=merged.average,
             rotation=cartesian_rotations(batch, graph.lattice),
             atom_orbit=lay.atom_orbit,
         )
 
     def _stretch(self, s: Tensor, edges: Edges, batch: CrystalBatch, weight: Tensor) -> Tensor:
-        """(B, 6) stretches along the edges, summed to a strain: the paper's edge-wise lattice score for all families."""
+        """(B, 6) stretches along the edges, summed to a strain: a lattice score for all families."""
         lay, t = batch.layout, batch.layout.tables
-        amount = ((self.stretch_from(s)[edges.orbit] + self.stretch_to(s)[edges.source]) * edges.hidden).sum(1)
+        amount = (
+            (
+                self.stretch_from(s).index_select(0, edges.orbit)
+                + self.stretch_to(s).index_select(0, edges.source)
+            )
+            * edges.hidden
+        ).sum(1)
         d = edges.direction
-        dyad = torch.stack([d[:, 0] ** 2, d[:, 1] ** 2, d[:, 2] ** 2, d[:, 0] * d[:, 2], d[:, 1] * d[:, 2], d[:, 0] * d[:, 1]], 1)
+        dyad = torch.stack(
+            [
+                d[:, 0] ** 2,
+                d[:, 1] ** 2,
+                d[:, 2] ** 2,
+                d[:, 0] * d[:, 2],
+                d[:, 1] * d[:, 2],
+                d[:, 0] * d[:, 1],
+            ],
+            1,
+        )
         basis = t.strain_basis
-        onto = torch.stack([basis[:, 0, 0], basis[:, 1, 1], basis[:, 2, 2], 2 * basis[:, 0, 2], 2 * basis[:, 1, 2], 2 * basis[:, 0, 1]], 1)
+        onto = torch.stack(
+            [
+                basis[:, 0, 0],
+                basis[:, 1, 1],
+                basis[:, 2, 2],
+                2 * basis[:, 0, 2],
+                2 * basis[:, 1, 2],
+                2 * basis[:, 0, 1],
+            ],
+            1,
+        )
         per_orbit = segment_sum(amount[:, None] * dyad, edges.orbit, len(s)) * (0.1 * weight)[:, None]
         return segment_sum(per_orbit, lay.crystal, lay.size) @ onto.T

@@ -1,4 +1,4 @@
-"""Chemical elements by symbol and atomic number, with their place in the periodic table and covalent radii."""
+"""Chemical elements by symbol and atomic number, with place in the periodic table and covalent radii."""
 
 from __future__ import annotations
 

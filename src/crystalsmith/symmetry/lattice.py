@@ -1,8 +1,9 @@
 """Lattice families and the log-strains that each of them allows.
 
-A conventional lattice is ``L = s * R @ expm(E)``, rows a, b, c: R the reference lattice of the family (unit lengths), s a scale in
-Angstrom and E a symmetric strain in the space that the family's symmetry leaves invariant. E is the polar decomposition's logarithm, so it
-depends on the metric of L alone, never on its orientation.
+A conventional lattice is ``L = s * R @ expm(E)``, rows a, b, c: R the reference lattice of the family (unit
+lengths), s a scale in Angstrom and E a symmetric strain in the space that the family's symmetry leaves
+invariant. E is the polar decomposition's logarithm, so it depends on the metric of L alone, never on its
+orientation.
 """
 
 from __future__ import annotations
@@ -23,17 +24,29 @@ STRAIN_BASIS = np.array(
         np.array([[0, 1.0, 0], [1.0, 0, 0], [0, 0, 0]]) / _S2,  # gamma
     ]
 )
-"""(6, 3, 3) orthonormal (Frobenius) symmetric matrices; every family allows the first 1, 2, 3, 4 or 6 of them."""
+"""(6, 3, 3) orthonormal (Frobenius) symmetric matrices; a family allows the first 1, 2, 3, 4 or 6 of them."""
 
-FAMILY_STRAINS = {"cubic": 1, "hexagonal": 2, "tetragonal": 2, "orthorhombic": 3, "monoclinic": 4, "triclinic": 6}
+FAMILY_STRAINS = {
+    "cubic": 1,
+    "hexagonal": 2,
+    "tetragonal": 2,
+    "orthorhombic": 3,
+    "monoclinic": 4,
+    "triclinic": 6,
+}
+_LAST = {
+    "triclinic": 2,
+    "monoclinic": 15,
+    "orthorhombic": 74,
+    "tetragonal": 142,
+    "hexagonal": 194,
+    "cubic": 230,
+}
 
 
 def lattice_family(number: int) -> str:
-    """Crystal family of a space-group number; trigonal groups count as hexagonal since they are held in hexagonal axes."""
-    for last, family in ((2, "triclinic"), (15, "monoclinic"), (74, "orthorhombic"), (142, "tetragonal"), (194, "hexagonal")):
-        if number <= last:
-            return family
-    return "cubic"
+    """Crystal family of a space-group number; trigonal groups, held in hexagonal axes, count as hexagonal."""
+    return next(family for family, last in _LAST.items() if number <= last)
 
 
 def strain_mask(number: int) -> np.ndarray:
@@ -52,7 +65,7 @@ def reference_lattice(number: int) -> np.ndarray:
 
 
 def strain_to_lattice(number: int, strain: np.ndarray, volume: float) -> np.ndarray:
-    """Conventional lattice (3, 3) in Angstrom from strain coordinates (6,) around a reference cell of ``volume`` (Angstrom^3)."""
+    """Conventional lattice (3, 3) in Å from strains (6,) around a reference cell of ``volume`` (Å^3)."""
     reference = reference_lattice(number)
     scale = (volume / np.linalg.det(reference)) ** (1 / 3)
     value, vector = np.linalg.eigh(np.einsum("k,kij->ij", np.asarray(strain, float), STRAIN_BASIS))
@@ -60,7 +73,10 @@ def strain_to_lattice(number: int, strain: np.ndarray, volume: float) -> np.ndar
 
 
 def lattice_to_strain(number: int, lattice: np.ndarray, volume: float) -> np.ndarray:
-    """Inverse of ``strain_to_lattice`` for a conventional lattice (3, 3) in any orientation; components that the family forbids are zero."""
+    """Inverse of ``strain_to_lattice`` for a conventional lattice (3, 3) in any orientation.
+
+    Components that the family forbids are zero.
+    """
     inverse = np.linalg.inv(reference_lattice(number))
     scale = (volume / np.linalg.det(reference_lattice(number))) ** (1 / 3)
     metric = inverse @ (lattice @ lattice.T) @ inverse.T / scale**2
@@ -70,10 +86,14 @@ def lattice_to_strain(number: int, lattice: np.ndarray, volume: float) -> np.nda
 
 
 def cell_to_lattice(number: int, cell: np.ndarray) -> np.ndarray:
-    """Conventional lattice (3, 3) in the project's orientation from a, b, c (Angstrom), alpha, beta, gamma (degrees)."""
+    """Conventional lattice (3, 3) in our orientation from a, b, c (Angstrom), alpha, beta, gamma (degrees).
+
+    What the family forbids is dropped, at the same volume.
+    """
     lengths, angles = np.asarray(cell[:3], float), np.radians(np.asarray(cell[3:], float))
     cos = np.cos(angles)
-    metric = np.outer(lengths, lengths) * np.array([[1, cos[2], cos[1]], [cos[2], 1, cos[0]], [cos[1], cos[0], 1]])
+    cosines = np.array([[1, cos[2], cos[1]], [cos[2], 1, cos[0]], [cos[1], cos[0], 1]])
+    metric = np.outer(lengths, lengths) * cosines
     lattice = np.linalg.cholesky(metric)
     return strain_to_lattice(number, lattice_to_strain(number, lattice, 1.0), 1.0)
 

@@ -14,7 +14,7 @@ from crystalsmith.symmetry.tables import names, tables
 
 @dataclass(frozen=True, eq=False)
 class WyckoffPosition:
-    """One Wyckoff position: the affine map ``x = basis @ u + origin`` of its free parameters and what the group makes of it.
+    """One Wyckoff position: ``x = basis @ u + origin`` of its parameters, and what the group makes of it.
 
     Attributes:
         index: row in ``Tables``, unique over all groups.
@@ -26,7 +26,8 @@ class WyckoffPosition:
         basis: (3, d) integer.
         origin: (3,) fractional.
         period: (d, d) ``u = period @ w``, w on the unit torus.
-        image_rotations: (m, 3, 3) W of the operations that make the m distinct points of the primitive cell, the identity first.
+        image_rotations: (m, 3, 3) W of the operations that make the m distinct points of the primitive cell,
+            the identity first.
         image_translations: (m, 3) their w.
     """
 
@@ -52,7 +53,7 @@ class WyckoffPosition:
         return np.asarray(free, dtype=float) @ self.basis.T + self.origin
 
     def images(self, free: np.ndarray) -> np.ndarray:
-        """Fractional coordinates (m, 3) of the distinct points of the primitive cell, not wrapped, for free parameters (d,)."""
+        """Distinct points (m, 3) of the primitive cell, fractional, unwrapped, for free parameters (d,)."""
         return self.image_rotations @ self.position(free) + self.image_translations
 
 
@@ -64,7 +65,7 @@ class SpaceGroup:
         number: 1 to 230.
         symbol: short Hermann-Mauguin symbol, such as ``Fm-3m`` or ``P2_1/c``.
         point_group: its symbol, such as ``m-3m``.
-        rotations: (n, 3, 3) integer W, one operation for each coset of the lattice translations, the identity first.
+        rotations: (n, 3, 3) integer W, one for each coset of the lattice translations; the identity first.
         translations: (n, 3) fractional w.
         centring: (k, 3) lattice translations in the conventional cell.
         primitive: (3, 3) rows are the primitive vectors in conventional fractional coordinates.
@@ -92,7 +93,8 @@ class SpaceGroup:
             return self.wyckoff[letter]
         except (KeyError, TypeError):
             raise SymmetryError(
-                f"space group {self.number} ({self.symbol}) has no Wyckoff letter {_shown(letter)}; it has {', '.join(self.wyckoff)}"
+                f"space group {self.number} ({self.symbol}) has no Wyckoff letter {_shown(letter)}; "
+                f"it has {', '.join(self.wyckoff)}"
             ) from None
 
 
@@ -164,8 +166,9 @@ def space_group(which: int | str | SpaceGroup) -> SpaceGroup:
     """Look a space group up by number or Hermann-Mauguin symbol; spaces, underscores and case do not matter.
 
     Args:
-        which: 1 to 230, a digit string, a SpaceGroup, or the symbol of a standard setting: short (``"P 21/c"``), full
-            (``"P 1 21/c 1"``), of the old style (``"Fm3m"``, ``"Cmca"``) or with its choice (``"Fd-3m:2"``, ``"R-3m:H"``).
+        which: 1 to 230, a digit string, a SpaceGroup, or the symbol of a standard setting: short (``"P
+            21/c"``), full (``"P 1 21/c 1"``), of the old style (``"Fm3m"``, ``"Cmca"``) or with its choice
+            (``"Fd-3m:2"``, ``"R-3m:H"``).
 
     Raises:
         SymmetryError: unknown, out of range, or the symbol of a non-standard setting.
@@ -173,7 +176,9 @@ def space_group(which: int | str | SpaceGroup) -> SpaceGroup:
     if isinstance(which, SpaceGroup):
         return which
     if isinstance(which, bool) or not isinstance(which, (int, str, np.integer)):
-        raise SymmetryError(f"space group {_shown(which)} is neither a number from 1 to 230 nor a Hermann-Mauguin symbol")
+        raise SymmetryError(
+            f"space group {_shown(which)} is neither a number from 1 to 230 nor a Hermann-Mauguin symbol"
+        )
     if isinstance(which, str) and not which.strip().isdecimal():
         standard, other = _symbols()
         key = _plain(which)
@@ -182,13 +187,14 @@ def space_group(which: int | str | SpaceGroup) -> SpaceGroup:
         if key in other:
             number = other[key]
             raise SymmetryError(
-                f"{_shown(which)} is a non-standard setting of space group {number}; give {number} or {names()['symbol'][number]}"
+                f"{_shown(which)} is a non-standard setting of space group {number}; "
+                f"give {number} or {names()['symbol'][number]}"
             )
         near = dict.fromkeys(standard[s] for s in difflib.get_close_matches(key, standard, n=3, cutoff=0.5))
-        hint = f"did you mean {', '.join(names()['symbol'][number] for number in near)}?" if near else ""
-        raise SymmetryError(
-            f"unknown space group {_shown(which)}; {hint or 'give a number from 1 to 230 or a Hermann-Mauguin symbol'}"
-        )
+        hint = "give a number from 1 to 230 or a Hermann-Mauguin symbol"
+        if near:
+            hint = f"did you mean {', '.join(names()['symbol'][number] for number in near)}?"
+        raise SymmetryError(f"unknown space group {_shown(which)}; {hint}")
     try:
         number = int(which)
     except ValueError:  # digit strings beyond Python's conversion limit

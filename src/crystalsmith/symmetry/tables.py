@@ -1,7 +1,8 @@
 """The raw symmetry tables as flat arrays: what batched code gathers from.
 
-Made by ``tools/make_symmetry_tables.py`` from PyXtal and spglib; see ``crystalsmith.symmetry`` for the conventions. ``*_start`` arrays
-delimit the entries of one space group (indexed by its number) or of one Wyckoff position (indexed by its row).
+Made by ``tools/make_symmetry_tables.py`` from PyXtal and spglib; see ``crystalsmith.symmetry`` for the
+conventions. ``*_start`` arrays delimit the entries of one space group (row number - 1) or of one Wyckoff
+position (its row).
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ class Tables:
 
     Attributes:
         op_start: (G + 2,) operations of group g are rows op_start[g - 1]:op_start[g] of ``rotations``.
-        rotations: (O, 3, 3) integer W, one operation for each coset of the lattice translations; the identity first.
+        rotations: (O, 3, 3) integer W, one for each coset of the lattice translations; the identity first.
         translations: (O, 3) w, fractional.
         centring_start: (G + 1,) as op_start, for ``centring``.
         centring: (C, 3) lattice translations of the conventional cell in [0, 1).
-        primitive: (G + 1, 3, 3) ROWS are the primitive vectors in conventional fractional coordinates; row 0 is unused.
+        primitive: (G + 1, 3, 3) ROWS are the primitive vectors in conventional coordinates; row 0 is unused.
         polar: (G + 1, 3) 1 where the origin is free along that conventional axis.
         wyckoff_start: (G + 1,) Wyckoff rows of group g are wyckoff_start[g - 1]:wyckoff_start[g].
         wyckoff_group: (Y,) space-group number.
@@ -40,12 +41,13 @@ class Tables:
         period: (Y, 3, 3) u = period @ w; first d rows and columns used.
         image_start: (Y + 1,) rows of ``image_op`` of one Wyckoff position.
         image_op: operation (row within its group) that makes each distinct point of the primitive cell.
-        self_start, self_linear, self_offset: maps w -> linear @ w + offset of the free parameters onto points of the same orbit
-            that lie in the same free space.
-        normalizer_start, normalizer_rotations, normalizer_translations: representatives of the Euclidean normaliser (generic
-            lattice of the family) modulo the group and modulo shifts along polar axes; the identity first.
-        map_start, map_to, map_linear, map_offset: row map_start[y] + n says that normaliser element n takes position y with
-            parameters w to position map_to with parameters map_linear @ w + map_offset.
+        self_start, self_linear, self_offset: maps w -> linear @ w + offset of torus coordinates onto points
+            of the same orbit that lie in the same free space.
+        normalizer_start, normalizer_rotations, normalizer_translations: representatives of the Euclidean
+            normaliser (generic lattice of the family) modulo the group and modulo shifts along polar axes;
+            the identity first.
+        map_start, map_to, map_linear, map_offset: row map_start[y] + n says that normaliser element n takes
+            position y with coordinates w to position map_to with coordinates map_linear @ w + map_offset.
     """
 
     op_start: np.ndarray
@@ -125,7 +127,11 @@ def tables() -> Tables:
 
 @lru_cache(maxsize=1)
 def names() -> dict[str, Any]:
-    """Symbols: lists by number (``symbol``, ``full``, ``point_group``), ``site_symmetry`` by Wyckoff row,
-    ``alias`` and ``nonstandard`` symbol -> number (``alias`` for the standard settings)."""
-    data: dict[str, Any] = json.loads(resources.files("crystalsmith.symmetry").joinpath("names.json").read_text())
+    """Symbols as read from the file.
+
+    ``symbol``, ``full`` and ``point_group`` are lists by number, ``site_symmetry`` by Wyckoff row; ``alias``
+    maps other symbols of the standard settings to numbers, ``nonstandard`` those of all settings.
+    """
+    text = resources.files("crystalsmith.symmetry").joinpath("names.json").read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(text)
     return data

@@ -1,8 +1,9 @@
-"""Training examples: a data set as tensors, cut into batches, each seen in a random one of its equivalent descriptions."""
+"""Training examples: a data set as tensors, cut into batches, seen in random equivalent descriptions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from crystalsmith.data import Dataset
 from crystalsmith.errors import DataError
-from crystalsmith.graph import CrystalBatch, TorchTables, make_layout, torch_tables
+from crystalsmith.graph import CrystalBatch, make_layout, torch_tables
 from crystalsmith.symmetry import STRAIN_BASIS, reference_lattice, strain_mask, tables
 
 
@@ -35,9 +36,10 @@ def compositions(dataset: Dataset) -> np.ndarray:
 
 
 def fit_atomic_volumes(dataset: Dataset) -> np.ndarray:
-    """(119,) volume of an atom of each element, Angstrom^3, fitted to relative volumes of primitive cells; typical where unseen.
+    """(119,) volume of an atom of each element, Angstrom^3; typical where unseen, 0 for index 0.
 
-    A few rounds of reweighting keep outliers (layered and porous crystals) from setting the scale.
+    Fitted to the volumes of primitive cells, by their relative errors. A few rounds of reweighting keep
+    outliers (layered and porous crystals) from setting the scale.
     """
     volume, counts = primitive_volumes(dataset), compositions(dataset)
     typical = float(np.median(volume / counts.sum(1)))
@@ -55,7 +57,12 @@ def fit_atomic_volumes(dataset: Dataset) -> np.ndarray:
 
 
 def strains(dataset: Dataset, reference_volume: np.ndarray) -> np.ndarray:
-    """(n, 6) log-strain of every lattice around its reference cell; ``reference_volume`` (n,) of the primitive cells."""
+    """(n, 6) log-strain of every lattice around its reference cell.
+
+    Args:
+        dataset: n crystals.
+        reference_volume: (n,) of the primitive cells, Angstrom^3.
+    """
     a = dataset.arrays
     group = a["space_group"].astype(int)
     cell = a["cell"].astype(float)
@@ -77,14 +84,21 @@ def strains(dataset: Dataset, reference_volume: np.ndarray) -> np.ndarray:
 class Examples:
     """A data set held as tensors of its clean states, on one device.
 
+    Raises:
+        DataError: if the data set is empty.
+
     Attributes:
         orbits: (n,) number of orbits of each crystal.
         strain: (n, 6) around the reference cells of ``atomic_volume``.
     """
 
-    def __init__(self, dataset: Dataset, atomic_volume: np.ndarray, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, dataset: Dataset, atomic_volume: np.ndarray, device: str | torch.device = "cpu"
+    ) -> None:
         if len(dataset) == 0:
-            raise DataError("the data set holds no crystal after selection; raise max_atoms or build it from another source")
+            raise DataError(
+                "the data set holds no crystal that may be used; raise max_atoms or build it anew"
+            )
         a = dataset.arrays
         t = tables()
         y = a["wyckoff"].astype(int)
@@ -114,11 +128,13 @@ class Examples:
         owner = torch.repeat_interleave(torch.arange(len(index), device=self.device), counts)
         first = torch.cumsum(counts, 0) - counts
         rows = self.start[index][owner] + torch.arange(len(owner), device=self.device) - first[owner]
-        layout = make_layout(self.space_group[index], owner, self.wyckoff[rows], self.element[rows], self.volume[index])
+        layout = make_layout(
+            self.space_group[index], owner, self.wyckoff[rows], self.element[rows], self.volume[index]
+        )
         return CrystalBatch(layout, self.w[rows], self.strain[index])
 
     def epochs(self, orbits: int, seed: int) -> Iterator[Tensor]:
-        """Rows of one batch after another, for ever: each epoch is shuffled, each batch filled up to ``orbits``."""
+        """Rows of one batch after another, for ever; epochs are shuffled, batches filled up to ``orbits``."""
         counts = self.orbits.cpu().numpy()
         epoch = 0
         while True:
@@ -130,7 +146,8 @@ class Examples:
 
 
 def equivalent(batch: CrystalBatch, generator: torch.Generator) -> CrystalBatch:
-    """The same crystals in a random equivalent description: an element of the Euclidean normaliser, and a shift along polar axes.
+    """The same crystals in a random equivalent description: an element of the Euclidean normaliser, and a
+    shift along polar axes.
 
     The lattice does not change, Wyckoff letters may.
     """
@@ -142,17 +159,14 @@ def equivalent(batch: CrystalBatch, generator: torch.Generator) -> CrystalBatch:
     w = torch.einsum("sij,sj->si", t.map_linear[row], batch.w) + t.map_offset[row]
     wyckoff = t.map_to[row]
     shift = (uniform[:, 1:] * t.polar[lay.space_group])[lay.crystal]
-    w = w + torch.einsum("sij,sj->si", pseudo_inverse(t)[wyckoff], shift)
+    w = w + torch.einsum("sij,sj->si", pseudo_inverse(w.device, w.dtype)[wyckoff], shift)
     w = torch.remainder(w, 1.0) * t.free_mask[wyckoff]
-    return CrystalBatch(make_layout(lay.space_group, lay.crystal, wyckoff, lay.element, lay.volume), w, batch.strain)
+    return CrystalBatch(
+        make_layout(lay.space_group, lay.crystal, wyckoff, lay.element, lay.volume), w, batch.strain
+    )
 
 
-_PSEUDO: dict[int, Tensor] = {}
-
-
-def pseudo_inverse(t: TorchTables) -> Tensor:
+@lru_cache(maxsize=8)
+def pseudo_inverse(device: torch.device, dtype: torch.dtype) -> Tensor:
     """(1731, 3, 3) w from a displacement that lies in the free space."""
-    key = id(t)
-    if key not in _PSEUDO:
-        _PSEUDO[key] = torch.linalg.pinv(t.free_basis)
-    return _PSEUDO[key]
+    return torch.linalg.pinv(torch_tables(device, dtype).free_basis)

@@ -33,11 +33,13 @@ class Losses:
     def mean(self) -> tuple[Tensor, Tensor]:
         """Position and lattice loss, means over coordinates.
 
-        A crystal of n free coordinates weighs as sqrt(n): in the plain mean a few crystals of low symmetry would drown the others.
+        A crystal of n free coordinates weighs as sqrt(n): in the plain mean a few crystals of low symmetry
+        would drown the others.
         """
         root = self.position_count.clamp(min=1).sqrt()
         counted = (self.position_count > 0) * root
-        return (self.position / root).sum() / counted.sum().clamp(min=1), self.lattice.sum() / self.lattice_count.sum().clamp(min=1)
+        position = (self.position / root).sum() / counted.sum().clamp(min=1)
+        return position, self.lattice.sum() / self.lattice_count.sum().clamp(min=1)
 
 
 def denoising_losses(model: Model, clean: CrystalBatch, time: Tensor, generator: torch.Generator) -> Losses:
@@ -63,7 +65,9 @@ def denoising_losses(model: Model, clean: CrystalBatch, time: Tensor, generator:
     with torch.no_grad():
         target = model.position.target(lay, clean.w, batch.w, sigma["position"][lay.crystal, None])
     position = (out_position - target) ** 2 * lay.free_mask
-    lattice = model.lattice.residual(lay, clean.strain, batch.strain, out_lattice, sigma["lattice"][:, None]) ** 2
+    lattice = (
+        model.lattice.residual(lay, clean.strain, batch.strain, out_lattice, sigma["lattice"][:, None]) ** 2
+    )
 
     def per_crystal(x: Tensor) -> Tensor:
         return segment_sum(x.sum(1), lay.crystal, lay.size)

@@ -1,17 +1,16 @@
-"""The state of a run: weights, their running average, the optimizer, and where in the data it stands. Saved whole or not at all."""
+"""The state of a run: weights, their running average, the optimizer, and where in the data it stands."""
 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from crystalsmith.diffusion.checkpoint import reason, write_tensors
 from crystalsmith.errors import CheckpointError
 
 FORMAT = "crystalsmith-training-1"
@@ -37,13 +36,17 @@ class RunState:
 
     @torch.no_grad()
     def update_average(self, decay: float) -> None:
-        """Move the average towards the weights; early on the decay is shorter, so that the start is forgotten."""
+        """Move the average towards the weights; faster early on, so that the start is forgotten."""
         now = min(decay, (1 + self.step) / (10 + self.step))
         own = dict(self.network.named_parameters())
         torch._foreach_lerp_(list(self.average.values()), [own[k] for k in self.average], 1 - now)
 
     def save(self, path: Path, config: dict[str, object]) -> None:
-        """Write the state; the file is complete or the old one stays."""
+        """Write the state; the file is complete or the old one stays.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
         tensors = {}
         for name, p in self.network.named_parameters():
             tensors["weight." + name] = p.detach()
@@ -51,12 +54,14 @@ class RunState:
             for key in ("exp_avg", "exp_avg_sq"):
                 if key in self.optimizer.state[p]:
                     tensors[f"{key}.{name}"] = self.optimizer.state[p][key]
-        metadata = {"format": FORMAT, "step": str(self.step), "seen": str(self.seen), "skipped": str(self.skipped), "config": json.dumps(config)}
-        partial = path.with_name(path.name + ".partial")
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, metadata=metadata)
-        with partial.open("rb+") as f:
-            os.fsync(f.fileno())
-        os.replace(partial, path)
+        metadata = {
+            "format": FORMAT,
+            "step": str(self.step),
+            "seen": str(self.seen),
+            "skipped": str(self.skipped),
+            "config": json.dumps(config),
+        }
+        write_tensors(tensors, metadata, path)
 
     def load(self, path: Path) -> None:
         """Take up a saved state.
@@ -68,24 +73,38 @@ class RunState:
             with safe_open(path, framework="pt") as f:
                 metadata = f.metadata() or {}
                 if metadata.get("format") != FORMAT:
-                    raise CheckpointError(f"{path} is not the state of a training run; remove it or choose another folder")
+                    raise CheckpointError(
+                        f"{path} is not the state of a training run; remove it or choose another folder"
+                    )
+                step, seen, skipped = (int(metadata[k]) for k in ("step", "seen", "skipped"))
                 with torch.no_grad():
                     for name, p in self.network.named_parameters():
-                        p.copy_(f.get_tensor("weight." + name))
-                        self.average[name].copy_(f.get_tensor("average." + name))
-                        self.optimizer.state[p] = {
-                            "step": torch.tensor(float(metadata["step"])),
-                            "exp_avg": f.get_tensor("exp_avg." + name).to(p),
-                            "exp_avg_sq": f.get_tensor("exp_avg_sq." + name).to(p),
-                        }
-        except (SafetensorError, OSError, RuntimeError, KeyError) as e:
-            raise CheckpointError(f"{path} cannot be resumed ({str(e).splitlines()[0][:100]}); remove it to start again") from None
-        self.step, self.seen, self.skipped = (int(metadata[k]) for k in ("step", "seen", "skipped"))
+                        saved = {k: f.get_tensor(f"{k}.{name}") for k in ("weight", "average")}
+                        if step:  # AdamW makes its averages in the first step
+                            saved |= {k: f.get_tensor(f"{k}.{name}").to(p) for k in ("exp_avg", "exp_avg_sq")}
+                        if any(v.shape != p.shape for v in saved.values()):
+                            raise CheckpointError(
+                                f"{path} is of a run with other network settings; choose another folder"
+                            )
+                        p.copy_(saved.pop("weight"))
+                        self.average[name].copy_(saved.pop("average"))
+                        self.optimizer.state[p] = {"step": torch.tensor(float(step)), **saved} if step else {}
+        except CheckpointError:
+            raise
+        except (SafetensorError, OSError, RuntimeError, KeyError, ValueError) as e:
+            raise CheckpointError(
+                f"{path} cannot be resumed ({reason(e)}); remove it to start again"
+            ) from None
+        self.step, self.seen, self.skipped = step, seen, skipped
 
 
 def new_state(network: nn.Module, learning_rate: float, weight_decay: float) -> RunState:
     """A fresh state; embeddings, biases and norms are not decayed."""
-    decayed = [p for n, p in network.named_parameters() if p.dim() == 2 and n.endswith("weight") and p.shape[0] not in (119, 231)]
+    decayed = [
+        p
+        for n, p in network.named_parameters()
+        if p.dim() == 2 and n.endswith("weight") and p.shape[0] not in (119, 231)
+    ]
     ids = {id(p) for p in decayed}
     rest = [p for p in network.parameters() if id(p) not in ids]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]

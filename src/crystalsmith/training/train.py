@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import csv
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -21,11 +18,12 @@ import torch.multiprocessing as mp
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.data import Dataset
 from crystalsmith.diffusion import LatticeField, Model, PositionField, Statistics, load_model, save_model
-from crystalsmith.errors import ConfigError, OutputError
+from crystalsmith.errors import ConfigError, DataError, OutputError
 from crystalsmith.networks import Denoiser
 from crystalsmith.symmetry import strain_mask
 from crystalsmith.training.config import TrainConfig, read_config
 from crystalsmith.training.examples import Examples, compositions, equivalent, fit_atomic_volumes, strains
+from crystalsmith.training.log import Log
 from crystalsmith.training.loss import denoising_losses
 from crystalsmith.training.progress import Progress
 from crystalsmith.training.state import RunState, new_state
@@ -33,7 +31,9 @@ from crystalsmith.training.validate import validate
 from crystalsmith.training.wyckoff import count_wyckoff
 
 
-def train(config: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None, quiet: bool = False) -> Path:
+def train(
+    config: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None, quiet: bool = False
+) -> Path:
     """Train a model, or go on with the run in its folder.
 
     Args:
@@ -45,13 +45,19 @@ def train(config: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] |
         Path of the checkpoint with the averaged weights.
 
     Raises:
-        ConfigError, DataError, CheckpointError, OutputError: settings, data, starting weights or folder that cannot be used.
+        ConfigError, DataError, CheckpointError, OutputError: settings, data, starting weights or folder that
+            cannot be used.
     """
     c = read_config(config, overrides)
     if not c.train or not c.validation:
-        raise ConfigError("a run needs 'train' and 'validation' data files; make them with crystalsmith data build")
-    for path in (c.train, c.validation):
-        Dataset.open(path)  # so that a bad file is refused before anything is written
+        raise ConfigError(
+            "a run needs 'train' and 'validation' data files; make them with crystalsmith data build"
+        )
+    for path in (c.train, c.validation):  # here, so that bad data are refused before anything is written
+        if not len(Dataset.open(path).subset(max_atoms=c.max_atoms)):
+            raise DataError(f"{path} holds no crystal of at most {c.max_atoms} atoms; raise max_atoms")
+    if c.device != "cpu" and not torch.cuda.is_available():
+        raise ConfigError("torch finds no GPU here; set device to cpu")
     out = Path(c.out)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -66,7 +72,9 @@ def train(config: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] |
         store = out / f".rendezvous-{os.getpid()}"
         store.unlink(missing_ok=True)
         try:
-            mp.start_processes(_run, args=(c, quiet, str(store.resolve())), nprocs=c.processes, start_method="spawn")
+            mp.start_processes(
+                _run, args=(c, quiet, str(store.resolve())), nprocs=c.processes, start_method="spawn"
+            )
         finally:
             store.unlink(missing_ok=True)
     return out / "model.safetensors"
@@ -78,18 +86,27 @@ def make_model(c: TrainConfig, dataset: Dataset) -> Model:
     if c.start_from:
         model = load_model(None if c.start_from == "default" else c.start_from, device)
         if model.network.config != c.network:
-            raise ConfigError(f"start_from has network settings {model.network.config}, the run {c.network}; make them equal")
+            raise ConfigError(
+                f"{c.start_from} has the network {model.network.config}, the run asks for {c.network}"
+            )
         volume, lattice, position = model.statistics.atomic_volume, model.lattice, model.position
     else:
         volume = fit_atomic_volumes(dataset)
         y = strains(dataset, compositions(dataset) @ volume)
         mask = np.stack([strain_mask(g) for g in dataset.arrays["space_group"]])
-        scale = [float(np.sqrt((y[mask[:, k], k] ** 2).mean())) if mask[:, k].any() else 0.2 for k in range(6)]
+        scale = [
+            float(np.sqrt((y[mask[:, k], k] ** 2).mean())) if mask[:, k].any() else 0.2 for k in range(6)
+        ]
         scale[4] = scale[5] = max(scale[4], scale[5])
         lattice = LatticeField(tuple(round(max(s, 0.1), 4) for s in scale))
         position = PositionField()
         torch.manual_seed(c.seed)
-        model = Model(Denoiser(c.network).to(device), position, lattice, Statistics(volume, np.zeros((1731, 1), int), np.zeros(119, int), 0))
+        model = Model(
+            Denoiser(c.network).to(device),
+            position,
+            lattice,
+            Statistics(volume, np.zeros((1731, 1), int), np.zeros(119, int), 0),
+        )
     present = (compositions(dataset) > 0).sum(0)
     model.statistics = Statistics(volume, count_wyckoff(dataset), present, int(dataset.arrays["atoms"].max()))
     return model
@@ -98,7 +115,11 @@ def make_model(c: TrainConfig, dataset: Dataset) -> Model:
 def learning_rate(c: TrainConfig, step: int, seen: int) -> float:
     """Warm-up by steps, then constant, then linear to zero over the last ``decay`` of the run's crystals."""
     left = max(0.0, 1 - seen / c.crystals)
-    return c.learning_rate * min(1.0, (step + 1) / c.warm_up) * (min(1.0, left / c.decay) if c.decay > 0 else 1.0)
+    return (
+        c.learning_rate
+        * min(1.0, (step + 1) / c.warm_up)
+        * (min(1.0, left / c.decay) if c.decay > 0 else 1.0)
+    )
 
 
 def _run(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
@@ -114,10 +135,13 @@ def _run(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
     validation = Examples(held.subset(indices=chosen), model.statistics.atomic_volume, c.device)
     state = new_state(model.network, c.learning_rate, c.weight_decay)
     out = Path(c.out)
+    if c.compile:
+        for layer in model.network.layers:
+            layer.compile(dynamic=True)
     saved = out / "state.safetensors"
     if saved.exists():
         state.load(saved)
-    log = _Log(out / "log.csv", state.step) if rank == 0 else None
+    log = Log(out / "log.csv", state.step) if rank == 0 else None
     with Progress(c.crystals, state.seen, quiet or rank > 0) as progress:
         _loop(c, rank, model, examples, validation, state, log, progress)
     if rank == 0:
@@ -126,13 +150,26 @@ def _run(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
         dist.destroy_process_group()
 
 
-def _loop(c: TrainConfig, rank: int, model: Model, examples: Examples, validation: Examples, state: RunState, log: _Log | None, progress: Progress) -> None:
+def _loop(
+    c: TrainConfig,
+    rank: int,
+    model: Model,
+    examples: Examples,
+    validation: Examples,
+    state: RunState,
+    log: Log | None,
+    progress: Progress,
+) -> None:
     batches = examples.epochs(c.orbits, c.seed)
     for _ in range(state.step + state.skipped):
         next(batches)
     parameters = [p for p in model.network.parameters() if p.requires_grad]
     recent: list[tuple[float, float]] = []
-    autocast = torch.autocast("cuda", torch.bfloat16) if c.bfloat16 and c.device.startswith("cuda") else contextlib.nullcontext()
+    autocast = (
+        torch.autocast("cuda", torch.bfloat16)
+        if c.bfloat16 and c.device.startswith("cuda")
+        else contextlib.nullcontext()
+    )
     while state.seen < c.crystals:
         tick = state.step + state.skipped
         index = next(batches)
@@ -141,13 +178,17 @@ def _loop(c: TrainConfig, rank: int, model: Model, examples: Examples, validatio
         share = len(part) * c.processes / len(index)
         clean = equivalent(examples.batch(part), generator)
         # Stratified times: every batch covers all noise levels.
-        spread = (torch.randperm(len(part), generator=generator) + torch.rand(len(part), generator=generator)) / len(part)
+        spread = (
+            torch.randperm(len(part), generator=generator) + torch.rand(len(part), generator=generator)
+        ) / len(part)
         with autocast:
             position, lattice = denoising_losses(model, clean, spread.to(examples.device), generator).mean()
             loss = (position + c.lattice_weight * lattice) * share
         loss.backward()
         if c.processes > 1:
-            flat = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters])
+            flat = torch.cat(
+                [(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters]
+            )
             dist.all_reduce(flat)
             flat /= c.processes
             for p, g in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
@@ -199,42 +240,20 @@ def _save(c: TrainConfig, model: Model, state: RunState, path: Path) -> None:
     before = int(model.metadata.get("crystals_seen", "0"))
     record = {
         "crystals_seen": str(before + state.seen),
-        "training": json.dumps({**{k: v for k, v in asdict(c).items() if k not in ("out", "train", "validation", "start_from")}, "steps": state.step, "skipped": state.skipped}),
+        "training": json.dumps(
+            {
+                **{
+                    k: v
+                    for k, v in asdict(c).items()
+                    if k not in ("out", "train", "validation", "start_from")
+                },
+                "steps": state.step,
+                "skipped": state.skipped,
+            }
+        ),
         "training_data": Path(c.train).name,
     }
-    averaged = copy.copy(model)
-    averaged.network = copy.deepcopy(model.network)
-    averaged.network.load_state_dict({**averaged.network.state_dict(), **state.average})
+    network = Denoiser(model.network.config)
+    network.load_state_dict({**network.state_dict(), **state.average})
+    averaged = Model(network, model.position, model.lattice, model.statistics)
     save_model(averaged, path.with_name("model.safetensors"), record)
-
-
-class _Log:
-    """log.csv: one row a validation. Rows past the saved state are dropped on resuming: those steps are done again."""
-
-    def __init__(self, path: Path, step: int) -> None:
-        self.path, self.start = path, time.time()
-        self.board: Any = None
-        with contextlib.suppress(ImportError):
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.board = SummaryWriter(str(path.parent / "tensorboard"), purge_step=step)
-        if path.exists():
-            with path.open() as f:
-                rows = list(csv.reader(f))
-            with path.open("w", newline="") as f:
-                csv.writer(f).writerows(r for i, r in enumerate(rows) if i == 0 or (r and r[0].isdigit() and int(r[0]) <= step))
-
-    def write(self, state: RunState, position: float, lattice: float, rate: float, scores: dict[str, float]) -> None:
-        row = {"step": state.step, "seen": state.seen, "skipped": state.skipped, "seconds": round(time.time() - self.start, 1), "rate": f"{rate:.3g}", "position": f"{position:.4f}", "lattice": f"{lattice:.4f}"}
-        row.update({k: f"{v:.4f}" for k, v in scores.items()})
-        fresh = not self.path.exists()
-        with self.path.open("a", newline="") as f:
-            w = csv.DictWriter(f, list(row))
-            if fresh:
-                w.writeheader()
-            w.writerow(row)
-        if self.board is not None:
-            for k, v in scores.items():
-                self.board.add_scalar(k, v, state.seen)
-            self.board.flush()
-

@@ -21,7 +21,8 @@ def validate(model: Model, examples: Examples, crystals: int = 128) -> dict[str,
         crystals: how many go into one batch.
 
     Returns:
-        "position", "lattice": means; "position@t", "lattice@t": at noise time t. Position losses are relative to saying nothing.
+        "position", "lattice": means; "position@t", "lattice@t": at noise time t. Position losses are relative
+        to saying nothing.
     """
     sums = {t: [0.0, 0.0, 0.0, 0.0] for t in LEVELS}
     index = torch.arange(len(examples), device=examples.device)
@@ -29,8 +30,12 @@ def validate(model: Model, examples: Examples, crystals: int = 128) -> dict[str,
         clean = examples.batch(part)
         for j, t in enumerate(LEVELS):
             generator = torch.Generator().manual_seed(1_000 * k + j)
-            losses = denoising_losses(model, clean, torch.full((len(part),), t, device=examples.device), generator)
-            for i, x in enumerate((losses.position, losses.position_target, losses.lattice, losses.lattice_count)):
+            losses = denoising_losses(
+                model, clean, torch.full((len(part),), t, device=examples.device), generator
+            )
+            for i, x in enumerate(
+                (losses.position, losses.position_target, losses.lattice, losses.lattice_count)
+            ):
                 sums[t][i] += float(x.sum())
     result = {}
     for t, (position, target, lattice, count) in sums.items():

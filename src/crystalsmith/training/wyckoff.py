@@ -1,4 +1,4 @@
-"""Frequencies of Wyckoff positions in a data set: what letters are drawn from where an order names only sites."""
+"""Frequencies of Wyckoff positions in a data set: letters are drawn from them where an order names sites."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ORBIT_BINS = (1, 2, 3, 4, 6)
 
 
 def count_wyckoff(dataset: Dataset) -> np.ndarray:
-    """(1731, 6) how often each Wyckoff position occurs, by the number of orbits in the crystal (1, 2, 3, 4, 5-6, more)."""
+    """(1731, 6) how often each Wyckoff position occurs, by orbits in the crystal (1, 2, 3, 4, 5-6, more)."""
     orbits = np.diff(dataset.arrays["start"])
     column = np.searchsorted(ORBIT_BINS, np.repeat(orbits, orbits))
     counts = np.zeros((len(tables().dof), len(ORBIT_BINS) + 1), dtype=np.int32)

@@ -1,0 +1,30 @@
+"""Fixtures and settings that all tests share."""
+
+from __future__ import annotations
+
+import os
+
+# Before numpy and torch start their threads: tests run in parallel processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+from crystals import KNOWN
+from hypothesis import HealthCheck, settings
+
+from crystalsmith.crystal import Crystal
+
+# The same examples on every run, and no time limit for one on a busy machine.
+settings.register_profile(
+    "crystalsmith",
+    deadline=None,
+    derandomize=True,
+    max_examples=30,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("crystalsmith")
+
+
+@pytest.fixture(scope="session")
+def known() -> dict[str, Crystal]:
+    """Published crystals by name."""
+    return KNOWN

@@ -1,0 +1,158 @@
+"""Building a training file: the report, the work shared out, and going on after an interruption."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from crystals import KNOWN, random_crystal
+
+from crystalsmith.crystal import Crystal
+from crystalsmith.data import Dataset
+from crystalsmith.data import build as module
+from crystalsmith.data.build import build
+from crystalsmith.errors import DataError
+
+
+def line(name: str, crystal: Crystal, **more: object) -> str:
+    symbols, points = crystal.positions()
+    from pymatgen.core import Lattice
+
+    parameters = Lattice(crystal.primitive_lattice).parameters
+    return (
+        json.dumps({"id": name, "cell": parameters, "species": symbols, "frac": points.tolist(), **more})
+        + "\n"
+    )
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "s.jsonl"
+    path.write_text(
+        "".join(line(f"r{n}", random_crystal(n, rng, max_sites=3, max_atoms=12)) for n in range(1, 231, 9))
+    )
+    return path
+
+
+def test_report_counts_reasons(source: Path, tmp_path: Path) -> None:
+    rows = source.read_text()
+    salt = json.loads(line("salt", KNOWN["rock salt"]))
+    rows += json.dumps({**salt, "frac": [[0, 0, 0], [0, 0, 0.001]]}) + "\n"
+    rows += json.dumps({**salt, "id": "bad", "cell": [1, 2, 3]}) + "\n" + "{broken\n"
+    rows += line("uranium", KNOWN["rock salt"]).replace("Na", "U")
+    rows += line("big", KNOWN["aragonite"])
+    source.write_text(rows)
+    n = 26
+    report = build(source, tmp_path / "o", workers=1, progress=False, max_atoms=12, max_z=80)
+    assert report.kept == n == len(Dataset.open(report.path))
+    assert report.total == n + 5
+    assert report.dropped == {
+        "unreadable": 2,
+        "overlapping atoms": 1,
+        "heavier than element 80": 1,
+        "more than 12 atoms": 1,
+    }
+    assert report.examples["unreadable"].startswith("bad: unreadable")
+    metadata = Dataset.open(report.path).metadata
+    assert json.loads(metadata["dropped"]) == report.dropped
+    origin = json.loads(metadata["sources"])[0]
+    assert origin["name"] == "s.jsonl" and len(origin["sha256"]) == 64
+    assert metadata["symprec"] == "0.1" and metadata["kept"] == str(n)
+
+
+def test_several_workers_and_several_sources_give_the_same(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.cif"
+    other.write_text(KNOWN["quartz"].to_cif())
+    one = build([source, other], tmp_path / "one", workers=1, progress=False)
+    monkeypatch.setattr(module, "CHUNK", 5)
+    two = build([source, other], tmp_path / "two", workers=2, progress=True)
+    assert one.kept == two.kept == 27
+    assert one.path.read_bytes() == two.path.read_bytes()
+    assert Dataset.open(one.path).ids[-1] == "other"
+
+
+def test_a_killed_build_goes_on(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = build(source, tmp_path / "whole", workers=1, progress=False).path.read_bytes()
+    monkeypatch.setattr(module, "CHUNK", 4)
+    make, made = module._make_part, []
+
+    def stop_after_three(kind: str, chunk: list, path: Path, settings: object) -> None:
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        made.append(path)
+        make(kind, chunk, path, settings)
+
+    monkeypatch.setattr(module, "_make_part", stop_after_three)
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        build(source, out, workers=1, progress=False)
+    assert not out.exists()
+    parts = tmp_path / "out.parts"
+    assert len(list(parts.glob("*.safetensors"))) == 3
+    again: list[Path] = []
+    monkeypatch.setattr(module, "_make_part", lambda *a: (again.append(a[2]), make(*a)))
+    build(source, out, workers=1, progress=False)
+    assert len(again) == 4 and not set(again) & set(made)
+    assert out.read_bytes() == whole
+    assert not parts.exists()
+
+
+def test_parts_of_another_job_are_not_used(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    parts = tmp_path / "out.parts"
+
+    def no_saving(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "concatenate", no_saving)
+        with pytest.raises(KeyboardInterrupt):
+            build(source, out, workers=1, progress=False)
+    assert list(parts.glob("*.safetensors"))
+    # Another tolerance, another content: the finished parts would be wrong.
+    source.write_text(line("salt", KNOWN["rock salt"]))
+    assert build(source, out, workers=1, progress=False).kept == 1
+    assert Dataset.open(out)[0].formula == "NaCl"
+
+
+def test_a_damaged_part_is_made_again(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+
+    def no_saving(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "concatenate", no_saving)
+        with pytest.raises(KeyboardInterrupt):
+            build(source, out, workers=1, progress=False)
+    part = next((tmp_path / "out.parts").glob("*.safetensors"))
+    part.write_bytes(part.read_bytes()[:-10])
+    assert build(source, out, workers=1, progress=False).kept == 26
+
+
+def test_nothing_kept_is_an_error(tmp_path: Path) -> None:
+    source = tmp_path / "s"
+    source.write_text('{"cell": 1, "frac": 2}\n{"cell": 3, "frac": 4}\n')
+    with pytest.raises(DataError, match="nothing could be kept of .*: 2 unreadable"):
+        build(source, tmp_path / "out", workers=1, progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("sources", [[], ["/no/such/file"]])
+def test_no_source(sources: list, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no source given|there is no file"):
+        build(sources, tmp_path / "out", workers=1, progress=False)
+
+
+def test_unwritable_output(source: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("x")
+    with pytest.raises(DataError, match="cannot write"):
+        build(source, blocked / "out", workers=1, progress=False)
