@@ -8,9 +8,9 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-from crystals import KNOWN
 from hypothesis import HealthCheck, settings
 
+from crystals import KNOWN
 from crystalsmith.crystal import Crystal
 
 # The same examples on every run, and no time limit for one on a busy machine.

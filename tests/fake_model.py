@@ -24,11 +24,12 @@ class FakeModel:
     """
 
     hash = "f" * 64
-    metadata = {"kind": "fake"}
     max_atoms = 52
-    elements = set(SYMBOLS[1:95])
+    elements = frozenset(SYMBOLS[1:95])
 
-    def __init__(self, bad: float = 0.0, broken: float = 0.0, seconds: float = 0.0, volume: float = 20.0) -> None:
+    def __init__(
+        self, bad: float = 0.0, broken: float = 0.0, seconds: float = 0.0, volume: float = 20.0
+    ) -> None:
         self.bad, self.broken, self.seconds, self.volume = bad, broken, seconds, volume
         self.wyckoff_counts = np.zeros((1731, 6), dtype=np.int32)
         self.batches: list[list[Request]] = []

@@ -1,4 +1,4 @@
-"""The record of a crystal: what it accepts, what it derives, and its points against spglib's own operations."""
+"""The record of a crystal: what it accepts, what it derives, and its points against spglib's operations."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 import spglib
-from crystals import FORMULAS, KNOWN, random_crystal
 from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Composition, Element
 
+from crystals import FORMULAS, KNOWN, random_crystal
 from crystalsmith.crystal import NUMBERS, SYMBOLS, Crystal, Site, reduced_formula
 from crystalsmith.crystal.distance import shortest_distance
 from crystalsmith.crystal.hall import hall_number, hermann_mauguin

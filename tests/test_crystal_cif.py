@@ -8,15 +8,15 @@ import warnings
 import ase.io
 import numpy as np
 import pytest
-from crystals import KNOWN, random_crystal
 from pymatgen.io.cif import CifParser, CifWriter
 
+from crystals import KNOWN, random_crystal
 from crystalsmith.crystal import NUMBERS, Crystal
 from crystalsmith.errors import StructureError
 
 
 def worst(crystal: Crystal, points: np.ndarray, numbers: np.ndarray) -> float:
-    """Largest distance (Angstrom) of an atom of the conventional cell to its partner; infinite if one has none."""
+    """Largest distance (Angstrom) of an atom to its partner; infinite if one has none."""
     symbols, ours = crystal.positions(primitive=False)
     if len(ours) != len(points):
         return np.inf

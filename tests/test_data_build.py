@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from crystals import KNOWN, random_crystal
 
+from crystals import KNOWN, random_crystal
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
 from crystalsmith.data import build as module
@@ -55,7 +59,7 @@ def test_report_counts_reasons(source: Path, tmp_path: Path) -> None:
         "heavier than element 80": 1,
         "more than 12 atoms": 1,
     }
-    assert report.examples["unreadable"].startswith("bad: unreadable")
+    assert report.examples["unreadable"].startswith("line 28: unreadable")
     metadata = Dataset.open(report.path).metadata
     assert json.loads(metadata["dropped"]) == report.dropped
     origin = json.loads(metadata["sources"])[0]
@@ -140,14 +144,14 @@ def test_a_damaged_part_is_made_again(source: Path, tmp_path: Path, monkeypatch:
 def test_nothing_kept_is_an_error(tmp_path: Path) -> None:
     source = tmp_path / "s"
     source.write_text('{"cell": 1, "frac": 2}\n{"cell": 3, "frac": 4}\n')
-    with pytest.raises(DataError, match="nothing could be kept of .*: 2 unreadable"):
+    with pytest.raises(DataError, match=r"nothing could be kept of .*: 2 unreadable"):
         build(source, tmp_path / "out", workers=1, progress=False)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("sources", [[], ["/no/such/file"]])
 def test_no_source(sources: list, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no source given|there is no file"):
+    with pytest.raises(DataError, match=r"no source given|there is no file"):
         build(sources, tmp_path / "out", workers=1, progress=False)
 
 
@@ -156,3 +160,55 @@ def test_unwritable_output(source: Path, tmp_path: Path) -> None:
     blocked.write_text("x")
     with pytest.raises(DataError, match="cannot write"):
         build(source, blocked / "out", workers=1, progress=False)
+
+
+def test_a_folder_of_someone_else_is_left_alone(source: Path, tmp_path: Path) -> None:
+    parts = tmp_path / "out.parts"
+    parts.mkdir()
+    (parts / "thesis.txt").write_text("x")
+    with pytest.raises(DataError, match="holds other files"):
+        build(source, tmp_path / "out", workers=1, progress=False)
+    assert (parts / "thesis.txt").exists()
+    with pytest.raises(DataError, match="is a folder"):
+        build(source, parts, workers=1, progress=False)
+
+
+def test_a_dead_worker_is_reported(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_make_part", _die)
+    with pytest.raises(DataError, match="a worker process died"):
+        build(source, tmp_path / "out", workers=2, progress=False)
+    monkeypatch.undo()
+    assert build(source, tmp_path / "out", workers=1, progress=False).kept == 26
+
+
+def _die(*_: object) -> None:
+    os._exit(9)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")
+def test_kill_dash_nine(source: Path, tmp_path: Path) -> None:
+    """The workers end with their parent, and the next call makes the file that an undisturbed one makes."""
+    source.write_text(source.read_text() * 40)
+    out = tmp_path / "out"
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from crystalsmith.data import build\n"
+        "if __name__ == '__main__':\n"
+        "    build.CHUNK = 20\n"
+        f"    build.build({str(source)!r}, {str(out)!r}, workers=2, progress=False)\n"
+    )
+    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE)
+    parts = tmp_path / "out.parts"
+    deadline = time.monotonic() + 60
+    while (
+        len(list(parts.glob("*.safetensors"))) < 3 and process.poll() is None and time.monotonic() < deadline
+    ):
+        time.sleep(0.01)
+    process.kill()
+    # The workers hold the other end of this pipe: it ends when the last of them does.
+    process.communicate(timeout=30)
+    assert not out.exists() and len(list(parts.glob("*.safetensors"))) >= 3
+    subprocess.run([sys.executable, str(script)], check=True, timeout=120)
+    again = build(source, tmp_path / "again", workers=1, progress=False)
+    assert again.kept == 26 * 40
+    assert again.path.read_bytes() == out.read_bytes()

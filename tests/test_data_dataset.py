@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crystals import KNOWN, random_crystal
 from safetensors.numpy import load_file
 
+from crystals import KNOWN, random_crystal
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset, concatenate, pack
 from crystalsmith.data.dataset import TENSORS
@@ -101,7 +101,7 @@ def test_every_truncation_is_noticed(file: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.safetensors"
     for size in (0, 4, 8, 100, 700, len(whole) // 2, len(whole) - 1):
         broken.write_bytes(whole[:size])
-        with pytest.raises(DataError, match="truncated|not a data set"):
+        with pytest.raises(DataError, match=r"truncated|not a data set"):
             Dataset.open(broken)
 
 

@@ -6,7 +6,6 @@ import warnings
 from typing import Any
 
 import pytest
-from fake_model import FakeModel
 
 import crystalsmith
 from crystalsmith.crystal import Crystal, Site
@@ -22,8 +21,9 @@ from crystalsmith.generation import (
     generate_batches,
     generate_records,
 )
-from crystalsmith.generation.generator import Key
+from crystalsmith.generation.tries import Key
 from crystalsmith.generation.validity import fault
+from fake_model import FakeModel
 
 ORDERS = [
     {"id": "salt", "space_group": 225, "sites": {"Na": 1, "Cl": 1}, "count": 5},
@@ -100,9 +100,13 @@ def test_wreckage_is_made_again_with_another_seed() -> None:
 def test_crystals_that_never_come_are_given_up_and_reported() -> None:
     model = FakeModel(volume=1.0)
     records = list(generate_records(model, ORDERS[:1], max_tries=3))
-    assert [(r.tries, r.crystal, r.failure, r.final) for r in records] == [(3, None, "absurd density", True)] * 5
-    with pytest.warns(OrderWarning, match=r"order salt, crystal 4: given up after 2 tries \(absurd density\)"):
+    assert [(r.tries, r.crystal, r.failure, r.final) for r in records] == [
+        (3, None, "absurd density", True)
+    ] * 5
+    with pytest.warns(OrderWarning) as caught:
         assert list(generate(FakeModel(volume=1.0), ORDERS[:1], max_tries=2)) == []
+    notes = [f"order salt, crystal {n}: given up after 2 tries (absurd density)" for n in range(5)]
+    assert [str(w.message) for w in caught] == notes
 
 
 def test_one_broken_crystal_does_not_break_its_batch() -> None:
@@ -124,7 +128,9 @@ def test_batches_that_do_not_fit_into_memory_are_halved() -> None:
                 raise MemoryError
             return super().sample(requests, seeds, **options)
 
-    assert by_name(generate_records(Small(), ORDERS[:3])) == by_name(generate_records(FakeModel(), ORDERS[:3]))
+    assert by_name(generate_records(Small(), ORDERS[:3])) == by_name(
+        generate_records(FakeModel(), ORDERS[:3])
+    )
     huge = {"space_group": 225, "wyckoff": [["Na", "l"], ["Cl", "l"]], "id": "huge"}
     (record,) = generate_records(Small(), [huge], max_tries=1)
     assert record.failure == "not enough memory"
@@ -132,7 +138,14 @@ def test_batches_that_do_not_fit_into_memory_are_halved() -> None:
 
 def test_settings_are_checked_when_called_not_when_iterated() -> None:
     model = FakeModel()
-    for options in ({"batch_atoms": 0}, {"max_tries": 0}, {"steps": 0}, {"steps": 2.5}, {"seed": 1.5}, {"sampler": "magic"}):
+    for options in (
+        {"batch_atoms": 0},
+        {"max_tries": 0},
+        {"steps": 0},
+        {"steps": 2.5},
+        {"seed": 1.5},
+        {"sampler": "magic"},
+    ):
         with pytest.raises(ConfigError):
             generate(model, ORDERS, **options)  # type: ignore[arg-type]
     with pytest.raises(OrderError):
@@ -177,7 +190,10 @@ def test_run_goes_on_from_any_of_its_tries(cut: int) -> None:
 
 def test_seeds_are_those_of_every_other_machine() -> None:
     assert crystal_seed(0, "salt", 0) == 8336001033298993150
-    assert len({crystal_seed(s, i, n, t) for s in (0, 1, -1) for i in "ab" for n in (0, 1) for t in (1, 2)}) == 24
+    assert (
+        len({crystal_seed(s, i, n, t) for s in (0, 1, -1) for i in "ab" for n in (0, 1) for t in (1, 2)})
+        == 24
+    )
 
 
 @pytest.mark.parametrize(
@@ -196,7 +212,10 @@ def test_faults_of_cubic_crystals(cell: Any, sites: Any, expected: str | None) -
 
 
 def test_flat_cell_is_a_fault_and_is_found_fast() -> None:
-    assert fault(Crystal(2, (1000, 1000, 0.01, 90, 90, 90), tuple([Site("C", "i", (0.1, 0.2, 0.3))] * 800))) == "flat cell"
+    assert (
+        fault(Crystal(2, (1000, 1000, 0.01, 90, 90, 90), tuple([Site("C", "i", (0.1, 0.2, 0.3))] * 800)))
+        == "flat cell"
+    )
 
 
 def test_public_names_load_lazily() -> None:
@@ -208,5 +227,7 @@ def test_public_names_load_lazily() -> None:
         crystalsmith.generator  # noqa: B018
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        crystals = crystalsmith.generate(FakeModel(), [{"space_group": 225, "sites": {"Na": 1, "Cl": 1}}], seed=0)
+        crystals = crystalsmith.generate(
+            FakeModel(), [{"space_group": 225, "sites": {"Na": 1, "Cl": 1}}], seed=0
+        )
         assert isinstance(next(crystals), Crystal)

@@ -1,4 +1,4 @@
-"""Wyckoff letters drawn for sites: never impossible, as frequent as in training, the same for the same seed."""
+"""Wyckoff letters drawn for sites: never impossible, as frequent as in training, fixed by the seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ import pytest
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.data import pack
 from crystalsmith.errors import CheckpointError, OrderError
-from crystalsmith.generation.wyckoff_prior import SITE_BINS, WyckoffPrior, count_choices, fewest_atoms, site_bin
+from crystalsmith.generation.wyckoff_prior import (
+    SITE_BINS,
+    WyckoffPrior,
+    count_choices,
+    fewest_atoms,
+    site_bin,
+)
 from crystalsmith.symmetry import space_group
 from crystalsmith.training.wyckoff import count_wyckoff
 
@@ -51,7 +57,9 @@ def test_draws_are_possible_in_every_group(number: int) -> None:
 @pytest.mark.parametrize("n_sites", [1, 2, 3])
 def test_fewest_atoms_against_all_sets(number: int, n_sites: int) -> None:
     group = space_group(number)
-    assert fewest_atoms(group, n_sites) == min(atoms_of(number, list(s)) for s in brute_force(number, n_sites))
+    assert fewest_atoms(group, n_sites) == min(
+        atoms_of(number, list(s)) for s in brute_force(number, n_sites)
+    )
     without_a = [s for s in brute_force(number, n_sites) if "a" not in s or group.wyckoff["a"].dof]
     assert fewest_atoms(group, n_sites, {"a"}) == min(atoms_of(number, list(s)) for s in without_a)
 

@@ -82,7 +82,9 @@ def test_letter_with_freedom_and_the_27th_letter() -> None:
         ({7: 225}, ["unknown key 7"]),
     ],
 )
-def test_malformed_order_is_refused_in_one_line_with_the_reason(change: dict[Any, Any], words: list[str]) -> None:
+def test_malformed_order_is_refused_in_one_line_with_the_reason(
+    change: dict[Any, Any], words: list[str]
+) -> None:
     with pytest.raises(OrderError) as caught:
         parse_order({**SALT, **change}, "orders.yaml, order 3")
     message = str(caught.value)
@@ -142,11 +144,14 @@ def test_order_is_validated_in_python_too() -> None:
         Order(225)
 
 
+SALT_JSON = '{"id": "salt", "space_group": 225, "sites": {"Na": 1, "Cl": 1}, "count": 2}'
+CAESIUM_JSON = '{"space_group": "Pm-3m", "wyckoff": [["Cs", "a"], ["Cl", "b"]]}'
+SALT_YAML = "{id: salt, space_group: 225, sites: {Na: 1, Cl: 1}, count: 2}"
 FILES = {
-    "list.yaml": "- {id: salt, space_group: 225, sites: {Na: 1, Cl: 1}, count: 2}\n- space_group: Pm-3m\n  wyckoff: [[Cs, a], [Cl, b]]\n",
-    "mapping.yml": "orders:\n  - {id: salt, space_group: 225, sites: {Na: 1, Cl: 1}, count: 2}\n  - {space_group: Pm-3m, wyckoff: [[Cs, a], [Cl, b]]}\n",
-    "list.json": '[{"id": "salt", "space_group": 225, "sites": {"Na": 1, "Cl": 1}, "count": 2},\n{"space_group": "Pm-3m", "wyckoff": [["Cs", "a"], ["Cl", "b"]]}]',
-    "lines.jsonl": '{"id": "salt", "space_group": 225, "sites": {"Na": 1, "Cl": 1}, "count": 2}\n\n{"space_group": "Pm-3m", "wyckoff": [["Cs", "a"], ["Cl", "b"]]}\n',
+    "list.yaml": f"- {SALT_YAML}\n- space_group: Pm-3m\n  wyckoff: [[Cs, a], [Cl, b]]\n",
+    "mapping.yml": f"orders:\n  - {SALT_YAML}\n  - {{space_group: Pm-3m, wyckoff: [[Cs, a], [Cl, b]]}}\n",
+    "list.json": f"[{SALT_JSON},\n{CAESIUM_JSON}]",
+    "lines.jsonl": f"{SALT_JSON}\n\n{CAESIUM_JSON}\n",
 }
 
 
@@ -195,14 +200,20 @@ def test_yaml_leaves_nobelium_dates_and_octals_alone(tmp_path: Any) -> None:
         ("a.json", '{"space_group": 225,', ["a.json"]),
         ("a.json", '{"space_group": 225, "space_group": 226}', ["'space_group' stands twice"]),
         ("a.jsonl", '{"space_group": 225, "sites": {"Na": 1}}\n{"space_group"', ["line 2"]),
-        ("a.jsonl", '{"space_group": 225, "sites": {"Na": 1}}\n{"space_group": 225, "sites": {"Zz": 1}}', ["line 2", "'Zz'"]),
+        (
+            "a.jsonl",
+            '{"space_group": 225, "sites": {"Na": 1}}\n{"space_group": 225, "sites": {"Zz": 1}}',
+            ["line 2", "'Zz'"],
+        ),
         ("a.jsonl", '{"id": "x", "space_group": 225, "sites": {"Na": 0}}', ["line 1 (x)"]),
         ("a.jsonl", '{"count": ' + "9" * 5000 + "}", ["line 1"]),
         ("a.yaml", b"\xff\xfe\x00", ["UTF-8"]),
         ("a.yaml", gzip.compress(b"space_group: 225" * 100)[:-20], ["gzip"]),
     ],
 )
-def test_malformed_file_is_refused_in_one_line(tmp_path: Any, name: str, content: Any, words: list[str]) -> None:
+def test_malformed_file_is_refused_in_one_line(
+    tmp_path: Any, name: str, content: Any, words: list[str]
+) -> None:
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(OrderError) as caught:
@@ -231,12 +242,22 @@ PLAIN = st.recursive(
     | st.sampled_from(["Na", "Cl", "a", "b", "Pm-3m", 225, 1, 10**30]),
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(st.text(max_size=4) | st.sampled_from(["Na", "O"]) | st.integers(), inner, max_size=3)
+        | st.dictionaries(
+            st.text(max_size=4) | st.sampled_from(["Na", "O"]) | st.integers(), inner, max_size=3
+        )
     ),
     max_leaves=8,
 )
-SITES = st.dictionaries(st.sampled_from(["Na", "Cl", "O", "Xx", "fe"]), st.integers(-1, 4) | PLAIN, max_size=3) | PLAIN
-PAIRS = st.lists(st.tuples(st.sampled_from(["Na", "O", "Qq"]) | PLAIN, st.sampled_from("abcdeAZ") | PLAIN), max_size=4) | PLAIN
+SITES = (
+    st.dictionaries(st.sampled_from(["Na", "Cl", "O", "Xx", "fe"]), st.integers(-1, 4) | PLAIN, max_size=3)
+    | PLAIN
+)
+PAIRS = (
+    st.lists(
+        st.tuples(st.sampled_from(["Na", "O", "Qq"]) | PLAIN, st.sampled_from("abcdeAZ") | PLAIN), max_size=4
+    )
+    | PLAIN
+)
 ORDERS = st.fixed_dictionaries(
     {},
     optional={
@@ -266,11 +287,16 @@ def test_no_order_whatever_leads_to_another_error(data: Any) -> None:
 
 
 @settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.text() | st.binary() | (ORDERS | st.lists(ORDERS)).map(repr), st.sampled_from([".yaml", ".json", ".jsonl", ""]))
+@given(
+    st.text() | st.binary() | (ORDERS | st.lists(ORDERS)).map(repr),
+    st.sampled_from([".yaml", ".json", ".jsonl", ""]),
+)
 @example("!!bool foo", ".yaml")
 @example("!!binary é", ".yaml")
 @example("<<: 3", ".yaml")
-def test_no_file_whatever_leads_to_another_error(tmp_path_factory: Any, content: str | bytes, suffix: str) -> None:
+def test_no_file_whatever_leads_to_another_error(
+    tmp_path_factory: Any, content: str | bytes, suffix: str
+) -> None:
     path = tmp_path_factory.getbasetemp() / f"orders{suffix}"
     path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
     try:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crystalsmith.cli import options
+
+if TYPE_CHECKING:
+    from crystalsmith.data.build import BuildReport
 
 
 def add_parser(commands: Any) -> None:
@@ -40,6 +43,9 @@ def add_parser(commands: Any) -> None:
     )
     build.add_argument(
         "--max-atoms", type=options.positive, metavar="N", help="leave out larger primitive cells"
+    )
+    build.add_argument(
+        "--max-z", type=options.positive, metavar="Z", help="leave out elements beyond this atomic number"
     )
     build.add_argument(
         "--workers", type=options.positive, metavar="N", help="processes (default: one per core)"
@@ -80,31 +86,33 @@ def _build(args: argparse.Namespace) -> int:
     from crystalsmith.data.build import build
 
     report = build(
-        [Path(source) for source in args.sources],
-        Path(args.output),
+        args.sources,
+        args.output,
         symprec=args.symprec,
         workers=args.workers,
         progress=not args.quiet,
         max_atoms=args.max_atoms,
+        max_z=args.max_z,
     )
     if not args.quiet:
-        _print_report(report, Path(args.output))
+        _print_report(report)
     return 0
 
 
-def _print_report(report: Any, path: Path) -> None:
+def _print_report(report: BuildReport) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     table.add_column("structures")
     table.add_column("number", justify="right")
-    table.add_row("kept", str(report.kept))
-    for reason, number in sorted(report.dropped.items(), key=lambda item: -item[1]):
-        table.add_row(f"left out: {reason}", str(number))
-    console = Console()
+    table.add_column("the first of them", overflow="fold")
+    table.add_row("kept", str(report.kept), "")
+    for reason, number in report.dropped.items():
+        table.add_row(f"left out: {reason}", str(number), report.examples.get(reason, ""))
+    console = Console(highlight=False)
     console.print(table)
-    console.print(f"written to {path}", soft_wrap=True, highlight=False)
+    console.print(f"{report.kept} of {report.total} structures in {report.path}", soft_wrap=True)
 
 
 def _stats(args: argparse.Namespace) -> int:
@@ -120,7 +128,6 @@ def _fetch(args: argparse.Namespace) -> int:
     from crystalsmith.data.fetch import fetch
 
     folder = Path(args.output) if args.output is not None else Path("data") / args.name
-    result = fetch(args.name, folder, base_url=args.base_url, progress=not args.quiet)
-    for path in result if isinstance(result, (list, tuple)) else [folder]:
+    for path in fetch(args.name, folder, base_url=args.base_url, progress=not args.quiet):
         print(path)
     return 0

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status."""
     model = options.load(args)
     from crystalsmith.diffusion import SAMPLERS, default_checkpoint
-    from crystalsmith.generation.generator import resolve_sampler
+    from crystalsmith.generation.limits import resolve_sampler
 
     sampler, steps = resolve_sampler(None, None)
     facts: dict[str, Any] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.generation import Order, RunFolder, check_orders, generate_batches, run_identity
-from crystalsmith.generation.generator import BATCH_ATOMS, MAX_TRIES
+from crystalsmith.generation.limits import BATCH_ATOMS, MAX_TRIES
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import Model

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
+from ase.data import covalent_radii
+
 from crystalsmith.errors import StructureError
 
 SYMBOLS = (
@@ -55,3 +58,23 @@ def reduced_formula(counts: Mapping[str, int]) -> str:
     divisor = math.gcd(*counts.values()) or 1
     parts = ((symbol, counts[symbol] // divisor) for symbol in sorted(counts, key=formula_order))
     return "".join(symbol + (str(count) if count > 1 else "") for symbol, count in parts)
+
+
+COVALENT_RADII: tuple[float, ...] = tuple(1.6 if np.isnan(r) else float(r) for r in covalent_radii)
+"""(119,) Angstrom by atomic number (Cordero et al. 2008), 1.6 where none is known."""
+
+_NOBLE = (0, 2, 10, 18, 36, 54, 86, 118)
+
+
+def period_and_group(z: int) -> tuple[int, int]:
+    """Period 1 to 7 and group 1 to 18 of an atomic number; f-block elements have group 0."""
+    period = next(i for i in range(1, 8) if z <= _NOBLE[i])
+    place = z - _NOBLE[period - 1]
+    length = _NOBLE[period] - _NOBLE[period - 1]
+    if z == 2:
+        return 1, 18
+    if length == 8:
+        return period, place if place <= 2 else place + 10
+    if length in (2, 18):
+        return period, place
+    return period, place if place <= 2 else (0 if place <= 16 else place - 14)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 from crystalsmith.crystal import SYMBOLS, Crystal, crystal_from_arrays
@@ -23,6 +27,8 @@ from crystalsmith.errors import CrystalsmithError, DataError, StructureError
 
 CHUNK = 256
 """Structures per work package, and per part file of an unfinished build."""
+
+_PART_FILE = re.compile(r"\.?(job\.json|\d{6}\.safetensors)(\.\d+)?(\.tmp)?")
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,11 @@ def _parts_folder(out: Path, job: dict[str, object]) -> Path:
     text = json.dumps(job, sort_keys=True)
     stamp = parts / "job.json"
     try:
+        if out.is_dir():
+            raise DataError(f"{out} is a folder; name a file to write")
         if parts.exists() and not (stamp.exists() and stamp.read_text() == text):
+            if not all(_PART_FILE.fullmatch(p.name) for p in parts.iterdir()):
+                raise DataError(f"{parts} holds other files; move it away or write to another place")
             shutil.rmtree(parts)
         parts.mkdir(parents=True, exist_ok=True)
         temporary = parts / ".job.json.tmp"
@@ -170,7 +180,7 @@ def _run_chunks(
         pool = None
         if workers > 1:
             # A fresh interpreter for each worker: forking a process that runs threads (torch) can hang.
-            pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+            pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         pending: dict[Future[None], int] = {}
 
@@ -178,12 +188,18 @@ def _run_chunks(
             while len(pending) > limit:
                 for future in wait(pending, return_when=FIRST_COMPLETED).done:
                     bar.advance(task, pending.pop(future))
-                    future.result()
+                    try:
+                        future.result()
+                    except BrokenProcessPool:
+                        raise DataError(
+                            "a worker process died, perhaps of lack of memory; the same command goes on, "
+                            "with fewer workers if need be"
+                        ) from None
 
         for number, (kind, chunk) in enumerate(_chunks(sources)):
             path = parts / f"{number:06d}.safetensors"
             paths.append(path)
-            if path.exists():
+            if _is_whole(path):
                 bar.advance(task, len(chunk))
             elif pool is None:
                 _make_part(kind, chunk, path, settings)
@@ -193,6 +209,27 @@ def _run_chunks(
                 finish(4 * workers)
         finish(0)
     return paths
+
+
+def _start_worker() -> None:
+    """Leave Ctrl-C to the main process, and end when that is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _is_whole(part: Path) -> bool:
+    try:
+        Dataset.open(part)
+    except DataError:
+        return False
+    return True
 
 
 def _make_part(kind: str, chunk: list[Item], path: Path, settings: _Settings) -> None:

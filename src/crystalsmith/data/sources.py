@@ -150,13 +150,16 @@ def _recognise(first: str, head: str) -> str | None:
     if start.isdecimal():
         second = head.splitlines()[1:2]
         return "extxyz" if second and "lattice=" in second[0].lower() else None
-    if re.search(r"^data_", head, re.MULTILINE | re.IGNORECASE) and re.search(r"^\s*_\w", head, re.MULTILINE):
-        return "cif"
     try:
         columns = next(csv.reader([start]))
     except (csv.Error, StopIteration):
-        return None
-    return "csv" if "cif" in columns else None
+        columns = []
+    if "cif" in columns:
+        return "csv"
+    is_cif = re.search(r"^data_", head, re.MULTILINE | re.IGNORECASE) and re.search(
+        r"^\s*_\w", head, re.MULTILINE
+    )
+    return "cif" if is_cif else None
 
 
 def _is_row(row: dict[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from crystalsmith.errors import ConfigError, OrderError
 from crystalsmith.graph import CrystalBatch, Layout, make_layout, to_crystals
 from crystalsmith.networks import Denoiser
 from crystalsmith.symmetry import space_group
-from crystalsmith.symmetry.elements import SYMBOLS, atomic_number
+from crystalsmith.crystal.elements import SYMBOLS, atomic_number
 
 DEFAULT_SAMPLER = "stochastic"
 DEFAULT_CALLS = 50

@@ -15,7 +15,7 @@ from typing import Any
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import CrystalsmithError, OutputError
-from crystalsmith.generation.generator import Generated, Key
+from crystalsmith.generation.tries import Generated, Key
 
 
 @dataclass(frozen=True)

@@ -9,50 +9,24 @@ from __future__ import annotations
 
 import io
 import json
-import platform
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from crystalsmith import __version__
 from crystalsmith.errors import OutputError
 from crystalsmith.generation.atomic import TEMPORARY, write_whole, writing
-from crystalsmith.generation.generator import MAX_TRIES, Generated, Key, resolve_sampler
 from crystalsmith.generation.journal import Entry, Journal
 from crystalsmith.generation.lock import FolderLock
+from crystalsmith.generation.manifest import FORMAT, MANIFEST, read_manifest, refuse_other_run, versions
 from crystalsmith.generation.orders import Order
+from crystalsmith.generation.tries import Generated, Key
 
-FORMAT = 1
-
-MANIFEST, JOURNAL, CRYSTALS, PICTURE = "manifest.json", "crystals.jsonl", "crystals.extxyz", "crystals.png"
+JOURNAL, CRYSTALS, PICTURE = "crystals.jsonl", "crystals.extxyz", "crystals.png"
 CIFS, LOCK = "cif", ".lock"
-
-
-def run_identity(
-    orders: Sequence[Order],
-    *,
-    seed: int,
-    checkpoint: str,
-    sampler: str | None = None,
-    steps: int | None = None,
-    max_tries: int = MAX_TRIES,
-) -> dict[str, Any]:
-    """What makes two runs the same: everything that a crystal depends on, in plain JSON types."""
-    name, number = resolve_sampler(sampler, steps)
-    return {
-        "version": __version__,
-        "checkpoint": checkpoint,
-        "seed": seed,
-        "sampler": name,
-        "steps": number,
-        "max_tries": max_tries,
-        "orders": [order.to_mapping() for order in orders],
-    }
 
 
 @dataclass
@@ -112,15 +86,14 @@ class RunFolder:
         lock = FolderLock.take(path / LOCK)
         try:
             with writing(path):
-                old = _read_manifest(path, overwrite)
+                old = read_manifest(path, overwrite=overwrite)
                 if overwrite:
                     _clear(path, old)
                     old = None
                 elif old is None:
                     _refuse_foreign(path)
                 else:
-                    _refuse_other_run(path, old["run"], identity)
-                (path / CIFS).mkdir(exist_ok=True)
+                    refuse_other_run(path, old["run"], identity)
                 for stale in [*path.glob("*" + TEMPORARY), *(path / CIFS).glob("*" + TEMPORARY)]:
                     stale.unlink()
                 journal = Journal.open(path / JOURNAL)
@@ -131,6 +104,8 @@ class RunFolder:
                     folder.finished = old
                 else:
                     folder._write_manifest("running")
+                # After the manifest, which makes the folder a run's.
+                (path / CIFS).mkdir(exist_ok=True)
                 return folder
         except BaseException:
             lock.release()
@@ -234,7 +209,7 @@ class RunFolder:
             "format": FORMAT,
             "status": status,
             "run": self.identity,
-            "versions": _versions(),
+            "versions": versions(),
             "arguments": self.arguments,
             "crystals": self.settled - len(given_up),
             "asked": self.asked,
@@ -254,7 +229,7 @@ def read_entries(path: Path) -> list[Entry]:
         OutputError: the folder holds no run, or a damaged one.
     """
     try:
-        manifest = _read_manifest(path, overwrite=False)
+        manifest = read_manifest(path)
         if manifest is None:
             raise OutputError(f"{path} holds no run; give the folder that crystalsmith generate wrote")
         journal = Journal.open(path / JOURNAL, mend=False)
@@ -276,48 +251,11 @@ def is_run(path: Path) -> bool:
     return (path / MANIFEST).is_file() and (path / JOURNAL).is_file()
 
 
-def _read_manifest(path: Path, overwrite: bool) -> dict[str, Any] | None:
-    """The manifest of the run in the folder; None where there is none."""
-    file = path / MANIFEST
-    if not file.exists():
-        return None
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-        run = manifest["run"]
-        if (
-            manifest["format"] == FORMAT
-            and manifest["status"]
-            and [(o["id"], o["count"]) for o in run["orders"]]
-        ):
-            float(manifest["timings"]["seconds"])
-            return dict(manifest)
-    except (ValueError, KeyError, TypeError):
-        pass
-    if overwrite:
-        return None
-    raise OutputError(
-        f"{file} is not of a run of this version; choose another folder with -o or add --overwrite"
-    )
-
-
 def _refuse_foreign(path: Path) -> None:
     if any(p.name != LOCK and not p.name.endswith(TEMPORARY) for p in path.iterdir()):
         raise OutputError(
             f"folder {path} is not empty and holds no run; choose another one with -o or add --overwrite"
         )
-
-
-_ANOTHER = {"version": "another version of crystalsmith", "orders": "other orders"}
-
-
-def _refuse_other_run(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    for key, value in new.items():
-        if old.get(key) != value:
-            detail = "" if key == "orders" else f": {old.get(key)!s:.12} there, {value!s:.12} now"
-            raise OutputError(
-                f"folder {path} belongs to a run with {_ANOTHER.get(key, f'another {key}')}{detail};"
-                " choose another one with -o or add --overwrite"
-            )
 
 
 def _clear(path: Path, old: dict[str, Any] | None) -> None:
@@ -326,13 +264,3 @@ def _clear(path: Path, old: dict[str, Any] | None) -> None:
     cifs = [file for file in (path / CIFS).glob("*_*.cif") if file.stem.rpartition("_")[0] in ids]
     for file in [*cifs, path / CRYSTALS, path / PICTURE, path / JOURNAL, path / MANIFEST]:
         file.unlink(missing_ok=True)
-
-
-def _versions() -> dict[str, str]:
-    versions = {"crystalsmith": __version__, "python": platform.python_version()}
-    for package in ("torch", "numpy", "ase", "pymatgen", "moyopy", "spglib"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions

@@ -8,6 +8,7 @@ with all edges, at half the cost on average and a tenth for crystals of high sym
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -49,8 +50,8 @@ def merge_edges(batch: CrystalBatch, graph: Multigraph) -> MergedEdges:
     mean = segment_sum(rotation.flatten(1), owner, len(count)).view(-1, 3, 3) / count[:, None, None]
     average = inverse[lay.crystal] @ mean.transpose(1, 2) @ graph.lattice[lay.crystal]
 
-    # Of a class, keep the edge furthest along a generic direction; edges tied with it (by rounding alone)
-    # share the members.
+    # Of a class, keep the edge furthest along a generic direction; edges tied with it share the members. What
+    # is tied is measured from the furthest, so that all edges of a class agree on it.
     fractional = (graph.vector[:, :, None] * inverse[lay.crystal[graph.orbit]]).sum(1)
     generic = fractional.new_tensor(_GENERIC)
     several = torch.nonzero(count[graph.orbit] > 1)[:, 0]
@@ -60,11 +61,10 @@ def merge_edges(batch: CrystalBatch, graph: Multigraph) -> MergedEdges:
     place = t.site_start[lay.wyckoff][orbit][edge] + rank
     height = (fractional[several][edge] * direction[place]).sum(1)
     own = fractional[several] @ generic
-    tied = (height > own[edge] - _TIE).to(height.dtype)
-    higher = (height > own[edge] + _TIE).to(height.dtype)
-    tied, higher = segment_sum(tied, edge, len(several)), segment_sum(higher, edge, len(several))
+    top = torch.full_like(own, -math.inf).scatter_reduce(0, edge, height, "amax") - _TIE
+    tied = segment_sum((height >= top[edge]).to(height.dtype), edge, len(several))
     members = torch.ones_like(graph.distance)
-    members[several] = torch.where(higher > 0, torch.zeros_like(tied), count[orbit] / tied.clamp(min=1))
+    members[several] = torch.where(own >= top, count[orbit] / tied, torch.zeros_like(tied))
     keep = torch.nonzero(members)[:, 0]
     kept = Multigraph(
         orbit=graph.orbit[keep],

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from crystalsmith.symmetry.elements import COVALENT_RADII
+from crystalsmith.crystal.elements import COVALENT_RADII
 
 BESSEL = 10
 BOND = 14

@@ -1,0 +1,122 @@
+"""Making up batches, and sampling them whatever happens to one crystal."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crystalsmith.crystal import Crystal
+from crystalsmith.errors import ConfigError, CrystalsmithError
+from crystalsmith.generation.orders import Order
+from crystalsmith.generation.tries import Key, crystal_seed
+from crystalsmith.generation.wyckoff_prior import WyckoffPrior
+
+if TYPE_CHECKING:
+    from crystalsmith.diffusion import Model, Request
+
+# crystalsmith.diffusion is imported inside functions: torch takes seconds, and bad orders are refused before.
+
+
+@dataclass(frozen=True)
+class Try:
+    """One try to be made, from 1."""
+
+    order: Order
+    index: int
+    number: int
+
+    @property
+    def key(self) -> Key:
+        """Order id, index and number."""
+        return self.order.id, self.index, self.number
+
+    @property
+    def next(self) -> Try:
+        """The one after this has failed."""
+        return Try(self.order, self.index, self.number + 1)
+
+
+def drain(queue: deque[Try]) -> Iterator[Try]:
+    """Take from the front until the queue is empty, what is put there meanwhile included."""
+    while queue:
+        yield queue.popleft()
+
+
+def fill(
+    tries: Iterator[Try], left: deque[Try], batch_atoms: int, seed: int, prior: WyckoffPrior, max_atoms: int
+) -> list[tuple[Try, Request, int]]:
+    """Take tries until the batch is full.
+
+    Args:
+        tries: where from.
+        left: gets the one try too many, at its front.
+        batch_atoms: most atoms in the batch, unless a single crystal has more.
+        seed: of the run.
+        prior: for letters that an order leaves open.
+        max_atoms: for such letters.
+
+    Returns:
+        Tries with their requests and seeds.
+    """
+    from crystalsmith.diffusion import Request
+
+    batch: list[tuple[Try, Request, int]] = []
+    atoms = 0
+    for t in tries:
+        try_seed = crystal_seed(seed, t.order.id, t.index, t.number)
+        rng = np.random.default_rng(try_seed)
+        request = Request(t.order.space_group, t.order.content.draw(t.order.group, prior, rng, max_atoms))
+        atoms += request.n_atoms
+        if batch and atoms > batch_atoms:
+            left.appendleft(t)
+            break
+        batch.append((t, request, try_seed))
+    return batch
+
+
+def sample(
+    model: Model,
+    requests: list[Request],
+    seeds: list[int],
+    callback: Callable[..., None] | None,
+    **options: Any,
+) -> list[Crystal | str]:
+    """Sample a batch; where that fails, its halves, until what fails stands alone.
+
+    Args:
+        model: the model.
+        requests: n of them.
+        seeds: n of them.
+        callback: for ``Model.sample``.
+        **options: for ``Model.sample``.
+
+    Returns:
+        n crystals, or in place of a crystal the reason why there is none.
+
+    Raises:
+        ConfigError: settings that the model refuses.
+    """
+    import torch
+
+    try:
+        return list(model.sample(requests, seeds, callback=callback, **options))
+    except ConfigError:
+        raise
+    except CrystalsmithError:
+        reason = "not a crystal"
+    except (MemoryError, torch.OutOfMemoryError):
+        reason = "not enough memory"
+    except RuntimeError as error:
+        # What torch raises on the CPU has no class of its own.
+        if "allocate memory" not in str(error) and "not enough memory" not in str(error):
+            raise
+        reason = "not enough memory"
+    if len(requests) == 1:
+        return [reason]
+    half = len(requests) // 2
+    halves = ((requests[:half], seeds[:half]), (requests[half:], seeds[half:]))
+    return [crystal for r, s in halves for crystal in sample(model, r, s, callback, **options)]

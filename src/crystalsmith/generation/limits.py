@@ -1,0 +1,86 @@
+"""What a model can be asked for, and the settings of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from crystalsmith.errors import ConfigError, OrderError
+from crystalsmith.generation.orders import Order
+
+if TYPE_CHECKING:
+    from crystalsmith.diffusion import Model
+
+BATCH_ATOMS = 768
+"""Atoms in the primitive cells of one batch, about 64 crystals of the median order."""
+
+MAX_TRIES = 10
+"""Tries for one crystal before it is given up."""
+
+MAX_ATOMS = 1000
+"""Primitive cells beyond this are refused even when their letters are given."""
+
+
+class OrderWarning(UserWarning):
+    """An order that the model can serve only beyond what it was trained for, or a crystal that it gave up."""
+
+
+def check_orders(orders: Sequence[Order], model: Model) -> list[str]:
+    """Compare orders with what the model was trained for.
+
+    Returns:
+        Warnings, one line each.
+
+    Raises:
+        OrderError: an order that no crystal within the model's limit satisfies.
+    """
+    notes = []
+    for order in orders:
+        least, limit = order.content.fewest_atoms(order.group), model.max_atoms
+        if order.wyckoff is not None:
+            limit = max(limit, MAX_ATOMS)
+        where = f"order {order.id}: space group {order.space_group} ({order.group.symbol})"
+        if model.max_atoms < least <= limit:
+            notes.append(
+                f"{where} with these letters has {least} atoms in the primitive cell; the model was trained"
+                f" on at most {model.max_atoms}, so expect little"
+            )
+        elif least > limit:
+            raise OrderError(
+                f"{where} needs at least {least} atoms in the primitive cell for these sites; the limit is"
+                f" {limit}: ask for fewer sites or another space group"
+            )
+    new = sorted({e for order in orders for e in order.content.elements} - set(model.elements))
+    if new:
+        notes.append(
+            f"the model has never seen {', '.join(new)} in training; crystals that hold them are guesses"
+        )
+    return notes
+
+
+def resolve_sampler(sampler: str | None, steps: int | None) -> tuple[str, int]:
+    """Name and steps of the sampler, the model's defaults filled in.
+
+    Raises:
+        ConfigError: unknown sampler, or steps that are no number of them.
+    """
+    from crystalsmith.diffusion.model import DEFAULT_CALLS, DEFAULT_SAMPLER
+    from crystalsmith.diffusion.samplers import CALLS_PER_STEP, SAMPLERS
+
+    name = DEFAULT_SAMPLER if sampler is None else sampler
+    if name not in SAMPLERS:
+        raise ConfigError(f"unknown sampler {name!r}; choose from {', '.join(SAMPLERS)}")
+    if steps is None:
+        return name, (DEFAULT_CALLS - 1) // CALLS_PER_STEP[name]
+    return name, positive("steps", steps)
+
+
+def positive(name: str, value: object) -> int:
+    """A whole number from 1.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{name} must be a whole number of at least 1, not {value!r}")
+    return value
