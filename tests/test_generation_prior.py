@@ -19,7 +19,7 @@ from crystalsmith.generation.wyckoff_prior import (
     site_bin,
 )
 from crystalsmith.symmetry import space_group
-from crystalsmith.training.wyckoff import count_wyckoff
+from crystalsmith.data.wyckoff import count_wyckoff
 
 NOTHING_SEEN = np.zeros((1731, len(SITE_BINS)), dtype=np.int32)
 

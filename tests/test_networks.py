@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -13,10 +13,17 @@ import crystalsmith.networks.denoiser as denoiser
 from batches import batch_of, every_group, in_p1, noised
 from crystals import KNOWN
 from crystalsmith.crystal import Crystal, Site
-from crystalsmith.graph import CrystalBatch, MergedEdges, Multigraph, build_multigraph, scaled_cutoff, to_crystals
+from crystalsmith.graph import (
+    CrystalBatch,
+    MergedEdges,
+    Multigraph,
+    build_multigraph,
+    scaled_cutoff,
+    to_crystals,
+)
 from crystalsmith.networks import Denoiser, DenoiserConfig
-from crystalsmith.networks.denoiser import cartesian_rotations
 from crystalsmith.networks.basis import envelope, noise_features, radial_basis
+from crystalsmith.networks.denoiser import cartesian_rotations
 from crystalsmith.symmetry import STRAIN_BASIS
 from crystalsmith.training.examples import equivalent
 
@@ -109,7 +116,7 @@ def test_choice_of_representative(batch: CrystalBatch, context: bool) -> None:
 
 
 def test_choice_of_origin_and_axes(batch: CrystalBatch) -> None:
-    """Equivalent descriptions under the normaliser: the geometric network's answer turns with the coordinates."""
+    """Equivalent descriptions under the normaliser: the geometric network's answer turns with them."""
     network, t, step = random_network(context=False), batch.layout.tables, 1e-3
     before = run(network, batch)
     letters = 0
@@ -144,9 +151,7 @@ def test_rotation_of_the_crystal() -> None:
     q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))
     q *= np.linalg.det(q)
     rotation = torch.tensor(q)
-    rotated = Multigraph(
-        graph.orbit, graph.atom, graph.vector @ rotation, graph.distance, graph.cutoff, graph.lattice @ rotation
-    )
+    rotated = replace(graph, vector=graph.vector @ rotation, lattice=graph.lattice @ rotation)
     after = run(network, batch, rotated)
     torch.testing.assert_close(after.position, before.position, **EXACT)
     torch.testing.assert_close(after.vector, before.vector @ rotation, **EXACT)
@@ -184,7 +189,12 @@ def test_full_crystal_gives_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "matrix", [[[1, 1, 0], [0, 1, 0], [0, 1, 1]], [[2, 0, 0], [0, 1, 0], [0, 0, 1]], [[1, 1, 0], [-1, 1, 0], [0, 1, 2]]]
+    "matrix",
+    [
+        [[1, 1, 0], [0, 1, 0], [0, 1, 1]],
+        [[2, 0, 0], [0, 1, 0], [0, 0, 1]],
+        [[1, 1, 0], [-1, 1, 0], [0, 1, 2]],
+    ],
 )
 def test_choice_of_cell(matrix: list[list[int]]) -> None:
     """Another primitive cell, and supercells."""
@@ -215,8 +225,8 @@ def test_merged_edges_change_nothing(monkeypatch: pytest.MonkeyPatch, context: b
     torch.testing.assert_close(merged.strain, whole.strain, **EXACT)
 
 
-def test_vectors_lie_in_the_free_space_unprojected(monkeypatch: pytest.MonkeyPatch, batch: CrystalBatch) -> None:
-    """With all edges and no averaging, equivariance alone keeps the vector of a special position in its free space."""
+def test_vectors_lie_in_the_free_space(monkeypatch: pytest.MonkeyPatch, batch: CrystalBatch) -> None:
+    """With all edges and no averaging, equivariance alone keeps the vectors of special positions there."""
     monkeypatch.setattr(denoiser, "merge_edges", keep_all_edges)
     lay, t = batch.layout, batch.layout.tables
     vector = run(random_network(context=False), batch).vector
@@ -229,7 +239,7 @@ def test_vectors_lie_in_the_free_space_unprojected(monkeypatch: pytest.MonkeyPat
 
 
 def test_position_output_is_the_vector_in_free_coordinates() -> None:
-    """A coordinate's output is the vector along the way that the representative moves with that coordinate."""
+    """A coordinate's output is the vector along the way that the representative moves with it."""
     batch = noised(batch_of(*every_group(seed=11)), seed=11, strain=0.4)
     lay, t = batch.layout, batch.layout.tables
     out = run(random_network(False), batch)
@@ -256,7 +266,7 @@ def test_continuous_at_the_cutoff(context: bool) -> None:
         batch = batch_of(Crystal(1, (a, a, a, 90, 90, 90), sites))
         graph = build_multigraph(batch, distance)
         out = run(network, batch, graph)
-        return len(graph.orbit), torch.cat([out.position.flatten(), out.strain.flatten(), out.vector.flatten()])
+        return len(graph.orbit), torch.cat([x.flatten() for x in (out.position, out.strain, out.vector)])
 
     (edges_in, inside), (edges_out, outside) = outputs(-1e-5), outputs(1e-5)
     assert (edges_in, edges_out) == (2, 0)
@@ -282,7 +292,7 @@ def test_batch_does_not_matter(context: bool) -> None:
 def test_gradients_reach_every_weight() -> None:
     for context in (False, True):
         network = random_network(context).train()
-            zeros = torch.zeros(40, 8).double()
+        zeros = torch.zeros(40, 8).double()
         position, strain = network(batch_of(*every_group()[:40]), zeros[:, :2], zeros[:, 2:])
         (position.square().sum() + strain.square().sum()).backward()
         for name, p in network.named_parameters():

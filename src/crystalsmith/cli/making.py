@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,13 +90,15 @@ def make(making: Making, load: Callable[[], Model]) -> int:
 
 def draw_run(folder: RunFolder) -> Path | None:
     """Draw the sheet of a run's crystals; None where it has none."""
-    from crystalsmith.cli.sheet import Panel, draw_sheet
+    from crystalsmith.cli.sheet import MOST, Panel, draw_sheet
     from crystalsmith.generation.output import PICTURE
 
+    crystals = (entry for entry in folder.entries() if entry.crystal is not None)
+    # One more than fits, so that the sheet can say that there are more.
     panels = [
-        Panel.of_crystal(entry.crystal, f"{entry.order_id} {entry.index}")
-        for entry in folder.entries()
-        if entry.crystal is not None
+        Panel.of_crystal(e.crystal, f"{e.order_id} {e.index}")
+        for e in islice(crystals, MOST + 1)
+        if e.crystal
     ]
     if not panels:
         print("crystalsmith: warning: no crystals to draw", file=sys.stderr)

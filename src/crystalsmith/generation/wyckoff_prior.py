@@ -12,22 +12,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from crystalsmith.data.wyckoff import SITE_BINS, site_bin
 from crystalsmith.errors import CheckpointError, OrderError
 from crystalsmith.symmetry import SpaceGroup, space_group, tables
-
-SITE_BINS = (1, 2, 3, 4, 5, 7)
-"""Smallest number of sites (orbits) of each bin: 1, 2, 3, 4, 5-6 and 7 or more."""
 
 # Pseudo-counts of the two smoothing steps, and how much one bin tells about the next: best on held-out
 # crystals, flat around it.
 _TRUST_NEIGHBOURS = 5.0
 _TRUST_GUESS = 2.0
 _NEIGHBOUR = 0.3
-
-
-def site_bin(n_sites: int | np.ndarray) -> np.ndarray:
-    """Index into ``SITE_BINS`` for numbers of sites (any shape)."""
-    return np.searchsorted(SITE_BINS, n_sites, side="right") - 1
 
 
 def fewest_atoms(group: SpaceGroup, n_sites: int, taken: frozenset[str] | set[str] = frozenset()) -> int:

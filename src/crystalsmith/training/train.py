@@ -17,6 +17,7 @@ import torch.multiprocessing as mp
 
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.data import Dataset
+from crystalsmith.data.wyckoff import count_wyckoff
 from crystalsmith.diffusion import LatticeField, Model, PositionField, Statistics, load_model, save_model
 from crystalsmith.errors import ConfigError, DataError, OutputError
 from crystalsmith.networks import Denoiser
@@ -27,8 +28,8 @@ from crystalsmith.training.log import Log
 from crystalsmith.training.loss import denoising_losses
 from crystalsmith.training.progress import Progress
 from crystalsmith.training.state import RunState, new_state
+from crystalsmith.training.unseen import stand_in_for_unseen
 from crystalsmith.training.validate import validate
-from crystalsmith.training.wyckoff import count_wyckoff
 
 
 def train(
@@ -255,5 +256,5 @@ def _save(c: TrainConfig, model: Model, state: RunState, path: Path) -> None:
     }
     network = Denoiser(model.network.config)
     network.load_state_dict({**network.state_dict(), **state.average})
-    averaged = Model(network, model.position, model.lattice, model.statistics)
+    averaged = stand_in_for_unseen(Model(network, model.position, model.lattice, model.statistics))
     save_model(averaged, path.with_name("model.safetensors"), record)
