@@ -344,6 +344,17 @@ def test_interrupt_is_one_line_and_status_130(
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["status"] == "interrupted"
 
 
+def test_interrupt_of_a_command_that_does_not_resume(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(crystalsmith.cli.options, "load", interrupt)
+    assert main(["info"]) == 130
+    assert capsys.readouterr().err == "crystalsmith: interrupted\n"
+
+
 def test_memory_and_disk_that_run_out_elsewhere(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -385,3 +385,13 @@ def test_full_disk_is_named_with_the_mend(tmp_path: Path, monkeypatch: pytest.Mo
 def test_entries_of_a_folder_without_a_run(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="holds no run"):
         read_entries(tmp_path)
+
+
+def test_crystals_survive_the_journal_to_the_digit(tmp_path: Path) -> None:
+    """Cubic cells are averages of three equal lengths, which rounding may change by the last bit."""
+    orders = parse_orders([{"space_group": 221, "sites": {"Po": 1}, "count": 200}])
+    assert run(tmp_path / "out", orders=orders, batch_atoms=1000) == 0
+    for entry in read_entries(tmp_path / "out"):
+        assert entry.crystal is not None
+        text = (tmp_path / "out" / "cif" / f"{entry.name}.cif").read_text()
+        assert text == entry.crystal.to_cif()

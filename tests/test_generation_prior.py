@@ -10,6 +10,7 @@ import pytest
 
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.data import pack
+from crystalsmith.data.wyckoff import count_wyckoff
 from crystalsmith.errors import CheckpointError, OrderError
 from crystalsmith.generation.wyckoff_prior import (
     SITE_BINS,
@@ -19,7 +20,6 @@ from crystalsmith.generation.wyckoff_prior import (
     site_bin,
 )
 from crystalsmith.symmetry import space_group
-from crystalsmith.data.wyckoff import count_wyckoff
 
 NOTHING_SEEN = np.zeros((1731, len(SITE_BINS)), dtype=np.int32)
 

@@ -51,7 +51,7 @@ def add_parser(commands: Any) -> None:
         "--workers", type=options.positive, metavar="N", help="processes (default: one per core)"
     )
     build.add_argument("--quiet", action="store_true", help="no progress bar, no table")
-    build.set_defaults(run=_build)
+    build.set_defaults(run=_build, resumes=True)
 
     stats = actions.add_parser(
         "stats",
@@ -69,7 +69,7 @@ def add_parser(commands: Any) -> None:
     fetch.add_argument("-o", "--output", metavar="FOLDER", help="default: data/NAME")
     fetch.add_argument("--base-url", metavar="URL", help="where its files lie, in place of their public home")
     fetch.add_argument("--quiet", action="store_true", help="no progress bar")
-    fetch.set_defaults(run=_fetch)
+    fetch.set_defaults(run=_fetch, resumes=True)
 
 
 def _tolerance(text: str) -> float:

@@ -10,7 +10,7 @@ from crystalsmith.cli import options
 
 ORDERS: list[dict[str, Any]] = [
     {"id": "rock-salt", "space_group": "Fm-3m", "wyckoff": [["Na", "a"], ["Cl", "b"]], "count": 2},
-    {"id": "zinc-blende", "space_group": "F-43m", "sites": {"Zn": 1, "S": 1}, "count": 2},
+    {"id": "zinc-blende", "space_group": "F-43m", "wyckoff": [["Zn", "a"], ["S", "c"]], "count": 2},
     {
         "id": "perovskite",
         "space_group": "Pm-3m",
@@ -25,8 +25,8 @@ ORDERS: list[dict[str, Any]] = [
         "count": 2,
     },
     {"id": "wurtzite", "space_group": "P6_3mc", "wyckoff": [["Ga", "b"], ["N", "b"]], "count": 2},
-    {"id": "gadolinium-orthoferrite", "space_group": "Pnma", "sites": {"Gd": 1, "Fe": 1, "O": 2}, "count": 2},
-    {"id": "baddeleyite", "space_group": "P2_1/c", "sites": {"Zr": 1, "O": 2}, "count": 2},
+    {"space_group": "Pnma", "sites": {"Gd": 1, "Fe": 1, "O": 2}, "count": 2},
+    {"space_group": "P2_1/c", "sites": {"Zr": 1, "O": 2}, "count": 2},
 ]
 """From cubic to monoclinic; with letters given and with letters drawn."""
 
@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "demo",
         help="make a few crystals and a picture of them",
-        description="Make two crystals of each of eight known kinds, cubic to monoclinic, and draw them.",
+        description="Make two crystals for each of eight orders, cubic to monoclinic, and draw them.",
     )
     parser.add_argument("-o", "--output", default="demo", metavar="FOLDER", help="default: demo")
     parser.add_argument(
@@ -44,7 +44,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace another run in the folder")
     options.add_model_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, resumes=True)
 
 
 def run(args: argparse.Namespace) -> int:

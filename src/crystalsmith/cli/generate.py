@@ -60,7 +60,7 @@ def add_parser(commands: Any) -> None:
     sampling.add_argument("--sampler", metavar="NAME", help="see crystalsmith info for names and the default")
     sampling.add_argument("--steps", type=options.positive, metavar="N", help="sampler steps")
     sampling.add_argument(
-        "--batch", type=options.positive, metavar="ATOMS", help="atoms in a batch (default: 768)"
+        "--batch", type=options.positive, metavar="ATOMS", help="atoms in a batch (default: 512)"
     )
     sampling.add_argument(
         "--tries",
@@ -70,7 +70,7 @@ def add_parser(commands: Any) -> None:
         help="tries for a crystal before it is given up (default: 10)",
     )
     options.add_model_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, resumes=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -162,8 +162,5 @@ def _split(text: str) -> list[str]:
 
 def _arguments(args: argparse.Namespace) -> dict[str, Any]:
     """What the manifest records: everything but where the output went."""
-    return {
-        key: value
-        for key, value in vars(args).items()
-        if key not in ("run", "command", "output", "overwrite", "quiet")
-    }
+    hidden = ("run", "resumes", "command", "output", "overwrite", "quiet")
+    return {key: value for key, value in vars(args).items() if key not in hidden}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from crystalsmith.cli import options
@@ -54,20 +55,16 @@ def _parsed(text: str) -> Any:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    rows = list(_flat("", facts))
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}")
 
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
 
-    def add(name: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                add(f"{name}.{key}", inner)
-        else:
-            table.add_row(name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-
+def _flat(prefix: str, facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names and values, those of mappings within mappings with a dot between."""
     for name, value in facts.items():
-        add(name, value)
-    Console(highlight=False).print(table)
+        if isinstance(value, dict):
+            yield from _flat(f"{prefix}{name}.", value)
+        else:
+            yield prefix + name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -30,7 +30,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; each command leaves its function in ``run``."""
+    """The parser of it all; a command leaves its function in ``run``, and ``resumes`` if it does."""
     parser = _Parser(
         prog="crystalsmith",
         description="Make new crystals from a space group and its sites, with a trained diffusion model.",
@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 done; 1 done, but some crystals could not be made; 2 refused; 130 interrupted.
     """
+    args = None
     try:
         args = build_parser().parse_args(argv)
         status = int(args.run(args))
@@ -61,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CrystalsmithError as error:
         return _complain(str(error))
     except KeyboardInterrupt:
-        print("crystalsmith: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        mend = "; the same command goes on where it stopped" if getattr(args, "resumes", False) else ""
+        print(f"crystalsmith: interrupted{mend}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has had enough; and Python must not try again at exit.

@@ -42,9 +42,7 @@ def draw_sheet(
         OutputError: a format that is not known, or the file cannot be written.
     """
     if len(panels) > MOST:
-        print(
-            f"crystalsmith: warning: {path} shows the first {MOST} of {len(panels)} crystals", file=sys.stderr
-        )
+        print(f"crystalsmith: warning: {path} shows the first {MOST} crystals only", file=sys.stderr)
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise OutputError(f"cannot draw {path}: the name must end in .png, .svg or .pdf")
     shown = panels[:MOST]

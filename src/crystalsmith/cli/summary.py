@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import Any
 
@@ -12,6 +13,7 @@ from crystalsmith.generation import Order, RunFolder
 
 _ROWS = 40
 _FORMULAS = 3
+_WIDTH = 120  # of a table that goes into a file or pipe
 
 
 def print_summary(
@@ -49,7 +51,7 @@ def print_summary(
             _formulas(made[order.id]),
             _choices(order, len(letters[order.id]), max_atoms),
         )
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     console.print(table)
     if len(folder.orders) > _ROWS:
         console.print(f"... and {len(folder.orders) - _ROWS} more orders")

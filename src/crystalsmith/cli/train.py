@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
         help="any other setting, such as --set crystals=100000 (may be repeated)",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress line")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, resumes=True)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,8 +11,8 @@ from crystalsmith.generation.orders import Order
 if TYPE_CHECKING:
     from crystalsmith.diffusion import Model
 
-BATCH_ATOMS = 768
-"""Atoms in the primitive cells of one batch, about 64 crystals of the median order."""
+BATCH_ATOMS = 512
+"""Atoms in the primitive cells of one batch, about 40 crystals; larger ones are hardly faster."""
 
 MAX_TRIES = 10
 """Tries for one crystal before it is given up."""

@@ -142,9 +142,9 @@ class RunFolder:
         """
         with writing(self.path):
             self.journal.append(records)
-            for r in records:
-                if r.crystal is not None:
-                    self._write_cif(Entry(r.order_id, r.index, r.tries, r.seed, r.crystal, None))
+            # Read back, so that they are made of what a resumed run would make them of, to the last digit.
+            for entry in self.journal.read([(r.order_id, r.index) for r in records if r.crystal is not None]):
+                self._write_cif(entry)
 
     def close(self) -> dict[str, Any]:
         """Write ``crystals.extxyz``, missing CIFs and the manifest, from what the journal holds.

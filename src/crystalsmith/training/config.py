@@ -35,6 +35,7 @@ class TrainConfig:
         weight_decay, clip: of AdamW, and the norm at which gradients are clipped.
         ema: decay of the averaged weights.
         lattice_weight: weight of the lattice loss beside the position loss.
+        focus: share of the noise times drawn from the decisive range, see ``diffusion.schedules.focus``.
         seed: of everything random.
         save_every: steps between two saved states; validate_every: steps between validations.
         validation_crystals: how many rows of the validation set are used.
@@ -60,6 +61,7 @@ class TrainConfig:
     clip: float = 2.0
     ema: float = 0.999
     lattice_weight: float = 1.0
+    focus: float = 0.55
     seed: int = 0
     save_every: int = 500
     validate_every: int = 1000

@@ -21,6 +21,7 @@ class Losses:
         position, lattice: (B,) squared residuals summed over a crystal's coordinates.
         position_count, lattice_count: (B,) how many coordinates those were.
         position_target: (B,) squared target, summed: the loss of a network that says nothing.
+        position_weight: (B,) weight of the noise level, see ``level_weight``.
     """
 
     time: Tensor
@@ -29,6 +30,7 @@ class Losses:
     position_count: Tensor
     lattice_count: Tensor
     position_target: Tensor
+    position_weight: Tensor
 
     def mean(self) -> tuple[Tensor, Tensor]:
         """Position and lattice loss, means over coordinates.
@@ -38,8 +40,17 @@ class Losses:
         """
         root = self.position_count.clamp(min=1).sqrt()
         counted = (self.position_count > 0) * root
-        position = (self.position / root).sum() / counted.sum().clamp(min=1)
+        position = (self.position_weight * self.position / root).sum() / counted.sum().clamp(min=1)
         return position, self.lattice.sum() / self.lattice_count.sum().clamp(min=1)
+
+
+def level_weight(sigma: Tensor) -> Tensor:
+    """Weight of the position loss at noise levels (B,), same shape.
+
+    The target shrinks as the torus grows uniform, to 1 / (1 + (sigma / 0.2)^4) in the mean over crystals; without a
+    weight against it the levels that decide where an atom goes would hardly count.
+    """
+    return 1 / (0.2 + 1 / (1 + (sigma / 0.2) ** 4))
 
 
 def denoising_losses(model: Model, clean: CrystalBatch, time: Tensor, generator: torch.Generator) -> Losses:
@@ -79,4 +90,5 @@ def denoising_losses(model: Model, clean: CrystalBatch, time: Tensor, generator:
         position_count=per_crystal(lay.free_mask.to(position.dtype)),
         lattice_count=lay.strain_mask.sum(1),
         position_target=per_crystal(target**2),
+        position_weight=level_weight(sigma["position"]),
     )

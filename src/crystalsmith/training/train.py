@@ -19,6 +19,7 @@ from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.data import Dataset
 from crystalsmith.data.wyckoff import count_wyckoff
 from crystalsmith.diffusion import LatticeField, Model, PositionField, Statistics, load_model, save_model
+from crystalsmith.diffusion.schedules import focus
 from crystalsmith.errors import ConfigError, DataError, OutputError
 from crystalsmith.networks import Denoiser
 from crystalsmith.symmetry import strain_mask
@@ -182,8 +183,9 @@ def _loop(
         spread = (
             torch.randperm(len(part), generator=generator) + torch.rand(len(part), generator=generator)
         ) / len(part)
+        time = focus(spread, c.focus).to(examples.device)
         with autocast:
-            position, lattice = denoising_losses(model, clean, spread.to(examples.device), generator).mean()
+            position, lattice = denoising_losses(model, clean, time, generator).mean()
             loss = (position + c.lattice_weight * lattice) * share
         loss.backward()
         if c.processes > 1:
