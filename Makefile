@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@touch $@
 
 demo: $(STAMP) ## generate a few crystals and a picture of them into demo/
-	$(BIN)/crystalsmith demo -o demo
+	$(BIN)/crystalsmith demo -o demo --overwrite
 
 # Two workers of one thread each: torch would otherwise start one thread a core in both.
 test: $(STAMP) ## run the tests

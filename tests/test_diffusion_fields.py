@@ -12,6 +12,7 @@ from torch import Tensor
 
 from batches import batch_of, every_group, noised
 from crystalsmith.diffusion import LatticeField, LogSchedule, PositionField, sampling_times
+from crystalsmith.diffusion.schedules import DECISIVE, focus
 from crystalsmith.errors import ConfigError
 from crystalsmith.graph import Layout, make_layout
 from crystalsmith.symmetry import WyckoffPosition, reference_lattice, space_group
@@ -37,13 +38,14 @@ def padded(free: np.ndarray) -> Tensor:
 def score(position: WyckoffPosition, clean: np.ndarray, w: np.ndarray, sigma: float) -> np.ndarray:
     """(d,) gradient in w of the log-density: normals around all points of the orbit in the free space.
 
-    In Cartesian coordinates of the reference lattice, with a primitive cell of volume 1, from the operations alone.
+    From the operations alone, in Cartesian coordinates of the reference lattice with primitive volume 1.
     """
     group = space_group(position.space_group)
     lattice = reference_lattice(group.number)
     lattice = lattice * (len(group.centring) / np.linalg.det(lattice)) ** (1 / 3)
     here = position.position(position.period @ w)
-    points = (group.rotations @ position.position(position.period @ clean) + group.translations)[:, None] + group.centring
+    points = group.rotations @ position.position(position.period @ clean) + group.translations
+    points = points[:, None] + group.centring
     points = ((points + np.round(here - points))[:, :, None] + NEAR).reshape(-1, 3)
     points = points[np.unique(points.round(7), axis=0, return_index=True)[1]]
     away = points - position.origin
@@ -57,20 +59,21 @@ def score(position: WyckoffPosition, clean: np.ndarray, w: np.ndarray, sigma: fl
     return torch.autograd.grad(density, variable)[0].numpy()
 
 
-CASES = [
-    *((1, "a"), (2, "i"), (5, "a"), (8, "a"), (12, "i"), (14, "e"), (25, "e"), (62, "c"), (70, "f"), (99, "a")),
-    *((139, "n"), (152, "a"), (155, "c"), (160, "b"), (166, "c"), (166, "i"), (186, "b"), (194, "h"), (205, "c")),
-    *((213, "d"), (216, "h"), (225, "e"), (225, "j"), (227, "e"), (230, "f"), (230, "h")),
-]
+CASES = """
+1a 2i 5a 8a 12i 14e 25e 62c 70f 99a 139n 152a 155c 160b 166c 166i 186b 194h 205c 213d 216h 225e 225j 227e 230f
+230h
+""".split()
 
 
-# The torus is summed over the nearest 27 images: exact but at the widest noise, where the target itself fades.
-@pytest.mark.parametrize(("sigma", "tolerance"), [(0.02, 1e-9), (0.1, 1e-9), (0.2, 1e-8), (0.3, 5e-4), (0.5, 0.03)])
+# The torus is summed over the nearest 27 images: exact but at the widest noise, where the target fades.
+@pytest.mark.parametrize(
+    ("sigma", "tolerance"), [(0.02, 1e-9), (0.1, 1e-9), (0.2, 1e-8), (0.3, 5e-4), (0.5, 0.03)]
+)
 def test_target_is_the_score_of_the_wrapped_mixture(sigma: float, tolerance: float) -> None:
     rng = np.random.default_rng(0)
     seen = set()
-    for number, letter in CASES:
-        position = space_group(number).wyckoff[letter]
+    for case in CASES:
+        position = space_group(case[:-1]).wyckoff[case[-1]]
         seen.add(position.dof)
         clean, w = rng.random(position.dof), rng.random(position.dof)
         layout = layout_of(position)
@@ -84,7 +87,7 @@ def test_target_is_the_score_of_the_wrapped_mixture(sigma: float, tolerance: flo
 
 
 def test_target_does_not_see_the_representative() -> None:
-    """Neither of the clean orbit, whose points are all centres, nor of the noised one, with which it turns."""
+    """All points of the clean orbit are centres; with a point of the noised one, the target turns."""
     batch = noised(batch_of(*every_group(seed=3)), seed=3)
     clean = noised(batch, seed=4)
     lay, t = batch.layout, batch.layout.tables
@@ -94,7 +97,10 @@ def test_target_does_not_see_the_representative() -> None:
     row = t.self_start[lay.wyckoff] + 1 % t.self_count[lay.wyckoff]
 
     def other(w: Tensor) -> Tensor:
-        return torch.remainder(torch.einsum("sij,sj->si", t.self_linear[row], w) + t.self_offset[row], 1) * lay.free_mask
+        return (
+            torch.remainder(torch.einsum("sij,sj->si", t.self_linear[row], w) + t.self_offset[row], 1)
+            * lay.free_mask
+        )
 
     torch.testing.assert_close(field.target(lay, other(clean.w), batch.w, sigma), before, rtol=0, atol=1e-8)
     turn = t.unit_inverse[lay.wyckoff] @ t.self_linear[row] @ t.unit[lay.wyckoff]
@@ -152,10 +158,12 @@ def test_lattice_preconditioning(sigma: float) -> None:
     perfect = (y0 - (y0 + sigma * eps) / root**2) * root / sigma
     torch.testing.assert_close(field.eps(layout, noisy, perfect, level), eps, rtol=1e-9, atol=1e-9)
     assert float(field.residual(layout, clean, noisy, perfect, level).abs().max()) < 1e-9
-    # For normal data the best guess is that of the noise level alone, an output of zero, and its residual is 1.
+    # For normal data the best guess follows from the level alone: an output of zero, whose residual is 1.
     silent = torch.zeros_like(noisy)
     torch.testing.assert_close(field.eps(layout, noisy, silent, level), (y0 + sigma * eps) * sigma / root**2)
-    assert float(field.residual(layout, clean, noisy, silent, level).square().mean()) == pytest.approx(1, abs=0.05)
+    assert float(field.residual(layout, clean, noisy, silent, level).square().mean()) == pytest.approx(
+        1, abs=0.05
+    )
 
 
 @pytest.mark.parametrize("number", [1, 14, 47, 99, 194, 225])
@@ -168,7 +176,9 @@ def test_lattice_keeps_to_its_family_and_its_bounds(number: int) -> None:
     for state in (prior, field.move(layout, prior, 1e6 * normal), field.noise(layout, prior, normal)):
         assert torch.isfinite(state).all()
         assert (state[~mask] == 0).all()
-    torch.testing.assert_close(field.move(layout, 0.1 * prior, 0.1 * normal), field.noise(layout, 0.1 * prior, 0.1 * normal))
+    torch.testing.assert_close(
+        field.move(layout, 0.1 * prior, 0.1 * normal), field.noise(layout, 0.1 * prior, 0.1 * normal)
+    )
     assert (field.eps(layout, prior, normal, torch.ones(50, 1).double())[~mask] == 0).all()
 
 
@@ -181,15 +191,31 @@ def test_schedule_is_logarithmic() -> None:
     torch.testing.assert_close(ratios, ratios[:1].expand(10))
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (1.0, 1.0), (2.0, 1.0), (math.nan, 1.0), (1.0, math.nan)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (1.0, 1.0), (2.0, 1.0), (math.nan, 1.0), (1.0, math.nan)]
+)
 def test_impossible_schedules_are_refused(low: float, high: float) -> None:
     with pytest.raises(ConfigError, match="0 < low < high"):
         LogSchedule(low, high)
 
 
-@pytest.mark.parametrize("power", [1.0, 2.0])
-def test_sampling_times(power: float) -> None:
-    times = sampling_times(7, power)
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.55, 0.95, 1.0])
+def test_focused_times(share: float) -> None:
+    """That share of evenly spread numbers goes into the decisive times, beside those that would anyway."""
+    low, high = DECISIVE
+    u = torch.linspace(0, 1, 100_001, dtype=torch.float64)
+    times = focus(u, share)
+    assert (times.diff() > 0).all()
+    assert times[[0, -1]].tolist() == pytest.approx([0, 1] if share < 1 else DECISIVE)
+    middle = 1 - share + share / (high - low)
+    for a, b, density in ((0, low, 1 - share), (low, high, middle), (high, 1, 1 - share)):
+        inside = ((times > a) & (times < b)).double().mean()
+        assert float(inside) == pytest.approx(density * (b - a), abs=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_sampling_times(share: float) -> None:
+    times = sampling_times(7, share)
     assert len(times) == 8
     assert (times[0], times[-1]) == (1, 0)
     assert (times.diff() < 0).all()

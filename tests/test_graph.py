@@ -22,7 +22,6 @@ from crystalsmith.graph import (
     to_batch,
     to_crystals,
 )
-from crystalsmith.graph.batch import tidy_cell
 from crystalsmith.graph.ragged import expand, segment_sum
 from crystalsmith.symmetry import space_group
 
@@ -252,17 +251,6 @@ def test_reference_volume_is_that_of_the_atoms() -> None:
 def test_no_crystals_are_refused() -> None:
     with pytest.raises(StructureError, match="no crystal to batch"):
         to_batch([], VOLUMES)
-
-
-@pytest.mark.parametrize("number", [2, 14, 47, 99, 160, 177, 227])
-def test_tidy_cell(number: int) -> None:
-    rng = np.random.default_rng(number)
-    crystal = every_group()[number - 1]
-    rough = np.array(crystal.cell) * (1 + rng.normal(0, 1e-7, 6))
-    tidy = tidy_cell(number, rough)
-    np.testing.assert_allclose(tidy, crystal.cell, rtol=1e-5)
-    np.testing.assert_allclose(tidy, Crystal(number, tuple(tidy.tolist()), crystal.sites).cell, rtol=1e-15)
-    assert np.prod(tidy[:3]) == pytest.approx(np.prod(rough[:3]), rel=1e-12)
 
 
 @given(st.lists(st.integers(0, 6), max_size=12))

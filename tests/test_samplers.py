@@ -53,7 +53,9 @@ class Line:
     def eps(self, layout: Layout, state: Tensor, output: Tensor, sigma: Tensor) -> Tensor:
         return output
 
-    def residual(self, layout: Layout, clean: Tensor, noised: Tensor, output: Tensor, sigma: Tensor) -> Tensor:
+    def residual(
+        self, layout: Layout, clean: Tensor, noised: Tensor, output: Tensor, sigma: Tensor
+    ) -> Tensor:
         return output - (noised - clean) / sigma
 
 
@@ -158,7 +160,9 @@ def samples(name: str) -> tuple[State, int, list[int]]:
 def assert_normal(name: str, values: Tensor, mean: float, spread: float) -> None:
     n = len(values)
     assert float(values.mean()) == pytest.approx(mean, abs=SIGMAS * spread / math.sqrt(n) + 0.01 * spread)
-    assert float(values.var()) / spread**2 == pytest.approx(1, abs=SIGMAS * math.sqrt(2 / n) + BIAS.get(name, 0.03))
+    assert float(values.var()) / spread**2 == pytest.approx(
+        1, abs=SIGMAS * math.sqrt(2 / n) + BIAS.get(name, 0.03)
+    )
     kurtosis = float(((values - values.mean()) / values.std()).pow(4).mean())
     assert kurtosis == pytest.approx(3, abs=SIGMAS * math.sqrt(24 / n) + 0.1)
 
@@ -180,7 +184,9 @@ def test_two_peaks(name: str) -> None:
     x = samples(name)[0]["line"][:, 1]
     right = x > float(PEAKS.mean())
     weight = float(WEIGHTS[1])
-    assert float(right.double().mean()) == pytest.approx(weight, abs=SIGMAS * math.sqrt(weight * (1 - weight) / N) + 0.01)
+    assert float(right.double().mean()) == pytest.approx(
+        weight, abs=SIGMAS * math.sqrt(weight * (1 - weight) / N) + 0.01
+    )
     for peak, rows in zip(PEAKS.tolist(), (~right, right), strict=True):
         assert_normal(name, x[rows], peak, WIDTH)
 
@@ -205,7 +211,9 @@ def test_two_peaks_on_the_torus(name: str, letters: tuple[int, str]) -> None:
         peaks = np.exp(2j * np.pi * CENTRES[:, :d].numpy() @ h[:d]) @ TORUS_WEIGHTS.numpy()
         damping = np.exp(-2 * np.pi**2 * h[:d] @ covariance @ h[:d])
         error = math.sqrt((1 - abs(peaks * damping) ** 2) / len(w))
-        assert abs(wave - peaks * damping) < 3.5 * error + 0.015  # of complex numbers: the tail is exp(-3.5^2)
+        assert (
+            abs(wave - peaks * damping) < 3.5 * error + 0.015
+        )  # of complex numbers: the tail is exp(-3.5^2)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

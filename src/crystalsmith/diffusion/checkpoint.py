@@ -154,5 +154,7 @@ def _check(statistics: Statistics, lattice: LatticeField) -> None:
         raise ValueError("its atomic volumes are not 119 positive numbers")
     if statistics.elements.shape != (119,) or counts.ndim != 2 or len(counts) != len(tables().dof):
         raise ValueError("its frequencies have another shape")
+    if statistics.max_atoms < 1:
+        raise ValueError("its largest crystal has no atoms")
     if len(lattice.scale) != 6 or not all(0 < x < math.inf for x in lattice.scale):
         raise ValueError("its lattice scale is not six positive numbers")

@@ -110,7 +110,8 @@ class PositionField:
         image = torch.einsum("mij,mj->mi", t.self_linear[row], clean[orbit]) + t.self_offset[row]
         away = noised[orbit] - image
         away = away - torch.round(away)
-        # The unit cell of the torus is reduced, so the nearest 27 images hold all weight that matters.
+        # The unit cell of the torus is reduced, so the nearest 27 images hold all weight that matters: the
+        # target is wrong by less than 5e-4 up to sigma 0.3, and by 0.03 at 0.5.
         shift = _shifts(away.device, away.dtype) * layout.free_mask[orbit][:, None, :]
         z = torch.einsum("mij,mkj->mki", t.unit_inverse[layout.wyckoff][orbit], away[:, None] + shift)
         exponent = -0.5 * (z * z).sum(-1) / sigma[orbit] ** 2

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.elements import SYMBOLS, atomic_number
 from crystalsmith.diffusion.fields import Field, LatticeField, PositionField
 from crystalsmith.diffusion.samplers import CALLS_PER_STEP, SAMPLERS, State
 from crystalsmith.diffusion.schedules import sampling_times
@@ -17,7 +18,6 @@ from crystalsmith.errors import ConfigError, OrderError
 from crystalsmith.graph import CrystalBatch, Layout, make_layout, to_crystals
 from crystalsmith.networks import Denoiser
 from crystalsmith.symmetry import space_group
-from crystalsmith.crystal.elements import SYMBOLS, atomic_number
 
 DEFAULT_SAMPLER = "stochastic"
 DEFAULT_CALLS = 50
@@ -209,13 +209,15 @@ class Model:
             sigma = {k: f.schedule.sigma(t).expand(layout.size) for k, f in self.fields.items()}
             return self.denoise(batch_of(state), sigma)
 
-        was_training = self.network.training
-        self.network.eval()
         gauss, flat = normal(), draw(torch.rand)
         state = {k: f.prior(layout, gauss[k], flat[k]) for k, f in self.fields.items()}
         report = None if callback is None else (lambda i, s: callback(i, batch_of(s)))
-        state = SAMPLERS[name](denoise, self.fields, layout, state, times, normal, report)
-        self.network.train(was_training)
+        was_training = self.network.training
+        self.network.eval()
+        try:
+            state = SAMPLERS[name](denoise, self.fields, layout, state, times, normal, report)
+        finally:
+            self.network.train(was_training)
         return to_crystals(batch_of(state))
 
 

@@ -28,11 +28,14 @@ class LogSchedule:
 
 
 DECISIVE = (0.5, 0.92)
-"""Times between which positions and cell find their place: above, the torus is uniform; below, all is settled but details."""
+"""Times between which positions and cell find their place.
+
+Above, the torus is uniform; below, all is settled but details.
+"""
 
 
 def focus(u: Tensor, share: float) -> Tensor:
-    """Times in [0, 1] from u in [0, 1], same shape: ``share`` of them spread over ``DECISIVE``, the rest over all times."""
+    """Times in [0, 1] from u in [0, 1], same shape: ``share`` of them in ``DECISIVE``, the rest over all."""
     low, high = DECISIVE
     inside = (1 - share) + share / (high - low)
     first, last = (1 - share) * low, 1 - (1 - share) * (1 - high)

@@ -198,22 +198,6 @@ def to_crystals(batch: CrystalBatch) -> list[Crystal]:
         sites[b].append(Site(SYMBOLS[z], letter, free))
     result = []
     for b, number in enumerate(lay.space_group.cpu().numpy()):
-        a, b_, c, alpha, beta, gamma = tidy_cell(int(number), lattice_to_cell(lattice[b])).tolist()
+        a, b_, c, alpha, beta, gamma = lattice_to_cell(lattice[b]).tolist()
         result.append(Crystal(int(number), (a, b_, c, alpha, beta, gamma), tuple(sites[b])))
     return result
-
-
-def tidy_cell(number: int, cell: np.ndarray) -> np.ndarray:
-    """Make a cell (6,) obey its family to the last bit: equal lengths equal, right angles right."""
-    cell = np.array(cell, float)
-    if number > 2:
-        cell[3] = cell[5] = 90.0
-    if number > 15:
-        cell[4] = 90.0
-    if number > 74:
-        cell[1] = cell[0] = np.sqrt(cell[0] * cell[1])
-    if 143 <= number <= 194:
-        cell[5] = 120.0
-    if number > 194:
-        cell[:3] = np.prod(cell[:3]) ** (1 / 3)
-    return cell

@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from crystalsmith.crystal.elements import period_and_group
 from crystalsmith.graph import CrystalBatch, Multigraph, build_multigraph, merge_edges, scaled_cutoff
 from crystalsmith.graph.ragged import segment_sum
 from crystalsmith.networks.basis import RADIAL, covalent_radii, noise_features, radial_basis
 from crystalsmith.networks.structure_factor import REFLECTIONS, StructureFactors, structure_factors
-from crystalsmith.crystal.elements import period_and_group
 from crystalsmith.symmetry.tables import names, tables
 
 NOISE = 32

@@ -101,8 +101,9 @@ class TrainConfig:
             raise ConfigError(f"network: cutoff must be positive, not {self.network.cutoff}")
         if not 0 <= self.ema < 1:
             raise ConfigError(f"ema must lie in [0, 1), not {self.ema}")
-        if not 0 <= self.decay <= 1:
-            raise ConfigError(f"decay must lie in [0, 1], not {self.decay}")
+        for name in ("decay", "focus"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} must lie in [0, 1], not {getattr(self, name)}")
 
 
 def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:
@@ -130,6 +131,15 @@ def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:
     return kind(**arguments)
 
 
+def _merged(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides on top of values, setting by setting, nested ones too."""
+    result = dict(values)
+    for key, value in overrides.items():
+        inner = result.get(key)
+        result[key] = _merged(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
 def read_config(
     source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None
 ) -> TrainConfig:
@@ -153,4 +163,4 @@ def read_config(
             raise ConfigError(f"{source} is not valid YAML: {str(e).splitlines()[0]}") from None
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}: settings must be 'name: value' lines")
-    return _build(TrainConfig, {**values, **(overrides or {})}, where)
+    return _build(TrainConfig, _merged(values, overrides or {}), where)

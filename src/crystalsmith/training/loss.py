@@ -47,8 +47,8 @@ class Losses:
 def level_weight(sigma: Tensor) -> Tensor:
     """Weight of the position loss at noise levels (B,), same shape.
 
-    The target shrinks as the torus grows uniform, to 1 / (1 + (sigma / 0.2)^4) in the mean over crystals; without a
-    weight against it the levels that decide where an atom goes would hardly count.
+    The target shrinks as the torus grows uniform, to 1 / (1 + (sigma / 0.2)^4) in the mean over crystals;
+    without a weight against it the levels that decide where an atom goes would hardly count.
     """
     return 1 / (0.2 + 1 / (1 + (sigma / 0.2) ** 4))
 

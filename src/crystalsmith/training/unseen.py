@@ -1,7 +1,7 @@
 """Elements that the training set lacks: their nearest neighbours in the periodic table stand in for them.
 
-A set can lack an element for reasons that have nothing to do with it (the Materials Project withdrew its ytterbium compounds). Without this, the
-network would meet random weights.
+A set can lack an element for reasons that have nothing to do with it (the Materials Project withdrew its
+ytterbium compounds). Without this, the network would meet random weights.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from crystalsmith.diffusion import Model, Statistics
 
 
 def neighbours(z: int, seen: np.ndarray) -> list[int]:
-    """The nearest seen atomic numbers: one on either side where both are within two places, else the nearest."""
+    """Nearest seen atomic numbers: one on either side where both are within two places, else the nearest."""
     near = sorted(np.flatnonzero(seen), key=lambda other: (abs(int(other) - z), int(other)))
     sides = [int(o) for o in near[:2] if abs(int(o) - z) <= 2]
     return sides if len(sides) == 2 and (sides[0] - z) * (sides[1] - z) < 0 else [int(near[0])]
@@ -21,7 +21,7 @@ def neighbours(z: int, seen: np.ndarray) -> list[int]:
 
 @torch.no_grad()
 def stand_in_for_unseen(model: Model) -> Model:
-    """Give unseen elements the mean embedding and volume of their neighbours; the network changes in place."""
+    """Give unseen elements the mean embedding and volume of their neighbours, in place."""
     seen = np.asarray(model.statistics.elements) > 0
     volume = np.array(model.statistics.atomic_volume, dtype=float)
     if not seen.any():
