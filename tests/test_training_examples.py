@@ -211,6 +211,17 @@ def test_mean_loss_by_hand() -> None:
     assert float(lattice) == pytest.approx(6 / 9)
 
 
+def test_share_of_a_process_without_a_crystal() -> None:
+    """Where processes outnumber the crystals of a batch, one has none: no loss, and gradients of zero."""
+    model = small_model(torch.float32)
+    nothing = Examples(DATA, VOLUMES).batch(torch.tensor([], dtype=torch.long))
+    position, lattice = denoising_losses(model, nothing, torch.zeros(0), torch.Generator()).mean()
+    assert (float(position), float(lattice)) == (0, 0)
+    (position + lattice).backward()
+    gradients = [p.grad for p in model.network.parameters() if p.grad is not None]
+    assert gradients and not any(g.any() for g in gradients)
+
+
 def test_weight_of_levels_rises_with_noise() -> None:
     weight = level_weight(torch.logspace(-3, 1, 50))
     assert (weight.diff() >= 0).all()
@@ -222,7 +233,10 @@ def test_validation_is_repeatable_and_knows_good_from_bad() -> None:
     examples = Examples(pack(list(KNOWN.values())), VOLUMES)
     scores = validate(model, examples, crystals=7)
     assert scores == validate(model, examples, crystals=7)
-    assert set(scores) == {f"{f}@{t}" for f in ("position", "lattice") for t in LEVELS} | {"position", "lattice"}
+    assert set(scores) == {f"{f}@{t}" for f in ("position", "lattice") for t in LEVELS} | {
+        "position",
+        "lattice",
+    }
     clean = examples.batch(torch.arange(len(examples)))
     model.network = Oracle(model, clean, 1.0)  # type: ignore[assignment]
     perfect = validate(model, examples, crystals=len(examples))

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from crystalsmith.diffusion.fields import LatticeField, PositionField
@@ -78,8 +78,9 @@ def write_tensors(tensors: Mapping[str, Tensor], metadata: dict[str, str], path:
     """
     partial = path.with_name(path.name + ".partial")
     try:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, metadata=metadata)
-        with partial.open("rb+") as f:
+        with partial.open("wb") as f:
+            f.write(_serialize(tensors, metadata))
+            f.flush()
             os.fsync(f.fileno())
         os.replace(partial, path)
     except (OSError, SafetensorError) as e:
@@ -88,6 +89,17 @@ def write_tensors(tensors: Mapping[str, Tensor], metadata: dict[str, str], path:
         raise OutputError(
             f"cannot write {path} ({reason(e)}); free the disk or choose another folder"
         ) from None
+
+
+def _serialize(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """As safetensors does, but with the metadata sorted: it leaves their order, and the file's hash, to chance."""
+    raw = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata)
+    end = 8 + int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8:end])
+    header["__metadata__"] = dict(sorted(metadata.items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + raw[end:]
 
 
 def reason(error: Exception) -> str:

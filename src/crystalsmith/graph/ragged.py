@@ -16,4 +16,6 @@ def expand(counts: Tensor) -> tuple[Tensor, Tensor]:
 
 def segment_sum(values: Tensor, index: Tensor, size: int) -> Tensor:
     """Sum rows of values (n, ...) by index (n,) into (size, ...)."""
+    if values.dtype in (torch.bfloat16, torch.float16):  # sums of many terms need more digits than the terms
+        values = values.float()
     return values.new_zeros((size, *values.shape[1:])).index_add_(0, index, values)

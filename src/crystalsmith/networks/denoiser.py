@@ -213,6 +213,7 @@ class Denoiser(nn.Module):
     def __init__(self, config: DenoiserConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or DenoiserConfig()
+        self.bfloat16 = False
         places = [(0, 0)] + [period_and_group(z) for z in range(1, 119)]
         self.register_buffer("period_group", torch.tensor(places), persistent=False)
         self.element = nn.Embedding(119, c.scalars)
@@ -276,8 +277,11 @@ class Denoiser(nn.Module):
 
         edges = self._edges(batch, graph)
         v = s.new_zeros(len(s), 3, self.config.vectors)
-        for layer in self.layers:
-            s, v = layer(s, v, edges, lay.crystal, weight, noise)
+        # Geometry needs single precision; the messages do not.
+        with torch.autocast(s.device.type, torch.bfloat16, enabled=self.bfloat16):
+            for layer in self.layers:
+                s, v = layer(s, v, edges, lay.crystal, weight, noise)
+        s, v = s.to(dtype), v.to(dtype)
         s = self.norm(s)
 
         mask = lay.free_mask

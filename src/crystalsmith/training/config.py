@@ -39,7 +39,7 @@ class TrainConfig:
         seed: of everything random.
         save_every: steps between two saved states; validate_every: steps between validations.
         validation_crystals: how many rows of the validation set are used.
-        device: cpu or cuda; bfloat16: autocast on cuda.
+        device: cpu or cuda; bfloat16: messages in bfloat16, geometry and sums in float32.
         compile: compile the interaction layers with torch.compile: a third faster, needs a C++ compiler.
         processes: CPU processes that share each batch; one a core is fastest on an idle machine, 1 on a
             shared one.

@@ -137,6 +137,7 @@ def _run(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
     validation = Examples(held.subset(indices=chosen), model.statistics.atomic_volume, c.device)
     state = new_state(model.network, c.learning_rate, c.weight_decay)
     out = Path(c.out)
+    model.network.bfloat16 = c.bfloat16
     if c.compile:
         for layer in model.network.layers:
             layer.compile(dynamic=True)
@@ -167,11 +168,6 @@ def _loop(
         next(batches)
     parameters = [p for p in model.network.parameters() if p.requires_grad]
     recent: list[tuple[float, float]] = []
-    autocast = (
-        torch.autocast("cuda", torch.bfloat16)
-        if c.bfloat16 and c.device.startswith("cuda")
-        else contextlib.nullcontext()
-    )
     while state.seen < c.crystals:
         tick = state.step + state.skipped
         index = next(batches)
@@ -184,9 +180,8 @@ def _loop(
             torch.randperm(len(part), generator=generator) + torch.rand(len(part), generator=generator)
         ) / len(part)
         time = focus(spread, c.focus).to(examples.device)
-        with autocast:
-            position, lattice = denoising_losses(model, clean, time, generator).mean()
-            loss = (position + c.lattice_weight * lattice) * share
+        position, lattice = denoising_losses(model, clean, time, generator).mean()
+        loss = (position + c.lattice_weight * lattice) * share
         loss.backward()
         if c.processes > 1:
             flat = torch.cat(

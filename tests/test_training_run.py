@@ -1,0 +1,277 @@
+"""Small runs: they learn, survive being killed, and say so when they cannot go on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from crystals import KNOWN
+from crystalsmith.data import pack
+from crystalsmith.diffusion import load_model
+from crystalsmith.errors import CheckpointError, ConfigError, OutputError
+from crystalsmith.training import train
+from crystalsmith.training.loss import Losses
+
+loop = import_module("crystalsmith.training.train")  # the package's own name for it is the function
+
+TINY = {"scalars": 16, "vectors": 4, "edges": 4, "layers": 1, "form_factors": 1}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The known crystals, 40 orbits together."""
+    path = tmp_path_factory.mktemp("data") / "known.safetensors"
+    pack(list(KNOWN.values())).save(path)
+    return str(path)
+
+
+def settings(data: str, out: Path | str, **others: Any) -> dict[str, Any]:
+    return {
+        "train": data,
+        "validation": data,
+        "out": str(out),
+        "network": TINY,
+        "orbits": 20,
+        "crystals": 160,
+        "warm_up": 5,
+        "save_every": 1000,
+        "validate_every": 1000,
+        **others,
+    }
+
+
+def content(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    with safe_open(path, "pt") as f:
+        return {k: f.get_tensor(k) for k in f.keys()}, dict(f.metadata())
+
+
+def log_of(out: Path) -> list[dict[str, float]]:
+    with (out / "log.csv").open(newline="") as f:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(f)]
+
+
+def test_it_learns(data: str, tmp_path: Path) -> None:
+    """Two dozen crystals are soon known by heart."""
+    network = {**TINY, "scalars": 32, "vectors": 8, "edges": 8, "layers": 2}
+    out = tmp_path / "run"
+    path = train(
+        settings(
+            data,
+            out,
+            network=network,
+            crystals=3000,
+            orbits=60,
+            learning_rate=6e-3,
+            validate_every=20,
+            ema=0.9,
+        ),
+        quiet=True,
+    )
+    assert path == out / "model.safetensors"
+    rows = log_of(out)
+    assert [r["step"] for r in rows] == list(range(20, 20 * len(rows) + 1, 20))
+    assert rows[0]["position@0.5"] > 0.8
+    assert rows[-1]["position@0.5"] < 0.6 * rows[0]["position@0.5"]
+    assert rows[-1]["lattice"] < 0.8 * rows[0]["lattice"]
+    assert rows[-1]["rate"] < rows[len(rows) // 2]["rate"]  # decay
+    model = load_model(path)
+    assert int(model.metadata["crystals_seen"]) >= 3000
+    assert model.elements == {s.element for c in KNOWN.values() for s in c.sites}
+    assert model.max_atoms == max(c.n_atoms for c in KNOWN.values())
+    record = json.loads(model.metadata["training"])
+    assert record["skipped"] == 0
+    assert str(tmp_path) not in json.dumps(model.metadata)  # paths of this machine are nobody's business
+
+
+RUNNER = """
+import json, os, signal, sys, time
+from crystalsmith.training import train
+
+config, folders, delays = json.loads(sys.argv[1])
+killed = 0
+for folder, delay in zip(folders, delays):  # a process of its own each time, without the seconds that imports take
+    child = os.fork()
+    if child == 0:
+        os.makedirs(folder, exist_ok=True)
+        os.chdir(folder)
+        train(config, quiet=True)
+        os._exit(0)
+    if delay is not None:
+        time.sleep(delay)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    killed += os.WIFSIGNALED(status)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, status
+print(killed)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_killed_at_any_moment_it_ends_the_same(data: str, tmp_path: Path) -> None:
+    config = settings(
+        data, "run", orbits=40, crystals=800, save_every=4, validate_every=10, validation_crystals=4
+    )
+    delays = [0.25, 0.4, 0.55, 0.7, 0.33, 0.47]
+    folders = [str(tmp_path / "whole"), *[str(tmp_path / "killed")] * (len(delays) + 1)]
+    job = json.dumps([config, folders, [None, *delays, None]])
+    run = subprocess.run([sys.executable, "-c", RUNNER, job], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert int(run.stdout) >= 3  # most of them before the end
+    whole, killed = tmp_path / "whole" / "run", tmp_path / "killed" / "run"
+    for name in ("state.safetensors", "model.safetensors"):
+        assert (whole / name).read_bytes() == (killed / name).read_bytes()
+    for a, b in zip(log_of(whole), log_of(killed), strict=True):
+        told = {"seconds", "position", "lattice"}  # of the steps since the last row, which a kill forgets
+        assert {k: v for k, v in a.items() if k not in told} == {k: v for k, v in b.items() if k not in told}
+    assert not list(killed.glob("*.partial"))
+
+
+def test_a_finished_run_stays_as_it_is(data: str, tmp_path: Path) -> None:
+    config = settings(data, tmp_path)
+    before = train(config, quiet=True).read_bytes(), (tmp_path / "state.safetensors").read_bytes()
+    assert (train(config, quiet=True).read_bytes(), (tmp_path / "state.safetensors").read_bytes()) == before
+
+
+@pytest.mark.parametrize("bad", [(0,), (3,), (0, 1, 4)])
+def test_steps_that_are_not_finite_are_skipped(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: tuple[int, ...]
+) -> None:
+    real, calls = loop.denoising_losses, 0
+
+    def broken(*arguments: Any) -> Losses:
+        nonlocal calls
+        losses = real(*arguments)
+        calls += 1
+        return (
+            Losses(**{**vars(losses), "position": losses.position * math.nan}) if calls - 1 in bad else losses
+        )
+
+    monkeypatch.setattr(loop, "denoising_losses", broken)
+    config = settings(data, tmp_path, orbits=40, save_every=1)
+    train(config, quiet=True)
+    tensors, metadata = content(tmp_path / "state.safetensors")
+    assert all(torch.isfinite(v).all() for v in tensors.values())
+    assert int(metadata["skipped"]) == len(bad)
+    assert int(metadata["step"]) + len(bad) == calls
+    assert int(metadata["seen"]) >= 160
+    assert json.loads(load_model(tmp_path / "model.safetensors").metadata["training"])["skipped"] == len(bad)
+
+
+def test_a_run_that_was_never_finite_can_go_on(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = loop.denoising_losses
+
+    def broken(*arguments: Any) -> Losses:
+        losses = real(*arguments)
+        return Losses(**{**vars(losses), "lattice": losses.lattice * math.nan})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "denoising_losses", broken)
+        train(settings(data, tmp_path, crystals=40), quiet=True)
+    assert content(tmp_path / "state.safetensors")[1]["step"] == "0"
+    train(settings(data, tmp_path, crystals=80), quiet=True)
+    metadata = content(tmp_path / "state.safetensors")[1]
+    assert int(metadata["step"]) > 0 < int(metadata["skipped"])
+
+
+def test_two_processes_learn_as_one(data: str, tmp_path: Path) -> None:
+    scores = {}
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        config = settings(
+            data,
+            out,
+            processes=processes,
+            crystals=1000,
+            orbits=60,
+            learning_rate=4e-3,
+            validate_every=20,
+            ema=0.5,
+        )
+        train(config, quiet=True)
+        scores[processes] = log_of(out)
+        assert sorted(p.name for p in out.iterdir()) == ["log.csv", "model.safetensors", "state.safetensors"]
+    one, two = scores[1], scores[2]
+    assert [(r["step"], r["seen"]) for r in one] == [(r["step"], r["seen"]) for r in two]
+    for name in ("position@0.2", "position@0.5", "lattice@0.5"):
+        assert two[-1][name] == pytest.approx(one[-1][name], rel=0.15)
+    assert two[-1]["lattice"] < two[0]["lattice"]
+
+
+def test_start_from(data: str, tmp_path: Path) -> None:
+    first = train(settings(data, tmp_path / "a"), quiet=True)
+    config = settings(
+        data, tmp_path / "b", start_from=str(first), crystals=40, learning_rate=1e-9, weight_decay=0.0
+    )
+    second = train(config, quiet=True)
+    a, b = load_model(first), load_model(second)
+    for name, tensor in a.network.state_dict().items():
+        torch.testing.assert_close(b.network.state_dict()[name], tensor, rtol=1e-4, atol=1e-5)
+    assert b.lattice == a.lattice
+    seen = int(content(tmp_path / "b" / "state.safetensors")[1]["seen"])
+    assert int(b.metadata["crystals_seen"]) == int(a.metadata["crystals_seen"]) + seen >= 200
+    with pytest.raises(ConfigError, match="network"):
+        train(
+            settings(data, tmp_path / "c", start_from=str(first), network={**TINY, "layers": 2}), quiet=True
+        )
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        train(settings(data, tmp_path / "c", start_from=str(tmp_path / "none")), quiet=True)
+
+
+def test_states_that_cannot_be_resumed(data: str, tmp_path: Path) -> None:
+    train(settings(data, tmp_path), quiet=True)
+    path = tmp_path / "state.safetensors"
+    raw = path.read_bytes()
+
+    def refused(match: str, **others: Any) -> None:
+        with pytest.raises(CheckpointError, match=match) as caught:
+            train(settings(data, tmp_path, **others), quiet=True)
+        assert "\n" not in str(caught.value)
+        assert str(path) in str(caught.value)
+
+    refused("other network settings", network={**TINY, "scalars": 8})
+    refused("cannot be resumed", network={**TINY, "layers": 2})
+    for length in (0, 7, 8, 100, len(raw) // 2, len(raw) - 1):
+        path.write_bytes(raw[:length])
+        refused("cannot be resumed")
+    path.write_bytes((tmp_path / "model.safetensors").read_bytes())
+    refused("not the state of a training run")
+
+
+def test_a_full_disk_leaves_the_last_state(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(settings(data, tmp_path), quiet=True)
+    before = (tmp_path / "state.safetensors").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        train(settings(data, tmp_path, crystals=400), quiet=True)
+    assert (tmp_path / "state.safetensors").read_bytes() == before
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_rows_after_the_saved_state_are_dropped(data: str, tmp_path: Path) -> None:
+    config = settings(data, tmp_path, validate_every=2)
+    train(config, quiet=True)
+    rows = (tmp_path / "log.csv").read_text()
+    last = rows.splitlines()[-1]
+    with (tmp_path / "log.csv").open("a") as f:
+        f.write(last.replace(last.split(",")[0], "999", 1) + "\n1,2")  # beyond the state, and half a row
+    train(config, quiet=True)
+    assert (tmp_path / "log.csv").read_text().splitlines() == rows.splitlines()
