@@ -1,11 +1,11 @@
-"""Match rate and RMSE with the true space group and Wyckoff letters given, as a whole and by number of free parameters.
+"""Match rate and RMSE with the true space group and Wyckoff letters given, by number of free parameters.
 
     python benchmarks/match_rate.py mp20_test.safetensors -n 1000 --samples 1
     python benchmarks/match_rate.py mp20_val.safetensors -n 500 --calls 10 20 50 100 200
 
-Matching: pymatgen's StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10), the setting of the field; RMSE is the matcher's own, over
-matched crystals (the best of the samples where there are several). The rows are chosen by seed; the data file comes from
-``crystalsmith data build``.
+Matching: pymatgen's StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10), the setting of the field; RMSE is the
+matcher's own, over matched crystals (the best of the samples where there are several). The rows are chosen by
+seed; the data file comes from ``crystalsmith data build``.
 """
 
 from __future__ import annotations
@@ -43,13 +43,25 @@ def rms(pair: tuple[Crystal, Crystal]) -> float:
 
 
 def table(dof: np.ndarray, best: np.ndarray) -> dict[str, dict[str, float]]:
-    """Match rate (%), RMSE and count, whole and by number of free parameters; ``best`` (n,) infinite where nothing matched."""
+    """Match rate (%), RMSE and count, whole and by free parameters; ``best`` (n,) infinite where unmatched."""
     rows = {}
     for low, high in ((0, 999), *BINS):
         sel = best[(dof >= low) & (dof <= high)]
         hit = sel[np.isfinite(sel)]
-        name = "all" if (low, high) == (0, 999) else f"{low}" if low == high else f"{low}-{high}" if high < 999 else f">={low}"
-        rows[name] = {"match": 100 * len(hit) / max(len(sel), 1), "rmse": float(hit.mean()) if len(hit) else float("nan"), "n": len(sel)}
+        name = (
+            "all"
+            if (low, high) == (0, 999)
+            else f"{low}"
+            if low == high
+            else f"{low}-{high}"
+            if high < 999
+            else f">={low}"
+        )
+        rows[name] = {
+            "match": 100 * len(hit) / max(len(sel), 1),
+            "rmse": float(hit.mean()) if len(hit) else float("nan"),
+            "n": len(sel),
+        }
     return rows
 
 
@@ -81,26 +93,56 @@ def main() -> None:
     result = {}
     for calls in a.calls or [DEFAULT_CALLS]:
         steps = (calls - 1) // CALLS_PER_STEP[a.sampler or DEFAULT_SAMPLER]
-        jobs = sorted(((r, k) for r in range(len(rows)) for k in range(a.samples)), key=lambda j: (requests[j[0]].n_atoms, j))
+        jobs = sorted(
+            ((r, k) for r in range(len(rows)) for k in range(a.samples)),
+            key=lambda j: (requests[j[0]].n_atoms, j),
+        )
         made: dict[tuple[int, int], Crystal] = {}
         start = time.time()
         for i in range(0, len(jobs), a.batch):
             part = jobs[i : i + a.batch]
-            crystals = model.sample([requests[r] for r, _ in part], [int(rows[r]) * 1000 + k for r, k in part], steps=steps, sampler=a.sampler)
+            crystals = model.sample(
+                [requests[r] for r, _ in part],
+                [int(rows[r]) * 1000 + k for r, k in part],
+                steps=steps,
+                sampler=a.sampler,
+            )
             made.update(zip(part, crystals, strict=True))
         seconds = time.time() - start
         with multiprocessing.get_context("spawn").Pool(a.workers) as pool:
             order = sorted(made)
-            rms_of = dict(zip(order, pool.map(rms, [(truth[r], made[r, k]) for r, k in order], chunksize=16), strict=True))
+            rms_of = dict(
+                zip(
+                    order,
+                    pool.map(rms, [(truth[r], made[r, k]) for r, k in order], chunksize=16),
+                    strict=True,
+                )
+            )
         each = np.array([[rms_of[r, k] for k in range(a.samples)] for r in range(len(rows))])
-        print(f"{a.data} n={len(rows)} samples={a.samples} calls={calls} sampler={a.sampler or DEFAULT_SAMPLER}: {seconds / len(jobs):.4f} s a crystal")
+        print(
+            f"{a.data} n={len(rows)} samples={a.samples} calls={calls} sampler={a.sampler or DEFAULT_SAMPLER}: "
+            f"{seconds / len(jobs):.4f} s a crystal"
+        )
         for count in sorted({1, a.samples}):
             t = table(dof, each[:, :count].min(1))
             result[f"{calls}/{count}"] = t
-            print(f"  best of {count}: " + "  ".join(f"{k}: {v['match']:.1f} ({v['rmse']:.3f}, {v['n']})" for k, v in t.items()), flush=True)
+            print(
+                f"  best of {count}: "
+                + "  ".join(f"{k}: {v['match']:.1f} ({v['rmse']:.3f}, {v['n']})" for k, v in t.items()),
+                flush=True,
+            )
     if a.json:
         with open(a.json, "w") as f:
-            json.dump({"arguments": vars(a), "checkpoint": model.hash, "date": time.strftime("%Y-%m-%d"), "result": result}, f, indent=1)
+            json.dump(
+                {
+                    "arguments": vars(a),
+                    "checkpoint": model.hash,
+                    "date": time.strftime("%Y-%m-%d"),
+                    "result": result,
+                },
+                f,
+                indent=1,
+            )
 
 
 if __name__ == "__main__":

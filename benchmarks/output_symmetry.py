@@ -2,7 +2,8 @@
 
     python benchmarks/output_symmetry.py mp20_test.safetensors -n 1000
 
-A supergroup is established by its operations: all operations of the group asked for, in its conventional cell, are among those found.
+A supergroup is established by its operations: all those of the group asked for, in its conventional cell, are
+among those found.
 """
 
 from __future__ import annotations
@@ -38,7 +39,11 @@ def relation(crystal: Crystal, symprec: float = 0.01) -> str:
     group = space_group(crystal.space_group)
     for w, t in zip(group.rotations, group.translations, strict=True):
         near = [np.abs((t - u + 0.5) % 1.0 - 0.5).max() for u in have.get(tuple(w.ravel()), [])]
-        near += [np.abs((t + c - u + 0.5) % 1.0 - 0.5).max() for c in group.centring for u in have.get(tuple(w.ravel()), [])]
+        near += [
+            np.abs((t + c - u + 0.5) % 1.0 - 0.5).max()
+            for c in group.centring
+            for u in have.get(tuple(w.ravel()), [])
+        ]
         if not near or min(near) > 0.02:
             return "lower"
     return "supergroup"
@@ -56,7 +61,10 @@ def main() -> None:
     model = load_model(a.checkpoint)
     data = Dataset.open(a.data)
     rows = np.random.default_rng(a.seed).permutation(len(data))[: a.n]
-    requests = [Request(c.space_group, tuple((s.element, s.letter) for s in c.sites)) for c in (data[int(i)] for i in rows)]
+    requests = [
+        Request(c.space_group, tuple((s.element, s.letter) for s in c.sites))
+        for c in (data[int(i)] for i in rows)
+    ]
     requests.sort(key=lambda r: r.n_atoms)
     count: Counter[str] = Counter()
     for i in range(0, len(requests), 64):
@@ -66,7 +74,10 @@ def main() -> None:
             count[kind] += 1
             if kind == "lower":
                 print("lower:", c.space_group, c.wyckoff, c.cell)
-    print(f"{len(requests)} crystals: " + ", ".join(f"{k} {100 * v / len(requests):.1f} %" for k, v in count.most_common()))
+    print(
+        f"{len(requests)} crystals: "
+        + ", ".join(f"{k} {100 * v / len(requests):.1f} %" for k, v in count.most_common())
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Every space group, and orders that nobody should send.
 
-    python benchmarks/robustness.py groups --each 20      # 230 groups x 20 random orders: made, or refused with a reason
-    python benchmarks/robustness.py malformed -n 10000    # random malformed orders: a named error, never a traceback
+python benchmarks/robustness.py groups --each 20    # 230 groups x 20 random orders: made, or refused with a reason
+python benchmarks/robustness.py malformed -n 10000  # random malformed orders: a named error, never a traceback
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def groups(each: int, checkpoint: str | None, steps: int | None) -> None:
     """Random sites orders in all space groups."""
     from crystalsmith.diffusion import load_model
     from crystalsmith.errors import CrystalsmithError
-    from crystalsmith.generation import generate, parse_order
+    from crystalsmith.generation import generate_records, parse_order
 
     torch.set_num_threads(1)
     model = load_model(checkpoint)
@@ -31,19 +31,27 @@ def groups(each: int, checkpoint: str | None, steps: int | None) -> None:
     for number in range(1, 231):
         for k in range(each):
             chosen = rng.choice(elements, size=int(rng.integers(1, 5)), replace=False)
-            raw = {"id": f"{number}-{k}", "space_group": number, "sites": {str(e): int(rng.integers(1, 4)) for e in chosen}, "count": 1}
+            raw = {
+                "id": f"{number}-{k}",
+                "space_group": number,
+                "sites": {str(e): int(rng.integers(1, 4)) for e in chosen},
+                "count": 1,
+            }
             try:
                 orders.append(parse_order(raw))
             except CrystalsmithError as e:
                 refused[str(e)[:60]] += 1
     start, made, failed, tries = time.time(), 0, Counter(), 0
-    for g in generate(model, orders, seed=0, steps=steps):
+    for g in generate_records(model, orders, seed=0, steps=steps):
         tries += g.tries
         if g.crystal is None:
             failed[str(g.failure)] += 1
         else:
             made += 1
-    print(f"{230 * each} orders: {made} made in {tries} tries, {sum(refused.values())} refused, {sum(failed.values())} failed, {time.time() - start:.0f} s")
+    print(
+        f"{230 * each} orders: {made} made in {tries} tries, {sum(refused.values())} refused, "
+        f"{sum(failed.values())} failed, {time.time() - start:.0f} s"
+    )
     for reason, n in (refused + failed).most_common(20):
         print(f"  {n} x {reason}")
 
@@ -56,9 +64,22 @@ def malformed(n: int) -> None:
     from crystalsmith.errors import CrystalsmithError
     from crystalsmith.generation import parse_order
 
-    key = st.sampled_from(["id", "space_group", "sites", "wyckoff", "count", "Count", "formula", "spacegroup"]) | st.text(max_size=8)
-    leaf = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.sampled_from(["Na", "Cl", "Xx", "a", "225", "Fm-3m"])
-    value = st.recursive(leaf, lambda c: st.lists(c, max_size=4) | st.dictionaries(st.text(max_size=3) | leaf, c, max_size=4), max_leaves=8)
+    key = st.sampled_from(
+        ["id", "space_group", "sites", "wyckoff", "count", "Count", "formula", "spacegroup"]
+    ) | st.text(max_size=8)
+    leaf = (
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text(max_size=12)
+        | st.sampled_from(["Na", "Cl", "Xx", "a", "225", "Fm-3m"])
+    )
+    value = st.recursive(
+        leaf,
+        lambda c: st.lists(c, max_size=4) | st.dictionaries(st.text(max_size=3) | leaf, c, max_size=4),
+        max_leaves=8,
+    )
     seen: Counter[str] = Counter()
 
     @settings(max_examples=n, deadline=None, database=None, suppress_health_check=list(HealthCheck))

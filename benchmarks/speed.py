@@ -1,6 +1,6 @@
 """Seconds per crystal, crystals per second in training, cold start of the command line.
 
-    python benchmarks/speed.py mp20_test.safetensors --train mp_train.safetensors
+python benchmarks/speed.py mp20_test.safetensors --train mp_train.safetensors
 """
 
 from __future__ import annotations
@@ -30,13 +30,19 @@ def generation(data: Dataset, threads: int) -> None:
     atoms = np.asarray(data.arrays["atoms"], int)
     median = int(np.median(atoms))
     rows = np.flatnonzero(atoms == median)[:64]
-    requests = [Request(c.space_group, tuple((s.element, s.letter) for s in c.sites)) for c in (data[int(i)] for i in rows)]
+    requests = [
+        Request(c.space_group, tuple((s.element, s.letter) for s in c.sites))
+        for c in (data[int(i)] for i in rows)
+    ]
     model.sample(requests[:4], list(range(4)))
     start = time.time()
     model.sample(requests, list(range(len(requests))))
     seconds = time.time() - start
     orbits = np.mean([r.n_orbits for r in requests])
-    print(f"generation, {threads} thread(s): {seconds / len(requests):.4f} s a crystal, batch {len(requests)}, {median} atoms, {orbits:.1f} orbits on average")
+    print(
+        f"generation, {threads} thread(s): {seconds / len(requests):.4f} s a crystal, batch {len(requests)}, "
+        f"{median} atoms, {orbits:.1f} orbits on average"
+    )
 
 
 def training(path: str, processes: int, compiled: bool) -> None:
@@ -44,7 +50,15 @@ def training(path: str, processes: int, compiled: bool) -> None:
     from crystalsmith.training import train
 
     with tempfile.TemporaryDirectory() as out:
-        base = {"train": path, "validation": path, "out": out, "processes": processes, "compile": compiled, "validate_every": 10**6, "save_every": 10**6}
+        base = {
+            "train": path,
+            "validation": path,
+            "out": out,
+            "processes": processes,
+            "compile": compiled,
+            "validate_every": 10**6,
+            "save_every": 10**6,
+        }
         train({**base, "crystals": 4_000}, quiet=True)
         (Path(out) / "state.safetensors").unlink()
         times = []
@@ -53,7 +67,10 @@ def training(path: str, processes: int, compiled: bool) -> None:
             train({**base, "crystals": crystals}, quiet=True)
             times.append(time.time() - start)
             (Path(out) / "state.safetensors").unlink()
-    print(f"training, {processes} process(es), compile={compiled}: {20_000 / (times[1] - times[0]):.0f} crystals/s")
+    print(
+        f"training, {processes} process(es), compile={compiled}: "
+        f"{20_000 / (times[1] - times[0]):.0f} crystals/s"
+    )
 
 
 def cold_start() -> None:
@@ -64,7 +81,21 @@ def cold_start() -> None:
     print(f"--help: {time.time() - start:.2f} s")
     with tempfile.TemporaryDirectory() as folder:
         start = time.time()
-        run = subprocess.Popen([*command, "generate", "--space-group", "225", "--sites", "Na=1,Cl=1", "-n", "1", "-o", folder + "/out", "--quiet"])
+        run = subprocess.Popen(
+            [
+                *command,
+                "generate",
+                "--space-group",
+                "225",
+                "--sites",
+                "Na=1,Cl=1",
+                "-n",
+                "1",
+                "-o",
+                folder + "/out",
+                "--quiet",
+            ]
+        )
         while not list(Path(folder).glob("out/cif/*.cif")) and run.poll() is None:
             time.sleep(0.02)
         print(f"generate to the first CIF: {time.time() - start:.2f} s")

@@ -210,6 +210,14 @@ def test_round_trip(dtype: torch.dtype, tolerance: float) -> None:
             np.testing.assert_allclose(away - away.round(), 0, atol=tolerance)
 
 
+def test_free_parameters_are_wrapped() -> None:
+    far = Crystal(1, (3, 4, 5, 80, 90, 100), (Site("Na", "a", (-0.25, 1.75, 4.5)),))
+    batch = batch_of(far)
+    torch.testing.assert_close(batch.w, torch.tensor([[0.75, 0.75, 0.5]], dtype=torch.float64))
+    moved = batch.with_state(batch.w - 3, batch.strain)
+    assert to_crystals(moved)[0].sites[0].free == pytest.approx((0.75, 0.75, 0.5))
+
+
 def test_atoms_are_those_of_the_crystal() -> None:
     crystals = [*every_group(), *KNOWN.values()]
     batch = batch_of(*crystals)
@@ -233,6 +241,7 @@ def test_atoms_are_those_of_the_crystal() -> None:
         )
         assert len(symbols) == len(numbers)
         start += len(points)
+    assert ((batch.w >= 0) & (batch.w < 1)).all()
     representative = batch.representative()
     torch.testing.assert_close(batch.atom_positions()[lay.first_atom], representative)
 

@@ -300,6 +300,18 @@ def test_gradients_reach_every_weight() -> None:
             assert float(p.grad.abs().max()) > 0, name
 
 
+def test_mixed_precision_is_close(batch: CrystalBatch) -> None:
+    """Messages in bfloat16, whose steps are of 0.4 %, beside single precision."""
+    network = random_network(context=True).float()
+    single = noised(batch_of(*every_group(seed=7), dtype=torch.float32), seed=7, strain=0.4)
+    full = run(network, single)
+    network.mixed_precision = True
+    rough = run(network, single)
+    for a, b in ((full.position, rough.position), (full.strain, rough.strain)):
+        assert b.dtype == torch.float32
+        assert 0 < float((a - b).square().mean()) < 0.03**2 * float(a.square().mean())
+
+
 def test_no_neighbour() -> None:
     network = random_network(True)
     lonely = batch_of(Crystal(1, (4, 5, 6, 80, 90, 100), (Site("Na", "a", (0.1, 0.2, 0.3)),)))

@@ -124,13 +124,28 @@ def test_equivalent_descriptions_in_every_group() -> None:
     assert moved > 500
 
 
+@pytest.mark.parametrize(
+    ("number", "polar"), [(1, True), (8, True), (31, True), (186, True), (2, False), (47, False)]
+)
+def test_origins_of_polar_groups_are_drawn(number: int, polar: bool) -> None:
+    """Along polar axes the origin lies anywhere; else there are only the normaliser's descriptions."""
+    batch = batch_of(every_group(seed=21)[number - 1])
+    elements = int(batch.layout.tables.normalizer_count[number])
+    drawn = [equivalent(batch, torch.Generator().manual_seed(seed)) for seed in range(100)]
+    different = {
+        (tuple(d.layout.wyckoff.tolist()), tuple((d.w.flatten() * 1e6).round().tolist())) for d in drawn
+    }
+    assert elements < 60
+    assert (len(different) == 100) if polar else (1 < len(different) <= elements)
+
+
 def salt(a: str, b: str, volume: float) -> Crystal:
     edge = (4 * volume) ** (1 / 3)
     return Crystal(225, (edge, edge, edge, 90, 90, 90), (Site(a, "a"), Site(b, "b")))
 
 
 def test_fitted_volumes_of_atoms() -> None:
-    """Known volumes are found again under noise and outliers; elements that are not there get a typical one."""
+    """Known volumes are found again under noise and outliers; absent elements get a typical one."""
     rng = np.random.default_rng(0)
     metals, others = ["Li", "Na", "K", "Rb", "Mg", "Ca", "Ti", "Fe"], ["O", "S", "Se", "F", "Cl", "Br"]
     truth = {e: rng.uniform(8, 40) for e in metals + others}
@@ -216,7 +231,7 @@ def test_share_of_a_process_without_a_crystal() -> None:
     model = small_model(torch.float32)
     nothing = Examples(DATA, VOLUMES).batch(torch.tensor([], dtype=torch.long))
     position, lattice = denoising_losses(model, nothing, torch.zeros(0), torch.Generator()).mean()
-    assert (float(position), float(lattice)) == (0, 0)
+    assert (position.item(), lattice.item()) == (0, 0)
     (position + lattice).backward()
     gradients = [p.grad for p in model.network.parameters() if p.grad is not None]
     assert gradients and not any(g.any() for g in gradients)

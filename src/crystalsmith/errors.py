@@ -1,4 +1,4 @@
-"""Every error that crystalsmith raises on purpose. Each message says what is wrong and what to do about it."""
+"""Every error that crystalsmith raises on purpose. Each message says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class SymmetryError(CrystalsmithError, ValueError):
 
 
 class StructureError(CrystalsmithError, ValueError):
-    """A structure that cannot be described: disordered, empty, overlapping atoms, or its symmetry cannot be verified."""
+    """A structure that cannot be described: disordered, empty, overlapping, or of unverified symmetry."""
 
 
 class DataError(CrystalsmithError, ValueError):

@@ -92,7 +92,7 @@ def write_tensors(tensors: Mapping[str, Tensor], metadata: dict[str, str], path:
 
 
 def _serialize(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
-    """As safetensors does, but with the metadata sorted: it leaves their order, and the file's hash, to chance."""
+    """As safetensors does, but with sorted metadata: it leaves their order, and so the hash, to chance."""
     raw = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata)
     end = 8 + int.from_bytes(raw[:8], "little")
     header = json.loads(raw[8:end])

@@ -213,7 +213,7 @@ class Denoiser(nn.Module):
     def __init__(self, config: DenoiserConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or DenoiserConfig()
-        self.bfloat16 = False
+        self.mixed_precision = False
         places = [(0, 0)] + [period_and_group(z) for z in range(1, 119)]
         self.register_buffer("period_group", torch.tensor(places), persistent=False)
         self.element = nn.Embedding(119, c.scalars)
@@ -278,7 +278,7 @@ class Denoiser(nn.Module):
         edges = self._edges(batch, graph)
         v = s.new_zeros(len(s), 3, self.config.vectors)
         # Geometry needs single precision; the messages do not.
-        with torch.autocast(s.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(s.device.type, torch.bfloat16, enabled=self.mixed_precision):
             for layer in self.layers:
                 s, v = layer(s, v, edges, lay.crystal, weight, noise)
         s, v = s.to(dtype), v.to(dtype)

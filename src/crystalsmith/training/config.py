@@ -136,7 +136,9 @@ def _merged(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str
     result = dict(values)
     for key, value in overrides.items():
         inner = result.get(key)
-        result[key] = _merged(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+        result[key] = (
+            _merged(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+        )
     return result
 
 

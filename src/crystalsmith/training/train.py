@@ -71,6 +71,7 @@ def train(
     if c.processes == 1:
         _run(0, c, quiet, "")
     else:
+        _begin(c)  # what cannot be gone on with is refused here, in place of in all processes
         store = out / f".rendezvous-{os.getpid()}"
         store.unlink(missing_ok=True)
         try:
@@ -124,31 +125,37 @@ def learning_rate(c: TrainConfig, step: int, seen: int) -> float:
     )
 
 
+def _begin(c: TrainConfig) -> tuple[Dataset, Model, RunState]:
+    """The training data, and the model and the state that a run begins or goes on with."""
+    data = Dataset.open(c.train).subset(max_atoms=c.max_atoms)
+    model = make_model(c, data)
+    state = new_state(model.network, c.learning_rate, c.weight_decay)
+    saved = Path(c.out) / "state.safetensors"
+    if saved.exists():
+        state.load(saved)
+    return data, model, state
+
+
 def _run(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
     torch.set_num_threads(c.threads)
     keep_freed_memory()
     if store:
         dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=c.processes)
-    data = Dataset.open(c.train).subset(max_atoms=c.max_atoms)
-    model = make_model(c, data)
+    data, model, state = _begin(c)
     examples = Examples(data, model.statistics.atomic_volume, c.device)
     held = Dataset.open(c.validation).subset(max_atoms=c.max_atoms)
     chosen = np.random.default_rng(0).permutation(len(held))[: c.validation_crystals]
     validation = Examples(held.subset(indices=chosen), model.statistics.atomic_volume, c.device)
-    state = new_state(model.network, c.learning_rate, c.weight_decay)
     out = Path(c.out)
-    model.network.bfloat16 = c.bfloat16
+    model.network.mixed_precision = c.bfloat16
     if c.compile:
         for layer in model.network.layers:
             layer.compile(dynamic=True)
-    saved = out / "state.safetensors"
-    if saved.exists():
-        state.load(saved)
     log = Log(out / "log.csv", state.step) if rank == 0 else None
     with Progress(c.crystals, state.seen, quiet or rank > 0) as progress:
         _loop(c, rank, model, examples, validation, state, log, progress)
     if rank == 0:
-        _save(c, model, state, saved)
+        _save(c, model, state, out / "state.safetensors")
     if store:
         dist.destroy_process_group()
 
