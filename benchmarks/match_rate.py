@@ -43,7 +43,7 @@ def rms(pair: tuple[Crystal, Crystal]) -> float:
 
 
 def table(dof: np.ndarray, best: np.ndarray) -> dict[str, dict[str, float]]:
-    """Match rate (%), RMSE and count, whole and by free parameters; ``best`` (n,) infinite where unmatched."""
+    """Match rate (%), RMSE and count, whole and by free parameters; ``best`` (n,) inf where unmatched."""
     rows = {}
     for low, high in ((0, 999), *BINS):
         sel = best[(dof >= low) & (dof <= high)]
@@ -120,8 +120,8 @@ def main() -> None:
             )
         each = np.array([[rms_of[r, k] for k in range(a.samples)] for r in range(len(rows))])
         print(
-            f"{a.data} n={len(rows)} samples={a.samples} calls={calls} sampler={a.sampler or DEFAULT_SAMPLER}: "
-            f"{seconds / len(jobs):.4f} s a crystal"
+            f"{a.data} n={len(rows)} samples={a.samples} calls={calls} sampler={a.sampler or DEFAULT_SAMPLER}:"
+            f" {seconds / len(jobs):.4f} s a crystal"
         )
         for count in sorted({1, a.samples}):
             t = table(dof, each[:, :count].min(1))

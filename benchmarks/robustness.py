@@ -1,7 +1,7 @@
 """Every space group, and orders that nobody should send.
 
-python benchmarks/robustness.py groups --each 20    # 230 groups x 20 random orders: made, or refused with a reason
-python benchmarks/robustness.py malformed -n 10000  # random malformed orders: a named error, never a traceback
+python benchmarks/robustness.py groups --each 20    # 230 groups x 20 random orders
+python benchmarks/robustness.py malformed -n 10000  # random malformed orders
 """
 
 from __future__ import annotations
