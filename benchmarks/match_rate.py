@@ -120,7 +120,7 @@ def main() -> None:
             )
         each = np.array([[rms_of[r, k] for k in range(a.samples)] for r in range(len(rows))])
         print(
-            f"{a.data} n={len(rows)} samples={a.samples} calls={calls} sampler={a.sampler or DEFAULT_SAMPLER}:"
+            f"{a.data} n={len(rows)} samples={a.samples} calls={calls} {a.sampler or DEFAULT_SAMPLER}:"
             f" {seconds / len(jobs):.4f} s a crystal"
         )
         for count in sorted({1, a.samples}):
