@@ -41,8 +41,8 @@ class Log:
             "skipped": state.skipped,
             "seconds": round(time.time() - self.start, 1),
             "rate": f"{rate:.3g}",
-            "position": f"{position:.4f}",
-            "lattice": f"{lattice:.4f}",
+            "train_position": f"{position:.4f}",
+            "train_lattice": f"{lattice:.4f}",
         }
         row.update({k: f"{v:.4f}" for k, v in scores.items()})
         fresh = not self.path.exists()
