@@ -21,7 +21,7 @@ def groups(each: int, checkpoint: str | None, steps: int | None) -> None:
     """Random sites orders in all space groups."""
     from crystalsmith.diffusion import load_model
     from crystalsmith.errors import CrystalsmithError
-    from crystalsmith.generation import generate_records, parse_order
+    from crystalsmith.generation import check_orders, generate_records, parse_order
 
     torch.set_num_threads(1)
     model = load_model(checkpoint)
@@ -38,9 +38,11 @@ def groups(each: int, checkpoint: str | None, steps: int | None) -> None:
                 "count": 1,
             }
             try:
-                orders.append(parse_order(raw))
+                order = parse_order(raw)
+                check_orders([order], model)
+                orders.append(order)
             except CrystalsmithError as e:
-                refused[str(e)[:60]] += 1
+                refused[str(e).split(") ")[-1].split(" in the")[0][:60]] += 1
     start, made, failed, tries = time.time(), 0, Counter(), 0
     for g in generate_records(model, orders, seed=0, steps=steps):
         tries += g.tries

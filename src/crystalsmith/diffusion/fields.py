@@ -160,7 +160,7 @@ class LatticeField:
 
     def move(self, layout: Layout, state: Tensor, step: Tensor) -> Tensor:
         # Far beyond the widest noise no crystal lies, and cells become too flat to build a graph for.
-        limit = 5.0 * self.schedule.high * self.unit(layout)
+        limit = 3.0 * self.schedule.high * self.unit(layout)
         return self.noise(layout, state, step).clamp(-limit, limit)
 
     def eps(self, layout: Layout, state: Tensor, output: Tensor, sigma: Tensor) -> Tensor:

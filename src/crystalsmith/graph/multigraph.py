@@ -14,6 +14,10 @@ from torch import Tensor
 
 from crystalsmith.graph.batch import CrystalBatch
 from crystalsmith.graph.ragged import expand
+from crystalsmith.graph.reduction import reduce_lattices
+
+MANY = 343
+"""Lattice translations to look at for each pair, beyond which a cell is reduced first."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,17 @@ def scaled_cutoff(batch: CrystalBatch, factor: float) -> Tensor:
     return factor * (volume / lay.atoms) ** (1 / 3)
 
 
+def _reach(primitive: Tensor, cutoff: Tensor) -> tuple[Tensor, Tensor]:
+    """Inverse lattices (B, 3, 3), and how far (B, 3) images that can matter lie along each primitive vector.
+
+    Once a difference is wrapped into [-1/2, 1/2], an image n can matter only if (|n| - 1/2) height <= cutoff,
+    with the height between lattice planes.
+    """
+    inverse = torch.linalg.inv(primitive)
+    height = 1 / torch.linalg.vector_norm(inverse, dim=1)
+    return inverse, torch.floor(cutoff[:, None] / height + 0.5 + 1e-4).long()
+
+
 @torch.no_grad()
 def build_multigraph(batch: CrystalBatch, cutoff: Tensor | float) -> Multigraph:
     """All edges shorter than the cutoff, for cells of any shape.
@@ -60,17 +75,17 @@ def build_multigraph(batch: CrystalBatch, cutoff: Tensor | float) -> Multigraph:
     primitive = t.primitive[lay.space_group] @ lattice
     if not isinstance(cutoff, Tensor):
         cutoff = lattice.new_full((lay.size,), cutoff)
-    inverse = torch.linalg.inv(primitive)
-    # Distance between lattice planes, by primitive vector. Once the difference is wrapped into [-1/2, 1/2],
-    # an image n can matter only if (|n| - 1/2) height <= cutoff.
-    height = 1 / torch.linalg.vector_norm(inverse, dim=1)
-    reach = torch.floor(cutoff[:, None] / height + 0.5 + 1e-4).long()
+    inverse, reach = _reach(primitive, cutoff)
+    awkward = torch.nonzero((2 * reach + 1).prod(1) > MANY)[:, 0]
+    if len(awkward):
+        primitive = primitive.index_copy(0, awkward, reduce_lattices(primitive[awkward]))
+        inverse, reach = _reach(primitive, cutoff)
     width = 2 * reach + 1
 
     position = batch.atom_positions()
     pair_crystal = lay.crystal[lay.pair_orbit]
-    to_primitive = t.primitive_inverse[lay.space_group]
     difference = position[lay.pair_atom] - position[lay.first_atom[lay.pair_orbit]]
+    to_primitive = lattice @ inverse
     difference = (difference[:, :, None] * to_primitive[pair_crystal]).sum(1)
     difference = difference - torch.round(difference)
     difference = (difference[:, :, None] * primitive[pair_crystal]).sum(1)
