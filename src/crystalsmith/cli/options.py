@@ -40,7 +40,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--device", default="cpu", metavar="NAME", help="cpu, cuda, cuda:1, mps, ... (default: cpu)"
     )
-    group.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: one per core)")
+    group.add_argument(
+        "--threads",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="CPU threads (default: 1; more of them help only where the other cores are idle)",
+    )
 
 
 def load(args: argparse.Namespace) -> Model:
@@ -50,16 +56,14 @@ def load(args: argparse.Namespace) -> Model:
         CheckpointError: from ``load_model``.
         ConfigError: no such device.
     """
-    if args.threads is not None:
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            os.environ[name] = str(args.threads)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(args.threads)
     from crystalsmith.allocator import keep_freed_memory
 
     keep_freed_memory()
     import torch
 
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
+    torch.set_num_threads(args.threads)
     try:
         torch.empty(0, device=args.device)
     except (RuntimeError, AssertionError, NotImplementedError):
