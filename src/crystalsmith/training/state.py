@@ -25,6 +25,7 @@ class RunState:
         average: name -> running average of each parameter.
         optimizer: AdamW over the network's parameters.
         step, seen, skipped: optimizer steps done, crystals seen, steps left out for not being finite.
+        position_sum, lattice_sum, summed: training losses since the last row of the log, and their number.
     """
 
     network: nn.Module
@@ -33,6 +34,9 @@ class RunState:
     step: int = 0
     seen: int = 0
     skipped: int = 0
+    position_sum: float = 0.0
+    lattice_sum: float = 0.0
+    summed: int = 0
 
     @torch.no_grad()
     def update_average(self, decay: float) -> None:
@@ -59,6 +63,7 @@ class RunState:
             "step": str(self.step),
             "seen": str(self.seen),
             "skipped": str(self.skipped),
+            "losses": json.dumps([self.position_sum, self.lattice_sum, self.summed]),
             "config": json.dumps(config),
         }
         write_tensors(tensors, metadata, path)
@@ -77,6 +82,7 @@ class RunState:
                         f"{path} is not the state of a training run; remove it or choose another folder"
                     )
                 step, seen, skipped = (int(metadata[k]) for k in ("step", "seen", "skipped"))
+                position_sum, lattice_sum, summed = json.loads(metadata.get("losses", "[0.0, 0.0, 0]"))
                 with torch.no_grad():
                     for name, p in self.network.named_parameters():
                         saved = {k: f.get_tensor(f"{k}.{name}") for k in ("weight", "average")}
@@ -91,11 +97,12 @@ class RunState:
                         self.optimizer.state[p] = {"step": torch.tensor(float(step)), **saved} if step else {}
         except CheckpointError:
             raise
-        except (SafetensorError, OSError, RuntimeError, KeyError, ValueError) as e:
+        except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError) as e:
             raise CheckpointError(
                 f"{path} cannot be resumed ({reason(e)}); remove it to start again"
             ) from None
         self.step, self.seen, self.skipped = step, seen, skipped
+        self.position_sum, self.lattice_sum, self.summed = position_sum, lattice_sum, summed
 
 
 def new_state(network: nn.Module, learning_rate: float, weight_decay: float) -> RunState:

@@ -206,6 +206,10 @@ def _loop(
             state.step += 1
             state.update_average(c.ema)
             recent.append((position.item(), lattice.item()))
+            del recent[:-100]
+            state.position_sum += recent[-1][0]
+            state.lattice_sum += recent[-1][1]
+            state.summed += 1
         else:
             state.skipped += 1
         state.optimizer.zero_grad(set_to_none=True)
@@ -214,13 +218,11 @@ def _loop(
         if state.step % c.validate_every == 0 and torch.isfinite(norm) and rank == 0 and log is not None:
             with _averaged(model, state):
                 scores = validate(model, validation)
-            mean = np.mean(recent, 0) if recent else (float("nan"), float("nan"))
-            log.write(state, float(mean[0]), float(mean[1]), learning_rate(c, state.step, state.seen), scores)
-            recent.clear()
+            position_mean, lattice_mean = (x / state.summed for x in (state.position_sum, state.lattice_sum))
+            log.write(state, position_mean, lattice_mean, learning_rate(c, state.step, state.seen), scores)
+            state.position_sum, state.lattice_sum, state.summed = 0.0, 0.0, 0
         if state.step % c.save_every == 0 and rank == 0:
             _save(c, model, state, Path(c.out) / "state.safetensors")
-        if len(recent) > 10_000:
-            del recent[:5_000]
 
 
 @contextlib.contextmanager
