@@ -310,7 +310,7 @@ def test_the_test_lets_a_right_import_pass(tmp_path, name, text):
         "import numpy as np\nnp.load('x', allow_pickle=flag)",
         "table.to_pickle('x')",
         "X = '/home/me/x'",
-        "# see /work/here/x",
+        "# see /srv/here/x",
         '"""Writes /tmp/x."""',
         r"X = 'C:\\Users\\me'",
         r"X = r'C:\Users\me'",
