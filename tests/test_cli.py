@@ -321,6 +321,20 @@ def test_train_and_generate_with_what_was_trained(capsys: pytest.CaptureFixture[
     assert "seed" in refused(capsys, *arguments, "--set", "seed=x")
 
 
+def test_a_network_without_context(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from crystalsmith.data import pack
+    from crystalsmith.diffusion import load_model
+
+    pack([KNOWN["rutile"]] * 4).save(tmp_path / "data.safetensors")
+    data, run = str(tmp_path / "data.safetensors"), tmp_path / "run"
+    arguments = ["train", "--train", data, "--validation", data, "-o", str(run), "--quiet", "--no-context"]
+    small = ["crystals=8", "orbits=4", "network.scalars=8", "network.vectors=4", "network.layers=1"]
+    assert main([*arguments, *(word for s in small for word in ("--set", s))]) == 0
+    network = load_model(run / "model.safetensors").network
+    assert network.config.context is False and network.config.scalars == 8
+    assert "exclude" in refused(capsys, *arguments, "--set", "network=1")
+
+
 def test_settings_as_typed() -> None:
     assert parse_settings(["a=1", "network.layers=2", "network.context=false", "out=x=y"]) == {
         "a": 1,

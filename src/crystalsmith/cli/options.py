@@ -64,6 +64,7 @@ def load(args: argparse.Namespace) -> Model:
     import torch
 
     torch.set_num_threads(args.threads)
+    # What torch raises where a device is unknown, absent, or a kind that holds no data.
     try:
         torch.empty(0, device=args.device)
     except (RuntimeError, AssertionError, NotImplementedError):

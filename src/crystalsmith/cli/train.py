@@ -28,6 +28,11 @@ def add_parser(commands: Any) -> None:
         dest="settings",
         help="any other setting, such as --set crystals=100000 (may be repeated)",
     )
+    parser.add_argument(
+        "--no-context",
+        action="store_true",
+        help="a purely geometric network, without space group, letters and structure factors",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress line")
     parser.set_defaults(run=run, resumes=True)
 
@@ -38,6 +43,11 @@ def run(args: argparse.Namespace) -> int:
     for name in ("train", "validation", "out"):
         if getattr(args, name) is not None:
             overrides[name] = getattr(args, name)
+    if args.no_context:
+        network = overrides.setdefault("network", {})
+        if not isinstance(network, dict):
+            raise ConfigError("--set network=... and --no-context exclude each other")
+        network["context"] = False
     from crystalsmith.allocator import keep_freed_memory
 
     keep_freed_memory()
