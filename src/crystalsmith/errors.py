@@ -37,3 +37,11 @@ class ConfigError(CrystalsmithError, ValueError):
 
 class OutputError(CrystalsmithError, OSError):
     """An output folder that cannot be written or that belongs to another run."""
+
+
+class EvaluationError(CrystalsmithError, ValueError):
+    """Sets of crystals that cannot be compared, or a measure that lacks what it needs."""
+
+
+class RelaxationError(CrystalsmithError, ValueError):
+    """A potential that is unknown or not installed, or that cannot be loaded."""

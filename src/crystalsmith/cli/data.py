@@ -62,6 +62,33 @@ def add_parser(commands: Any) -> None:
     stats.add_argument("-o", "--output", default="statistics", metavar="FOLDER", help="default: statistics")
     stats.set_defaults(run=_stats)
 
+    orders = actions.add_parser(
+        "orders",
+        help="make orders whose targets are the crystals of a data set",
+        description="Make orders whose targets are random crystals of a data set, under their ids, so that"
+        " evaluate can match what generate makes of them.",
+    )
+    orders.add_argument("source", metavar="SOURCE", help="crystals, in any form that data build reads")
+    orders.add_argument("-o", "--output", required=True, metavar="FILE", help="the orders, .jsonl")
+    orders.add_argument("-n", "--number", type=options.positive, metavar="N", help="orders (default: all)")
+    orders.add_argument(
+        "--give",
+        choices=("sites", "wyckoff"),
+        default="sites",
+        help="what an order tells besides the space group: numbers of sites (default), or Wyckoff letters",
+    )
+    orders.add_argument(
+        "-k", "--count", type=options.positive, default=1, metavar="K", help="crystals of each (default: 1)"
+    )
+    orders.add_argument(
+        "--space-groups", type=options.group_range, default=(1, 230), metavar="16-230", help="only these"
+    )
+    orders.add_argument("--max-atoms", type=options.positive, metavar="N", help="only such primitive cells")
+    orders.add_argument(
+        "--seed", type=options.whole, default=0, metavar="N", help="of the choice (default: 0)"
+    )
+    orders.set_defaults(run=_orders)
+
     fetch = actions.add_parser(
         "fetch", help="download a public data set", description="Download a public data set."
     )
@@ -121,6 +148,28 @@ def _stats(args: argparse.Namespace) -> int:
 
     for path in draw_statistics(Dataset.open(Path(args.dataset)), Path(args.output)):
         print(path)
+    return 0
+
+
+def _orders(args: argparse.Namespace) -> int:
+    import json
+
+    from crystalsmith.evaluation.samples import read_samples
+    from crystalsmith.evaluation.targets import target_orders
+    from crystalsmith.generation.atomic import write_whole, writing
+
+    orders = target_orders(
+        read_samples(args.source),
+        args.number,
+        give=args.give,
+        count=args.count,
+        space_groups=args.space_groups,
+        max_atoms=args.max_atoms,
+        seed=args.seed,
+    )
+    with writing(Path(args.output)):
+        write_whole(Path(args.output), "".join(json.dumps(order) + "\n" for order in orders))
+    print(f"{len(orders)} orders in {args.output}")
     return 0
 
 

@@ -31,6 +31,18 @@ def whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
 
 
+def group_range(text: str) -> tuple[int, int]:
+    """Space groups from one number to another: ``16-230``, or one alone."""
+    low, _, high = text.partition("-")
+    try:
+        first, last = int(low), int(high or low)
+    except ValueError:
+        first, last = 0, 0
+    if not 1 <= first <= last <= 230:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a range of space groups such as 16-230")
+    return first, last
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Options of all commands that run the network."""
     group = parser.add_argument_group("model")

@@ -6,8 +6,6 @@ import json
 import os
 import re
 import shutil
-import signal
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -15,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 
 from crystalsmith.crystal import SYMBOLS, Crystal, crystal_from_arrays
@@ -24,6 +22,7 @@ from crystalsmith.data.parsers import parse
 from crystalsmith.data.records import Item, Record
 from crystalsmith.data.sources import Source, open_source
 from crystalsmith.errors import CrystalsmithError, DataError, StructureError
+from crystalsmith.parallel import available_cores, start_worker
 
 CHUNK = 256
 """Structures per work package, and per part file of an unfinished build."""
@@ -93,7 +92,7 @@ def build(
     if not sources:
         raise DataError("no source given: name a file or folder of structures")
     if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = available_cores()
     opened = [open_source(path) for path in sources]
     out = Path(out)
     settings = _Settings(symprec, max_atoms, max_z)
@@ -180,7 +179,7 @@ def _run_chunks(
         pool = None
         if workers > 1:
             # A fresh interpreter for each worker: forking a process that runs threads (torch) can hang.
-            pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
+            pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=start_worker)
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         pending: dict[Future[None], int] = {}
 
@@ -209,19 +208,6 @@ def _run_chunks(
                 finish(4 * workers)
         finish(0)
     return paths
-
-
-def _start_worker() -> None:
-    """Leave Ctrl-C to the main process, and end when that is gone, however it went."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _is_whole(part: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,11 @@ from crystalsmith.errors import StructureError
 
 ID_KEYS = ("id", "material_id", "task_id", "name", "order")
 HULL_KEYS = ("e_above_hull", "energy_above_hull", "e_hull")
+GROUP_KEYS = ("space_group", "sg", "spacegroup", "space_group_number", "spacegroup_number")
+
+_CIF_GROUP = re.compile(
+    r"^_(?:space_group_IT_number|symmetry_Int_Tables_number)\s+['\"]?(\d+)", re.MULTILINE | re.IGNORECASE
+)
 
 
 def parse(kind: str, item: Item) -> Record:
@@ -30,6 +36,8 @@ def parse(kind: str, item: Item) -> Record:
     Raises:
         StructureError: with the reason before the first colon.
     """
+    if item.fault:
+        raise StructureError(f"unreadable: {item.fault}")
     try:
         return _PARSERS[kind](item)
     except StructureError:
@@ -67,6 +75,18 @@ def observed(row: Mapping[str, Any]) -> int:
     return {"true": 1, "1": 1, "1.0": 1, "false": 0, "0": 0, "0.0": 0}.get(text, -1)
 
 
+def named_group(value: Any) -> int:
+    """Space-group number of a source's statement, 0 where it is none."""
+    text = str(value).strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= 230 else 0
+
+
+def named_index(row: Mapping[str, Any]) -> int:
+    """Place among the crystals of one order, -1 where the row does not say."""
+    text = str(row.get("index", "")).strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+
+
 def cell_matrix(cell: Any) -> np.ndarray:
     """(3, 3) rows from a, b, c (Angstrom), alpha, beta, gamma (degrees): a along x, b in the xy plane.
 
@@ -98,6 +118,8 @@ def _json(item: Item) -> Record:
         numbers=numbers,
         e_above_hull=energy(row),
         icsd=observed(row),
+        space_group=named_group(first_of(row, GROUP_KEYS)),
+        index=named_index(row),
     )
 
 
@@ -133,7 +155,10 @@ def _pymatgen_arrays(row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def _cif(item: Item) -> Record:
     arrays = structure_to_arrays(structure_from_cif(item.text))
-    return Record(item.id, *arrays, e_above_hull=item.e_above_hull, icsd=item.icsd)
+    named = _CIF_GROUP.search(item.text)
+    # P 1 is what programs write that know no symmetry.
+    number = named_group(named[1]) if named and named[1] != "1" else 0
+    return Record(item.id, *arrays, e_above_hull=item.e_above_hull, icsd=item.icsd, space_group=number)
 
 
 def _extxyz(item: Item) -> Record:
@@ -149,6 +174,8 @@ def _extxyz(item: Item) -> Record:
         *structure_to_arrays(atoms),
         e_above_hull=energy(atoms.info),
         icsd=observed(atoms.info),
+        space_group=named_group(first_of(atoms.info, GROUP_KEYS)),
+        index=named_index(atoms.info),
     )
 
 

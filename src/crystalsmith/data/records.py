@@ -17,12 +17,14 @@ class Item(NamedTuple):
         text: what a parser turns into a ``Record``.
         e_above_hull: eV/atom where the source keeps it outside the text, else NaN.
         icsd: 1 observed in experiment, 0 not, -1 unknown or in the text.
+        fault: why there is no text, where the source's member cannot be unpacked.
     """
 
     id: str
     text: str
     e_above_hull: float = math.nan
     icsd: int = -1
+    fault: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,8 @@ class Record:
         numbers: (n,) atomic numbers.
         e_above_hull: eV/atom, NaN if unknown.
         icsd: 1 observed in experiment, 0 not, -1 unknown.
+        space_group: number that the source names, 0 where it names none; nothing has verified it.
+        index: place among several crystals of one id, -1 where the source does not say.
     """
 
     id: str
@@ -44,3 +48,5 @@ class Record:
     numbers: np.ndarray
     e_above_hull: float = math.nan
     icsd: int = -1
+    space_group: int = 0
+    index: int = -1

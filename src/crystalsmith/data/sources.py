@@ -26,6 +26,9 @@ KNOWN = (
 )
 """What ``open_source`` recognises, in words."""
 
+# What unpacking raises; RuntimeError for an encrypted member of a zip.
+_DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError)
+
 # The longest first line that is looked at: rows of large crystals are long, binary files have no line ends
 # at all.
 _LINE = 1 << 26
@@ -56,15 +59,7 @@ class Source:
         """
         try:
             yield from _READERS[self.kind](self.path)
-        except (
-            OSError,
-            EOFError,
-            zlib.error,
-            zipfile.BadZipFile,
-            csv.Error,
-            RuntimeError,
-            ValueError,
-        ) as error:
+        except (*_DAMAGED, csv.Error, ValueError) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"cannot read {self.path}, it may be damaged: {_reason(error)}") from None
@@ -243,14 +238,25 @@ def _read_zip(path: Path) -> Iterator[Item]:
         if not names:
             raise DataError(f"{path} is a zip without a CIF")
         for name in names:
-            raw = archive.read(name)
-            yield Item(_stem(name), _cif_text(gzip.decompress(raw) if name.lower().endswith(".gz") else raw))
+            try:
+                raw = archive.read(name)
+                text = _cif_text(gzip.decompress(raw) if name.lower().endswith(".gz") else raw)
+            except _DAMAGED as error:
+                yield Item(_stem(name), "", fault=f"damaged in the zip ({_reason(error)})")
+                continue
+            yield Item(_stem(name), text)
 
 
 def _read_folder(path: Path) -> Iterator[Item]:
     for file in _cif_files(path):
-        with _open(file) as f:
-            yield Item(_stem(file.relative_to(path).as_posix()), _cif_text(f.read()))
+        name = _stem(file.relative_to(path).as_posix())
+        try:
+            with _open(file) as f:
+                text = _cif_text(f.read())
+        except _DAMAGED as error:
+            yield Item(name, "", fault=f"the file cannot be read ({_reason(error)})")
+            continue
+        yield Item(name, text)
 
 
 def _stem(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,16 +13,12 @@ from crystalsmith.crystal import SYMBOLS
 from crystalsmith.data.counts import LATTICE_SYSTEMS, Statistics, lattice_system, statistics
 from crystalsmith.data.dataset import Dataset
 from crystalsmith.errors import DataError
+from crystalsmith.plotting import BAR, INK, LINE, STYLE, new_figure, percent, periodic_table
 from crystalsmith.symmetry import space_group
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK = "#22252b"
-_QUIET = "#5a6070"
-_LINE = "#d5d8de"
-_BAR = "#3b6ea8"
 # One hue for each lattice system, told apart also by the colour-blind and by their brightness.
 _SYSTEM_COLORS = dict(
     zip(
@@ -31,17 +27,6 @@ _SYSTEM_COLORS = dict(
         strict=True,
     )
 )
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.edgecolor": _QUIET,
-    "axes.labelcolor": _INK,
-    "text.color": _INK,
-    "xtick.color": _QUIET,
-    "ytick.color": _QUIET,
-    "svg.hashsalt": "crystalsmith",
-    "svg.fonttype": "none",
-}
 
 
 def draw_statistics(
@@ -73,7 +58,7 @@ def draw_statistics(
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with rc_context(_STYLE):
+        with rc_context(STYLE):
             for name, draw in drawings.items():
                 figure = draw(counts)
                 paths += [_write(figure, folder / f"{name}.{suffix}") for suffix in formats]
@@ -95,38 +80,17 @@ def _write(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _figure(width: float, height: float, title: str, subtitle: str) -> tuple[Figure, Axes]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15))
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=24)
-    axes.text(0, 1.015, subtitle, transform=axes.transAxes, color=_QUIET, va="bottom", ha="left")
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
-def _percent(part: float, whole: float) -> str:
-    share = 100 * part / whole
-    return f"{share:.0f} %" if share >= 10 else f"{share:.1f} %" if share >= 0.1 or not share else "<0.1 %"
-
-
 def _lattice_systems(s: Statistics) -> Figure:
-    figure, axes = _figure(7, 4.2, "Lattice systems", f"{s.structures:,} structures")
+    figure, axes = new_figure(7, 4.2, "Lattice systems", f"{s.structures:,} structures")
     systems = list(s.lattice_systems)
     values = [s.lattice_systems[x] for x in systems]
     bars = axes.bar(systems, values, width=0.72, color=[_SYSTEM_COLORS[x] for x in systems])
-    labels = [f"{value:,}\n{_percent(value, s.structures)}" for value in values]
+    labels = [f"{value:,}\n{percent(value, s.structures)}" for value in values]
     axes.bar_label(bars, labels, padding=3, fontsize=9)
     axes.set_ylim(0, max(values) * 1.17)
     axes.set_yticks([])
     axes.tick_params(axis="x", length=0)
-    axes.set_xticks(range(len(systems)), systems, fontsize=9.5, color=_INK)
+    axes.set_xticks(range(len(systems)), systems, fontsize=9.5, color=INK)
     return figure
 
 
@@ -135,7 +99,7 @@ def _space_groups(s: Statistics) -> Figure:
     from matplotlib.patheffects import withStroke
 
     present = int((s.space_groups > 0).sum())
-    figure, axes = _figure(
+    figure, axes = new_figure(
         11, 4.6, "Space groups", f"{s.structures:,} structures in {present} of 230 space groups"
     )
     numbers = np.arange(1, 231)
@@ -147,7 +111,7 @@ def _space_groups(s: Statistics) -> Figure:
     axes.set_xlabel("space-group number")
     axes.set_ylabel("structures")
     axes.set_xticks([1, 16, 75, 143, 168, 195, 230])
-    axes.yaxis.grid(color=_LINE, linewidth=0.8)
+    axes.yaxis.grid(color=LINE, linewidth=0.8)
     axes.tick_params(axis="y", length=0)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     # Names over the bars that stand out of their neighbourhood, so that no name runs into another bar or
@@ -180,55 +144,17 @@ def _space_groups(s: Statistics) -> Figure:
     return figure
 
 
-def _table_place(z: int) -> tuple[float, float]:
-    """Column and row of an element in the long periodic table; lanthanides and actinides below it."""
-    for first, row in ((57, 7.4), (89, 8.4)):
-        if first <= z <= first + 14:
-            return z - first + 2, row
-    row = sum(z > end for end in (2, 10, 18, 36, 54, 86))
-    start = (0, 2, 10, 18, 36, 54, 86)[row]
-    offset = z - start - 1
-    if row == 0:
-        return (0.0 if z == 1 else 17.0), row
-    if row <= 2:
-        return offset + (10 if offset >= 2 else 0), row
-    return offset - (14 if row >= 5 and offset >= 17 else 0), row
-
-
 def _elements(s: Statistics) -> Figure:
-    from matplotlib.colors import LinearSegmentedColormap, LogNorm
-    from matplotlib.patches import Rectangle
 
     most = int(s.structures_with.argmax())
     name = SYMBOLS[most]
     subtitle = (
         f"share of {s.structures:,} structures that hold the element; {name} is in "
-        f"{_percent(s.structures_with[most], s.structures)} and is "
-        f"{_percent(s.atoms_of[most], s.atoms)} of all atoms"
+        f"{percent(s.structures_with[most], s.structures)} and is "
+        f"{percent(s.atoms_of[most], s.atoms)} of all atoms"
     )
-    figure, axes = _figure(11, 6.3, "Elements", subtitle)
-    colors = LinearSegmentedColormap.from_list("share", ["#eef3f9", "#9dbfe0", "#3b6ea8", "#16324f"])
-    share = s.structures_with / s.structures
-    norm = LogNorm(1e-3, 1, clip=True)
-    for z in range(1, 119 if s.structures_with[104:].any() else 104):
-        x, y = _table_place(z)
-        value = float(share[z])
-        face = colors(norm(value)) if value else "#ffffff"
-        axes.add_patch(
-            Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, facecolor=face, edgecolor=_LINE, linewidth=0.6)
-        )
-        ink = "white" if value and norm(value) > 0.55 else _INK if value else "#a5abb5"
-        axes.text(
-            x + 0.5, y + 0.42, SYMBOLS[z], ha="center", va="center", color=ink, fontsize=11, fontweight="bold"
-        )
-        if value:
-            axes.text(
-                x + 0.5, y + 0.76, _percent(value, 1), ha="center", va="center", color=ink, fontsize=6.8
-            )
-    axes.set_xlim(0, 18)
-    axes.set_ylim(9.4, 0)
-    axes.set_aspect("equal")
-    axes.axis("off")
+    figure, axes = new_figure(11, 6.3, "Elements", subtitle)
+    periodic_table(axes, s.structures_with / s.structures)
     return figure
 
 
@@ -241,11 +167,11 @@ def _sites_per_element(s: Statistics) -> Figure:
     labels = [*map(str, range(1, shown + 1)), f"> {shown}"]
     last = max(i for i, value in enumerate(values) if value) + 1
     title = "Inequivalent sites per element"
-    figure, axes = _figure(7, 4.2, title, f"{total:,} elements in {s.structures:,} structures")
-    bars = axes.bar(labels[:last], values[:last], width=0.78, color=_BAR)
-    axes.bar_label(bars, [_percent(v, total) for v in values[:last]], padding=3, fontsize=9)
+    figure, axes = new_figure(7, 4.2, title, f"{total:,} elements in {s.structures:,} structures")
+    bars = axes.bar(labels[:last], values[:last], width=0.78, color=BAR)
+    axes.bar_label(bars, [percent(v, total) for v in values[:last]], padding=3, fontsize=9)
     axes.set_ylim(0, max(values) * 1.1)
     axes.set_yticks([])
-    axes.tick_params(axis="x", length=0, labelcolor=_INK)
+    axes.tick_params(axis="x", length=0, labelcolor=INK)
     axes.set_xlabel("inequivalent sites that one element occupies in a structure")
     return figure

@@ -1,0 +1,52 @@
+"""Evaluation: sets of crystals, anybody's, measured against real ones.
+
+Pure functions of arrays, one concept a file: ``validity``, ``crystal_nn``, ``magpie``, ``cgcnn``,
+``coverage``, ``frechet``, ``distributions``, ``matching``, ``uniqueness``, ``bootstrap``. ``samples`` reads
+sets, ``features`` computes what is costly on all cores and keeps it, ``evaluator`` makes the table, and
+``controls`` the sets that every table should hold beside a model's.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crystalsmith.evaluation.cache import Cache
+    from crystalsmith.evaluation.evaluator import Settings, evaluate
+    from crystalsmith.evaluation.features import Workshop
+    from crystalsmith.evaluation.figures import Column, Evaluation, Figure
+    from crystalsmith.evaluation.samples import Sample, SampleSet, read_samples
+
+__all__ = [
+    "Cache",
+    "Column",
+    "Evaluation",
+    "Figure",
+    "Sample",
+    "SampleSet",
+    "Settings",
+    "Workshop",
+    "evaluate",
+    "read_samples",
+]
+
+# Loaded on first use: worker processes that compute fingerprints need not load torch.
+_HOMES = {
+    "Cache": "cache",
+    "Column": "figures",
+    "Evaluation": "figures",
+    "Figure": "figures",
+    "Sample": "samples",
+    "SampleSet": "samples",
+    "Settings": "evaluator",
+    "Workshop": "features",
+    "evaluate": "evaluator",
+    "read_samples": "samples",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,84 @@
+"""The table of an evaluation on the terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from crystalsmith.evaluation.figures import BinRow, Column, Evaluation, Figure
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def print_evaluation(evaluation: Evaluation, console: Console) -> None:
+    """Figures, match rates by freedom, failures and notes."""
+    from rich.table import Table
+
+    e = evaluation
+    low, high = e.settings["reference_filter"]["space_groups"]
+    kept = "" if (low, high) == (1, 230) else f", space groups {low} to {high}"
+    if (most := e.settings["reference_filter"]["max_atoms"]) is not None:
+        kept += f", at most {most} atoms"
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(f"against {e.reference} ({e.reference_size:,}{kept})", no_wrap=True)
+    for column in e.columns:
+        table.add_column(f"{column.name} ({column.size:,})", justify="right")
+    for measure in e.measures():
+        unit = " %" if measure.share else ""
+        table.add_row(measure.label + unit, *(_cell(column.figures.get(measure.key)) for column in e.columns))
+    console.print(table)
+    console.print(
+        f"[dim]95 % bootstrap intervals; coverage and CrystalNN distance: variant {e.settings['variant']}[/]"
+    )
+    for kind, heading in (("freedom", "free parameters"), ("atoms", "atoms in the primitive cell")):
+        columns = [c for c in e.columns if c.tables.get(kind)]
+        if columns:
+            console.print()
+            console.print(_bins(columns, kind, heading))
+    for column in e.columns:
+        if column.failures:
+            name, reason = column.failures[0]
+            console.print(
+                f"{column.name}: {len(column.failures)} of {column.size} are no crystals and count as"
+                f" failures; the first: {name}: {reason}",
+                soft_wrap=True,
+                markup=False,
+            )
+    for note in e.notes:
+        console.print(f"note: {note}", soft_wrap=True, markup=False)
+
+
+def _cell(figure: Figure | None) -> str:
+    if figure is None or math.isnan(figure.value):
+        return "-"
+    value, bracket, interval = figure.text().partition(" [")
+    return f"{value} [dim]\\[{interval}[/]" if bracket else value
+
+
+def _bins(columns: list[Column], kind: str, heading: str) -> object:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(f"match rate % (RMSE) by {heading}", no_wrap=True)
+    table.add_column("targets", justify="right")
+    for column in columns:
+        table.add_column(column.name, justify="right")
+        if column.samples > 1:
+            table.add_column(f"best of {column.samples}", justify="right")
+    for k, row in enumerate(columns[0].tables[kind]):
+        cells = []
+        for column in columns:
+            here: BinRow = column.tables[kind][k]
+            cells.append(_rate(here.match, here.rmse))
+            if column.samples > 1:
+                cells.append(_rate(here.match_best, here.rmse_best))
+        if any(column.tables[kind][k].n for column in columns):
+            table.add_row(row.label, str(max(c.tables[kind][k].n for c in columns)), *cells)
+    return table
+
+
+def _rate(match: float, rmse: float) -> str:
+    if math.isnan(match):
+        return "-"
+    return f"{100 * match:.1f}" + ("" if math.isnan(rmse) else f" ({rmse:.3f})")

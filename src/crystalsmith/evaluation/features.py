@@ -1,0 +1,155 @@
+"""Costly vectors of many crystals: computed on all cores, kept on disk, never computed twice."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from crystalsmith.evaluation.arrays import Arrays
+from crystalsmith.evaluation.cache import Cache
+from crystalsmith.evaluation.cgcnn import cgcnn
+from crystalsmith.evaluation.crystal_nn import crystal_nn
+from crystalsmith.evaluation.geometry import geometry
+from crystalsmith.evaluation.matching import rms_displacement
+from crystalsmith.evaluation.validity import composition_is_valid
+from crystalsmith.parallel import Failed, parallel_map
+
+T = TypeVar("T")
+
+SECONDS = 120.0
+"""Time limit for one vector of one crystal."""
+
+_STORE_EVERY = 64  # results between two writes to the cache
+
+
+def smact(counts: Mapping[int, int]) -> np.ndarray:
+    """(1,) 1 for a valid composition."""
+    return np.array([float(composition_is_valid(counts))])
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A vector that can be computed from one item alone.
+
+    Attributes:
+        name: of it, in progress bars.
+        version: raised when its values change, so that old ones in caches are not used.
+        function: makes it, in another process.
+    """
+
+    name: str
+    version: int
+    function: Callable[[Any], np.ndarray]
+
+
+GEOMETRY = Feature("symmetry and distances", 1, geometry)
+CRYSTAL_NN = Feature("CrystalNN fingerprints", 1, crystal_nn)
+CGCNN = Feature("CGCNN activations", 1, cgcnn)
+SMACT = Feature("SMACT", 1, smact)
+RMS = Feature("matching", 1, rms_displacement)
+
+
+class Workshop:
+    """Computes features: with how many processes, which cache, and whether progress is shown.
+
+    Args:
+        cache: where vectors are kept.
+        workers: processes; one a core if not given.
+        quiet: no progress bar.
+        seconds: time limit for one vector.
+    """
+
+    def __init__(
+        self, cache: Cache, *, workers: int | None = None, quiet: bool = False, seconds: float = SECONDS
+    ) -> None:
+        self.cache = cache
+        self.workers = workers
+        self.quiet = quiet
+        self.seconds = seconds
+        self.timings: dict[str, dict[str, float]] = {}
+
+    def vectors(self, feature: Feature, items: Sequence[Any], label: str = "") -> list[np.ndarray | Failed]:
+        """The feature of every item; equal items are computed once.
+
+        Args:
+            feature: which.
+            items: ``Arrays``, pairs of them, or compositions.
+            label: whose they are, for the progress bar.
+        """
+        began = time.perf_counter()
+        keys = [_key(feature, item) for item in items]
+        found: dict[bytes, np.ndarray | Failed] = {}
+        found.update(self.cache.get(list(dict.fromkeys(keys))))
+        cached = len(found)
+        todo = {key: item for key, item in zip(keys, items, strict=True) if key not in found}
+        names, work = list(todo), list(todo.values())
+        unsaved: list[tuple[bytes, np.ndarray]] = []
+
+        def store() -> None:
+            self.cache.put(unsaved)
+            unsaved.clear()
+
+        def take(done: list[tuple[int, np.ndarray | Failed, float]]) -> None:
+            for place, result, _ in done:
+                found[names[place]] = result
+                if not isinstance(result, Failed):
+                    unsaved.append((names[place], result))
+            advance(len(done))
+            if len(unsaved) >= _STORE_EVERY:
+                store()
+
+        if work:
+            with self.bar(f"{feature.name}{f' of {label}' if label else ''}", len(work)) as advance:
+                try:
+                    parallel_map(
+                        feature.function, work, workers=self.workers, seconds=self.seconds, on_done=take
+                    )
+                finally:  # also when interrupted: finished work is kept
+                    store()
+        spent = self.timings.setdefault(feature.name, {"seconds": 0.0, "computed": 0, "cached": 0})
+        spent["seconds"] += time.perf_counter() - began
+        spent["computed"] += len(work)
+        spent["cached"] += cached
+        return [found[key] for key in keys]
+
+    @contextmanager
+    def bar(self, text: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A progress bar on standard error; what it yields advances it."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        console = Console(file=sys.stderr)
+        hidden = self.quiet or not total or not console.is_terminal
+        with Progress(*columns, console=console, disable=hidden, transient=True) as progress:
+            task = progress.add_task(text, total=total)
+            yield lambda n: progress.advance(task, n)
+
+
+def _key(feature: Feature, item: Any) -> bytes:
+    function = feature.function
+    h = hashlib.sha256(f"{function.__module__}.{function.__qualname__}\0{feature.version}\0".encode())
+    if isinstance(item, Arrays):
+        h.update(item.digest)
+    elif isinstance(item, tuple):
+        for part in item:
+            h.update(part.digest)
+    else:
+        h.update(repr(sorted(item.items())).encode())
+    return h.digest()[:20]
+
+
+def matrix(vectors: Sequence[np.ndarray | Failed | None], length: int) -> np.ndarray:
+    """(n, length) the vectors as rows, NaN for what failed or is not there."""
+    rows = np.full((len(vectors), length), np.nan)
+    for row, vector in zip(rows, vectors, strict=True):
+        if isinstance(vector, np.ndarray):
+            row[:] = vector
+    return rows

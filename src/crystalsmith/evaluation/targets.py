@@ -1,0 +1,80 @@
+"""Orders whose targets are known: for crystals of a reference, what a model is told of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from crystalsmith.crystal import Crystal
+from crystalsmith.errors import EvaluationError, OrderError
+from crystalsmith.evaluation.geometry import standard_crystal
+from crystalsmith.evaluation.samples import SampleSet
+from crystalsmith.generation import parse_order
+
+GIVEN = ("sites", "wyckoff")
+"""What an order tells: inequivalent sites by element (the paper's setting), or their letters too."""
+
+
+def target_orders(
+    reference: SampleSet,
+    number: int | None = None,
+    *,
+    give: str = "sites",
+    count: int = 1,
+    space_groups: tuple[int, int] = (1, 230),
+    max_atoms: int | None = None,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Orders for random crystals of a reference, under their ids.
+
+    Args:
+        reference: real crystals.
+        number: how many orders; all that qualify, in the reference's order, if None.
+        give: one of ``GIVEN``.
+        count: crystals of each order.
+        space_groups: smallest and largest space group.
+        max_atoms: largest primitive cell.
+        seed: of the choice.
+
+    Returns:
+        Mappings as ``generation.parse_order`` takes them.
+
+    Raises:
+        EvaluationError: too few crystals qualify, an id repeats or cannot stand in an order.
+    """
+    if give not in GIVEN:
+        raise EvaluationError(f"an order gives {' or '.join(GIVEN)}, not {give!r}")
+    rows = np.arange(len(reference))
+    if number is not None:
+        rows = np.random.default_rng(seed).permutation(rows)
+    orders: list[dict[str, Any]] = []
+    taken: set[str] = set()
+    for row in rows:
+        if len(orders) == number:
+            break
+        sample = reference.samples[int(row)]
+        crystal = None if sample.arrays is None else standard_crystal(sample.arrays)
+        if crystal is None or not space_groups[0] <= crystal.space_group <= space_groups[1]:
+            continue
+        if max_atoms is not None and crystal.n_atoms > max_atoms:
+            continue
+        if sample.id in taken:
+            raise EvaluationError(f"{reference.name}: two crystals have the id {sample.id}")
+        taken.add(sample.id)
+        order = {"id": sample.id, "space_group": crystal.space_group, give: _given(crystal, give)}
+        try:
+            parse_order({**order, "count": count})
+        except OrderError as error:
+            raise EvaluationError(f"{reference.name}: no order can be made of {sample.id}: {error}") from None
+        orders.append({**order, "count": count})
+    if not orders or (number is not None and len(orders) < number):
+        raise EvaluationError(f"only {len(orders)} crystals of {reference.name} qualify; ask for fewer")
+    return orders
+
+
+def _given(crystal: Crystal, give: str) -> dict[str, int] | list[list[str]]:
+    if give == "sites":
+        return dict(Counter(site.element for site in crystal.sites))
+    return [[site.element, site.letter] for site in crystal.sites]

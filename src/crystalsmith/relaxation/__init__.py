@@ -1,0 +1,6 @@
+"""Relaxation of crystals with an interatomic potential, in the variables that their symmetry leaves free."""
+
+from crystalsmith.relaxation.calculators import check_potential, load_calculator
+from crystalsmith.relaxation.symmetric import Relaxation, relax_symmetric
+
+__all__ = ["Relaxation", "check_potential", "load_calculator", "relax_symmetric"]
