@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from crystalsmith.crystal import SYMBOLS, Crystal, Site
+from crystalsmith.data.wyckoff import no_occupations
 from crystalsmith.diffusion import Request
 from crystalsmith.errors import StructureError
 from crystalsmith.symmetry import lattice_to_cell, space_group, strain_mask, strain_to_lattice
@@ -32,6 +33,7 @@ class FakeModel:
     ) -> None:
         self.bad, self.broken, self.seconds, self.volume = bad, broken, seconds, volume
         self.wyckoff_counts = np.zeros((1731, 6), dtype=np.int32)
+        self.occupations = no_occupations()
         self.batches: list[list[Request]] = []
 
     def sample(

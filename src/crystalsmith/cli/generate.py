@@ -41,7 +41,7 @@ def add_parser(commands: Any) -> None:
     which.add_argument(
         "--sites",
         metavar="Na=1,Cl=1",
-        help="elements and inequivalent sites of each; Wyckoff letters are drawn",
+        help="elements and inequivalent sites of each; Wyckoff letters are drawn, see --letters",
     )
     which.add_argument("--wyckoff", metavar="Na:a,Cl:b", help="elements and Wyckoff letters, site by site")
     order.add_argument(
@@ -69,6 +69,13 @@ def add_parser(commands: Any) -> None:
         metavar="N",
         help="tries for a crystal before it is given up (default: 10)",
     )
+    sampling.add_argument(
+        "--letters",
+        choices=("analogues", "frequencies"),
+        default="analogues",
+        help="where letters come from that --sites leaves open: similar known crystals, or how often each"
+        " position is occupied, which is right less often and more inventive (default: analogues)",
+    )
     options.add_model_options(parser)
     parser.set_defaults(run=run, resumes=True)
 
@@ -86,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         steps=args.steps,
         batch_atoms=args.batch,
         max_tries=args.tries,
+        letters=args.letters,
         picture=args.picture,
         overwrite=args.overwrite,
         quiet=args.quiet,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.generation import Order, RunFolder, check_orders, generate_batches, run_identity
-from crystalsmith.generation.limits import BATCH_ATOMS, MAX_TRIES
+from crystalsmith.generation.limits import BATCH_ATOMS, LETTERS, MAX_TRIES
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import Model
@@ -29,6 +29,7 @@ class Making:
     steps: int | None = None
     batch_atoms: int | None = None
     max_tries: int = MAX_TRIES
+    letters: str = LETTERS[0]
     picture: bool = False
     overwrite: bool = False
     quiet: bool = False
@@ -53,7 +54,11 @@ def make(making: Making, load: Callable[[], Model]) -> int:
     began = time.monotonic()
     model = load()
     notes = check_orders(making.orders, model)
-    options: dict[str, Any] = {"seed": making.seed, "max_tries": making.max_tries}
+    options: dict[str, Any] = {
+        "seed": making.seed,
+        "max_tries": making.max_tries,
+        "letters": making.letters,
+    }
     sampling: dict[str, Any] = {"sampler": making.sampler, "steps": making.steps}
     identity = run_identity(making.orders, checkpoint=model.hash, **options, **sampling)
     opened = RunFolder.open(

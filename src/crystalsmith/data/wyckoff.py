@@ -1,6 +1,8 @@
-"""Frequencies of Wyckoff positions in a data set: letters are drawn from them where an order names sites."""
+"""Which Wyckoff positions known crystals occupy: letters that an order leaves open come from it."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,3 +24,47 @@ def count_wyckoff(dataset: Dataset) -> np.ndarray:
     counts = np.zeros((len(tables().dof), len(SITE_BINS)), dtype=np.int32)
     np.add.at(counts, (dataset.arrays["wyckoff"].astype(int), site_bin(np.repeat(orbits, orbits))), 1)
     return counts
+
+
+@dataclass(frozen=True, eq=False)
+class Occupations:
+    """Who sits where in known crystals; no cells, no coordinates.
+
+    Attributes:
+        space_group: (n,) numbers.
+        start: (n + 1,) sites of crystal i are rows start[i]:start[i + 1].
+        element: (s,) atomic numbers.
+        wyckoff: (s,) rows in ``symmetry.Tables``.
+    """
+
+    space_group: np.ndarray
+    start: np.ndarray
+    element: np.ndarray
+    wyckoff: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.space_group)
+
+
+def occupations(dataset: Dataset) -> Occupations:
+    """Those of a data set, sites sorted within each crystal, repeats left out, by space group."""
+    a = dataset.arrays
+    owner = np.repeat(np.arange(len(dataset)), np.diff(a["start"]))
+    order = np.lexsort((a["wyckoff"], a["element"], owner))
+    element, wyckoff = a["element"][order].astype(np.uint8), a["wyckoff"][order].astype(np.int16)
+    start = np.asarray(a["start"])
+    kept: dict[bytes, int] = {}
+    for i in range(len(dataset)):
+        rows = slice(start[i], start[i + 1])
+        kept.setdefault(element[rows].tobytes() + wyckoff[rows].tobytes(), i)
+    chosen = np.array(sorted(kept.values(), key=lambda i: (a["space_group"][i], i)), dtype=np.int64)
+    length = np.diff(start)[chosen]
+    new = np.concatenate([[0], np.cumsum(length)]).astype(np.int32)
+    site = np.arange(new[-1]) + np.repeat(start[chosen] - new[:-1], length)
+    return Occupations(a["space_group"][chosen].astype(np.uint8), new, element[site], wyckoff[site])
+
+
+def no_occupations() -> Occupations:
+    """Those of no crystals."""
+    none = np.zeros(0, np.uint8)
+    return Occupations(none, np.zeros(1, np.int32), none, np.zeros(0, np.int16))

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from crystalsmith.data.wyckoff import Occupations, no_occupations
 from crystalsmith.diffusion.fields import LatticeField, PositionField
 from crystalsmith.diffusion.model import Model, Statistics
 from crystalsmith.diffusion.schedules import LogSchedule
@@ -30,6 +31,12 @@ from crystalsmith.symmetry import tables
 
 FORMAT = "crystalsmith-model-1"
 _NETWORK, _STATISTICS = "network.", "statistics."
+_OCCUPATIONS = {
+    "space_group": torch.uint8,
+    "start": torch.int32,
+    "element": torch.uint8,
+    "wyckoff": torch.int16,
+}
 
 
 def default_checkpoint() -> Path:
@@ -58,6 +65,8 @@ def save_model(model: Model, path: str | Path, record: dict[str, str], half: boo
     tensors[_STATISTICS + "atomic_volume"] = torch.tensor(s.atomic_volume, dtype=torch.float32)
     tensors[_STATISTICS + "wyckoff_counts"] = torch.tensor(s.wyckoff_counts, dtype=torch.int32)
     tensors[_STATISTICS + "elements"] = torch.tensor(s.elements, dtype=torch.int32)
+    for name, kind in _OCCUPATIONS.items():
+        tensors[f"{_STATISTICS}occupations.{name}"] = torch.tensor(getattr(s.occupations, name), dtype=kind)
     config = {
         "network": model.network.config_dict(),
         "position": asdict(model.position.schedule),
@@ -146,6 +155,7 @@ def load_model(path: str | Path | None = None, device: str | torch.device = "cpu
             wyckoff_counts=tensors[_STATISTICS + "wyckoff_counts"].numpy(),
             elements=tensors[_STATISTICS + "elements"].numpy(),
             max_atoms=int(config["max_atoms"]),
+            occupations=_read_occupations(tensors),
         )
         position = PositionField(LogSchedule(**config["position"]))
         lattice = LatticeField(tuple(config["lattice_scale"]), LogSchedule(**config["lattice"]))
@@ -158,6 +168,26 @@ def load_model(path: str | Path | None = None, device: str | torch.device = "cpu
         raise CheckpointError(f"checkpoint {path} holds weights that are not finite; use another one")
     network.to(device).eval()
     return Model(network, position, lattice, statistics, metadata, hashlib.sha256(raw).hexdigest())
+
+
+def _read_occupations(tensors: Mapping[str, Tensor]) -> Occupations:
+    """What the checkpoint holds of them, nothing in the first ones of this format."""
+    prefix = f"{_STATISTICS}occupations."
+    if not any(name.startswith(prefix) for name in tensors):
+        return no_occupations()
+    o = Occupations(**{name: tensors[prefix + name].numpy() for name in _OCCUPATIONS})
+    length = np.diff(o.start)
+    if (
+        len(o.start) != len(o) + 1
+        or (int(o.start[0]), int(o.start[-1])) != (0, len(o.element))
+        or len(o.wyckoff) != len(o.element)
+        or (length < 1).any()
+        or not np.array_equal(
+            np.repeat(o.space_group, length), tables().wyckoff_group[o.wyckoff.astype(np.int64)]
+        )
+    ):
+        raise ValueError("its occupied positions do not fit together")
+    return o
 
 
 def _check(statistics: Statistics, lattice: LatticeField) -> None:

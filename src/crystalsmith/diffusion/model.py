@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.elements import SYMBOLS, atomic_number
+from crystalsmith.data.wyckoff import Occupations, no_occupations
 from crystalsmith.diffusion.fields import Field, LatticeField, PositionField
 from crystalsmith.diffusion.samplers import CALLS_PER_STEP, SAMPLERS, State
 from crystalsmith.diffusion.schedules import sampling_times
@@ -51,12 +52,14 @@ class Statistics:
         wyckoff_counts: (1731, B) how often each Wyckoff position occurs, by number of orbits in the crystal.
         elements: (119,) crystals in which each element occurs.
         max_atoms: largest primitive cell in training.
+        occupations: who sits where in the training crystals; empty in checkpoints that lack it.
     """
 
     atomic_volume: np.ndarray
     wyckoff_counts: np.ndarray
     elements: np.ndarray
     max_atoms: int
+    occupations: Occupations = field(default_factory=no_occupations)
 
 
 @dataclass
@@ -87,6 +90,11 @@ class Model:
     def wyckoff_counts(self) -> np.ndarray:
         """(1731, B) frequencies of Wyckoff positions in training."""
         return self.statistics.wyckoff_counts
+
+    @property
+    def occupations(self) -> Occupations:
+        """Who sits where in the training crystals."""
+        return self.statistics.occupations
 
     @property
     def elements(self) -> set[str]:

@@ -1,7 +1,7 @@
 """The Magpie vector of a composition: statistics of elemental properties, 132 numbers.
 
-Source: Ward et al., npj Comput. Mater. 2, 16028 (2016). The table of properties and the scaling of the
-published figures were written once by ``tools/make_magpie_table.py``.
+Source: Ward et al., npj Comput. Mater. 2, 16028 (2016); scaled with the means and deviations of CDVAE, which
+the published figures rest on (written once by ``tools/make_element_table.py``).
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ from importlib import resources
 
 import numpy as np
 
+from crystalsmith.crystal.properties import element_properties
+
 LENGTH = 132
 
 
 @lru_cache(maxsize=1)
-def _table() -> dict[str, np.ndarray]:
+def _scaling() -> tuple[np.ndarray, np.ndarray]:
     text = resources.files("crystalsmith.evaluation").joinpath("magpie.json").read_text(encoding="utf-8")
     data = json.loads(text)
-    rows = [[np.nan, *(np.nan if x is None else x for x in row)] for row in data["properties"].values()]
-    return {
-        "properties": np.array(rows, dtype=float).T,  # (119, 22) by atomic number
-        "mean": np.array(data["mean"]),
-        "std": np.array(data["std"]),
-    }
+    return np.array(data["mean"]), np.array(data["std"])
+
+
+@lru_cache(maxsize=1)
+def _properties() -> np.ndarray:
+    """(119, 22) by atomic number."""
+    return np.stack(list(element_properties().values()), axis=1)
 
 
 def magpie_vector(counts: Mapping[int, int]) -> np.ndarray:
@@ -41,7 +44,7 @@ def magpie_vector(counts: Mapping[int, int]) -> np.ndarray:
     z = np.array(sorted(counts), dtype=int)
     weight = np.fromiter((counts[k] for k in z), dtype=float)
     weight /= weight.sum()
-    x = _table()["properties"][z]  # (elements, 22)
+    x = _properties()[z]  # (elements, 22)
     low, high = x.min(0), x.max(0)
     mean = weight @ x
     deviation = weight @ np.abs(x - mean)
@@ -53,6 +56,6 @@ def scaled_magpie(compositions: Sequence[Mapping[int, int]]) -> np.ndarray:
     """(n, 132) Magpie vectors standardised as in CDVAE; gaps of the table count as average, 0."""
     if not compositions:
         return np.zeros((0, LENGTH))
-    t = _table()
-    scaled = (np.array([magpie_vector(c) for c in compositions]) - t["mean"]) / t["std"]
+    mean, deviation = _scaling()
+    scaled = (np.array([magpie_vector(c) for c in compositions]) - mean) / deviation
     return np.where(np.isnan(scaled), 0.0, scaled)

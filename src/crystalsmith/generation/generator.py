@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import ConfigError
+from crystalsmith.generation.analogues import Analogues
 from crystalsmith.generation.batching import Try, drain, fill, sample
 from crystalsmith.generation.limits import (
     BATCH_ATOMS,
+    LETTERS,
     MAX_TRIES,
     OrderWarning,
     check_orders,
     positive,
+    resolve_letters,
     resolve_sampler,
 )
 from crystalsmith.generation.orders import Order, parse_orders
@@ -93,6 +96,7 @@ def generate_batches(
     steps: int | None = None,
     sampler: str | None = None,
     max_tries: int = MAX_TRIES,
+    letters: str = LETTERS[0],
     on_event: Callable[[BatchStep], None] | None = None,
     done: Mapping[Key, str | None] | None = None,
 ) -> Iterator[list[Generated]]:
@@ -110,6 +114,7 @@ def generate_batches(
         steps: sampler steps; the model's default if None.
         sampler: name of the sampler; the model's default if None.
         max_tries: tries for one crystal.
+        letters: where letters come from that an order leaves open, one of ``limits.LETTERS``.
         on_event: told of every sampler step.
         done: tries of an earlier run of the same orders and their failures (None for a sound crystal). They
             are not made or yielded again, and yet make up batches as they did, so that what remains comes out
@@ -129,7 +134,8 @@ def generate_batches(
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise ConfigError(f"seed must be a whole number, not {seed!r}")
     sampler, total = resolve_sampler(sampler, steps)
-    prior = WyckoffPrior(model.wyckoff_counts)
+    analogues = Analogues(model.occupations) if resolve_letters(letters) == "analogues" else None
+    prior = WyckoffPrior(model.wyckoff_counts, analogues)
     known = {} if done is None else done
 
     def tell(crystals: int) -> Callable[..., None] | None:

@@ -17,6 +17,10 @@ BATCH_ATOMS = 512
 MAX_TRIES = 10
 """Tries for one crystal before it is given up."""
 
+LETTERS = ("analogues", "frequencies")
+"""Where the letters come from that an order leaves open: similar crystals of the training set first, or only
+how often each position is occupied. The first is right far more often, the second more inventive."""
+
 MAX_ATOMS = 1000
 """Primitive cells beyond this are refused even when their letters are given."""
 
@@ -73,6 +77,17 @@ def resolve_sampler(sampler: str | None, steps: int | None) -> tuple[str, int]:
     if steps is None:
         return name, (DEFAULT_CALLS - 1) // CALLS_PER_STEP[name]
     return name, positive("steps", steps)
+
+
+def resolve_letters(letters: str) -> str:
+    """A member of ``LETTERS``.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    if letters not in LETTERS:
+        raise ConfigError(f"letters come from {' or '.join(LETTERS)}, not from {letters!r}")
+    return letters
 
 
 def positive(name: str, value: object) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from crystalsmith import __version__
 from crystalsmith.errors import OutputError
-from crystalsmith.generation.limits import MAX_TRIES, resolve_sampler
+from crystalsmith.generation.limits import LETTERS, MAX_TRIES, resolve_letters, resolve_sampler
 from crystalsmith.generation.orders import Order
 
 FORMAT = 1
@@ -27,6 +27,7 @@ def run_identity(
     sampler: str | None = None,
     steps: int | None = None,
     max_tries: int = MAX_TRIES,
+    letters: str = LETTERS[0],
 ) -> dict[str, Any]:
     """What makes two runs the same: everything that a crystal depends on, in plain JSON types."""
     name, number = resolve_sampler(sampler, steps)
@@ -37,6 +38,7 @@ def run_identity(
         "sampler": name,
         "steps": number,
         "max_tries": max_tries,
+        "letters": resolve_letters(letters),
         "orders": [order.to_mapping() for order in orders],
     }
 

@@ -1,9 +1,10 @@
-"""Which Wyckoff letters a crystal's sites take, from the frequencies seen in training.
+"""Which Wyckoff letters a crystal's sites take: by analogy with training crystals, or from frequencies.
 
-Letters are drawn one site after another with probabilities that depend on the space group and on the number
-of sites of the whole crystal. A letter without freedom is one set of points and can be taken once. Counts are
-smoothed in two steps: towards the counts of neighbouring numbers of sites, and those towards a guess that
-small orbits are likelier, so a group that was never seen works too.
+Analogues (``generation.analogues``) decide where there are close ones. Otherwise letters are drawn one site
+after another with probabilities that depend on the space group and on the number of sites of the whole
+crystal. A letter without freedom is one set of points and can be taken once. Counts are smoothed in two
+steps: towards the counts of neighbouring numbers of sites, and those towards a guess that small orbits are
+likelier, so a group that was never seen works too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from crystalsmith.data.wyckoff import SITE_BINS, site_bin
 from crystalsmith.errors import CheckpointError, OrderError
+from crystalsmith.generation.analogues import Analogues
 from crystalsmith.symmetry import SpaceGroup, space_group, tables
 
 # Pseudo-counts of the two smoothing steps, and how much one bin tells about the next: best on held-out
@@ -66,12 +68,14 @@ class WyckoffPrior:
     Args:
         counts: (1731, 6) how often each row of ``Tables`` was occupied in training, by ``SITE_BINS``; the
             checkpoint holds them.
+        analogues: training crystals that lend their letters; frequencies alone decide without them.
 
     Raises:
         CheckpointError: counts of another shape, or negative ones.
     """
 
-    def __init__(self, counts: np.ndarray) -> None:
+    def __init__(self, counts: np.ndarray, analogues: Analogues | None = None) -> None:
+        self._analogues = analogues
         counts = np.asarray(counts)
         wanted = (len(tables().letter), len(SITE_BINS))
         if counts.shape != wanted or not np.all(counts >= 0):
@@ -124,6 +128,10 @@ class WyckoffPrior:
                 f"{len(elements)} sites in {group.symbol} ({group.number}) make at least {least} atoms"
                 f" in the primitive cell, more than the limit of {max_atoms}; ask for fewer sites"
             )
+        if self._analogues is not None:
+            found = self._analogues.draw(group, sites, rng, max_atoms)
+            if found is not None:
+                return found
         probability = self.probabilities(group, len(elements))
         letters = list(group.wyckoff)
         taken: set[str] = set()

@@ -17,7 +17,7 @@ import torch.multiprocessing as mp
 
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.data import Dataset
-from crystalsmith.data.wyckoff import count_wyckoff
+from crystalsmith.data.wyckoff import count_wyckoff, occupations
 from crystalsmith.diffusion import LatticeField, Model, PositionField, Statistics, load_model, save_model
 from crystalsmith.diffusion.schedules import focus
 from crystalsmith.errors import ConfigError, DataError, OutputError
@@ -111,7 +111,8 @@ def make_model(c: TrainConfig, dataset: Dataset) -> Model:
             Statistics(volume, np.zeros((1731, 1), int), np.zeros(119, int), 0),
         )
     present = (compositions(dataset) > 0).sum(0)
-    model.statistics = Statistics(volume, count_wyckoff(dataset), present, int(dataset.arrays["atoms"].max()))
+    largest = int(dataset.arrays["atoms"].max())
+    model.statistics = Statistics(volume, count_wyckoff(dataset), present, largest, occupations(dataset))
     return model
 
 

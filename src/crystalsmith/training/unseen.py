@@ -6,10 +6,12 @@ ytterbium compounds). Without this, the network would meet random weights.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
-from crystalsmith.diffusion import Model, Statistics
+from crystalsmith.diffusion import Model
 
 
 def neighbours(z: int, seen: np.ndarray) -> list[int]:
@@ -32,5 +34,5 @@ def stand_in_for_unseen(model: Model) -> Model:
             model.network.element.weight[z] = model.network.element.weight[near].mean(0)
             volume[z] = volume[near].mean()
     s = model.statistics
-    model.statistics = Statistics(volume, s.wyckoff_counts, s.elements, s.max_atoms)
+    model.statistics = replace(s, atomic_volume=volume)
     return model

@@ -1,0 +1,247 @@
+"""``crystalsmith evaluate`` and ``data orders`` as typed, right and wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from crystals import KNOWN
+from crystalsmith.cli.main import main
+from crystalsmith.generation import read_orders
+from crystalsmith.parallel import available_cores
+
+NAMES = ["rutile", "quartz", "rock salt", "wurtzite", "perovskite", "zinc blende"]
+
+
+def write_set(path: Path, names=NAMES, scale: float = 1.0, copies: int = 1) -> Path:
+    rows = []
+    for name in names:
+        symbols, fractional = KNOWN[name].positions(primitive=False)
+        cell = [*(x * scale for x in KNOWN[name].cell[:3]), *KNOWN[name].cell[3:]]
+        row = {"id": name.replace(" ", "-"), "cell": cell, "species": symbols, "frac": fractional.tolist()}
+        rows += [{**row, "id": row["id"] + (f"-{k}" if copies > 1 else "")} for k in range(copies)]
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return path
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    write_set(tmp_path / "reference.jsonl")
+    write_set(tmp_path / "made.jsonl", scale=1.01)
+    write_set(tmp_path / "train.jsonl", NAMES[:2])
+    return tmp_path
+
+
+def test_a_table_and_files(files, capsys):
+    command = [
+        "evaluate",
+        "mine=made.jsonl",
+        "made.jsonl",
+        "--reference",
+        "reference.jsonl",
+        "--train",
+        "train.jsonl",
+        "--json",
+        "out.json",
+        "--report",
+        "out.html",
+        "--details",
+        "out.csv",
+        "--workers",
+        "1",
+    ]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert "mine (6)" in shown and "made (6)" in shown and "COV-P %" in shown and "novel %" in shown
+    data = json.loads((files / "out.json").read_text())
+    assert [s["name"] for s in data["sets"]] == ["mine", "made"]
+    assert data["sets"][0]["figures"]["match"]["value"] == 1
+    assert data["sets"][0]["figures"]["novel"]["value"] == pytest.approx(4 / 6)
+    assert (files / "out.html").read_text().startswith("<!doctype html>")
+    assert len((files / "out.csv").read_text().splitlines()) == 13
+    assert (files / "cache" / "crystalsmith" / "features.sqlite").exists()
+    assert main([*command, "--quiet"]) == 0 and capsys.readouterr().out == ""
+    again = json.loads((files / "out.json").read_text())
+    assert again["timings"]["CrystalNN fingerprints"]["computed"] == 0
+    assert again["sets"] == data["sets"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["none.jsonl", "--reference", "reference.jsonl"], "no file or folder none.jsonl"),
+        (["made.jsonl", "--reference", "none.jsonl"], "no file or folder none.jsonl"),
+        (["made.jsonl", "made.jsonl", "--reference", "reference.jsonl"], "two sets have the name made"),
+        (["made.jsonl", "--reference", "reference.jsonl", "--metrics", "cov"], "unknown metric 'cov'"),
+        (["made.jsonl", "--reference", "reference.jsonl", "--metrics", ","], "no metric asked for"),
+        (["made.jsonl", "--reference", "reference.jsonl", "--metrics", "novelty"], "name it with --train"),
+        (["made.jsonl", "--reference", "reference.jsonl", "--controls"], "needs the training set"),
+        (
+            [
+                "made.jsonl",
+                "--reference",
+                "reference.jsonl",
+                "--train",
+                "train.jsonl",
+                "--controls",
+                "--potential",
+                "nonsense",
+            ],
+            "known",
+        ),
+        (["made.jsonl", "--reference", "train.jsonl", "--metrics", "match"], "have ids that train lacks"),
+        (
+            ["renamed.jsonl", "--reference", "reference.jsonl", "--metrics", "match"],
+            "has the id of a crystal",
+        ),
+        (["made.jsonl", "--reference", "reference.jsonl", "--json", "no/where.json"], "there is no folder"),
+        (["made.jsonl", "--reference", "reference.jsonl", "--report", "."], "is a folder"),
+        (["made.jsonl", "--reference", "reference.jsonl", "--space-groups", "9-3"], "not a range"),
+        (["made.jsonl", "--reference", "reference.jsonl", "--space-groups", "3-5"], "no crystal has a space"),
+        (["made.jsonl", "--reference", "reference.jsonl", "--structure-cutoff", "-1"], "not a positive"),
+        (["made.jsonl"], "--reference"),
+        (["empty.jsonl", "--reference", "reference.jsonl"], "empty.jsonl is empty"),
+        (["letter.txt", "--reference", "reference.jsonl"], "none of the known sources"),
+        (["made.jsonl", "--reference", "torn.jsonl"], "holds no readable crystal"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(files, capsys, arguments, words):
+    (files / "empty.jsonl").write_text("")
+    (files / "letter.txt").write_text("dear reader\n")
+    (files / "torn.jsonl").write_text('{"cell": 3, "frac": [[0, 0, 0]], "species": ["Na"]}\n')
+    (files / "renamed.jsonl").write_text((files / "made.jsonl").read_text().replace('"id": "', '"id": "x'))
+    before = sorted(files.iterdir())
+    assert main(["evaluate", *arguments]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("crystalsmith: error: ") and words in lines[0]
+    assert [p for p in sorted(files.iterdir()) if p.name != "cache"] == before
+
+
+def test_unreadable_members_are_listed_and_count(files, capsys):
+    text = (files / "made.jsonl").read_text().splitlines()
+    (files / "half.jsonl").write_text("\n".join([*text[:3], "{torn", *text[4:]]) + "\n")
+    assert (
+        main(
+            [
+                "evaluate",
+                "half.jsonl",
+                "--reference",
+                "reference.jsonl",
+                "--metrics",
+                "validity,coverage",
+                "--json",
+                "half.json",
+            ]
+        )
+        == 0
+    )
+    assert "1 of 6 are no crystals" in " ".join(capsys.readouterr().out.split())
+    data = json.loads((files / "half.json").read_text())["sets"][0]
+    assert data["failures"][0]["crystal"].startswith("line 4")
+    assert data["figures"]["cov_p"]["value"] == pytest.approx(5 / 6)
+
+
+def test_a_set_without_any_crystal_is_measured_and_ends_with_status_1(files, capsys):
+    (files / "bad.jsonl").write_text('{"cell": 3, "frac": [[0, 0, 0]], "species": ["Na"]}\n')
+    assert main(["evaluate", "bad.jsonl", "--reference", "reference.jsonl", "--metrics", "coverage"]) == 1
+    assert "0.0 [0.0, 0.0]" in capsys.readouterr().out
+
+
+def test_controls(files, capsys):
+    command = [
+        "evaluate",
+        "made.jsonl",
+        "--reference",
+        "reference.jsonl",
+        "--train",
+        "train.jsonl",
+        "--controls",
+        "--potential",
+        "none",
+        "--metrics",
+        "coverage,match",
+        "--workers",
+        "1",
+    ]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert "limit (2)" in shown and "PyXtal (6)" in shown
+    assert len((files / "controls" / "pyxtal.jsonl").read_text().splitlines()) == 6
+
+
+def test_orders_of_a_reference(files, capsys):
+    assert (
+        main(
+            [
+                "data",
+                "orders",
+                "reference.jsonl",
+                "-n",
+                "3",
+                "--give",
+                "wyckoff",
+                "-k",
+                "2",
+                "--space-groups",
+                "130-230",
+                "-o",
+                "orders.jsonl",
+            ]
+        )
+        == 0
+    )
+    assert "3 orders in orders.jsonl" in capsys.readouterr().out
+    orders = read_orders(files / "orders.jsonl")
+    assert len(orders) == 3 and all(o.count == 2 and o.wyckoff and o.space_group >= 130 for o in orders)
+    assert main(["data", "orders", "reference.jsonl", "-n", "99", "-o", "orders.jsonl"]) == 2
+    assert "only 6 crystals of reference qualify" in capsys.readouterr().err
+    assert len(read_orders(files / "orders.jsonl")) == 3  # the old file is untouched
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGINT") or available_cores() < 1, reason="needs signals")
+def test_ctrl_c_keeps_what_was_computed(files):
+    write_set(files / "many.jsonl", list(KNOWN), copies=1)
+    command = [
+        sys.executable,
+        "-m",
+        "crystalsmith",
+        "evaluate",
+        "many.jsonl",
+        "--reference",
+        "many.jsonl",
+        "--metrics",
+        "coverage",
+        "--workers",
+        "2",
+        "--cache",
+        "c.sqlite",
+    ]
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    )
+    began = time.monotonic()
+    while not (files / "c.sqlite").exists() and time.monotonic() - began < 60:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode in (130, 0)
+    if process.returncode == 130:
+        assert error.strip().splitlines()[-1].startswith("crystalsmith: interrupted; the same command")
+        assert "Traceback" not in error
+    assert main(command[3:]) == 0
