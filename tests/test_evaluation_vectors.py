@@ -58,6 +58,38 @@ def test_crystal_nn_is_matminers_where_there_is_no_symmetry_to_use(matminer_site
     assert met.sum() > 30
 
 
+@pytest.mark.parametrize("cn", range(1, 13))
+def test_order_parameters_asked_for_together_are_those_asked_for_alone(cn, matminer_sites):
+    """Random and ideal surroundings of every coordination number."""
+    from itertools import product
+
+    from pymatgen.core import Lattice, PeriodicSite
+
+    from crystalsmith.evaluation.crystal_nn import _tools
+
+    rng = np.random.default_rng(cn)
+    ideal = {
+        4: [(1, 1, 1), (-1, -1, 1), (1, -1, -1), (-1, 1, -1)],
+        6: [(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)],
+        8: list(product([1, -1], repeat=3)),
+        12: [x for x in product([1, 0, -1], repeat=3) if sum(map(abs, x)) == 2],
+    }
+    lattice = Lattice.cubic(50)
+    for k in range(6):
+        around = np.array(ideal[cn], float) if k == 0 and cn in ideal else rng.normal(size=(cn, 3))
+        around = 25 + 2.2 * around / np.linalg.norm(around, axis=1)[:, None]
+        places = [np.full(3, 25.0), *around]
+        sites = [PeriodicSite("O", x, lattice, coords_are_cartesian=True) for x in places]
+        near = list(range(1, cn + 1))
+        ours = [x for op in _tools()[1][cn] for x in op.get_order_parameters(sites, 0, indices_neighs=near)]
+        theirs = [
+            op.get_order_parameters(sites, 0, indices_neighs=near)[0]
+            for op in matminer_sites.ops[cn]
+            if op != "wt"
+        ]
+        assert [x or 0.0 for x in ours] == pytest.approx([x or 0.0 for x in theirs], abs=1e-12)
+
+
 def test_crystal_nn_does_not_depend_on_the_cell():
     rutile = KNOWN["rutile"]
     once = crystal_nn(crystal_arrays(rutile))

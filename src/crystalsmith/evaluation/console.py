@@ -24,9 +24,12 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     table.add_column(f"against {e.reference} ({e.reference_size:,}{kept})", no_wrap=True)
     for column in e.columns:
         table.add_column(f"{column.name} ({column.size:,})", justify="right")
+    table.add_column("rests on", justify="right", style="dim")
     for measure in e.measures():
         unit = " %" if measure.share else ""
-        table.add_row(measure.label + unit, *(_cell(column.figures.get(measure.key)) for column in e.columns))
+        figures = [column.figures.get(measure.key) for column in e.columns]
+        numbers = dict.fromkeys(f"{f.n:,}" for f in figures if f is not None)
+        table.add_row(measure.label + unit, *map(_cell, figures), " / ".join(numbers))
     console.print(table)
     console.print(
         f"[dim]95 % bootstrap intervals; coverage and CrystalNN distance: variant {e.settings['variant']}[/]"

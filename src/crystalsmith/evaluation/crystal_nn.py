@@ -41,8 +41,9 @@ _MOTIFS: dict[int, tuple[str, ...]] = {
     12: ("cuboctahedral", "q2", "q4", "q6"),
 }
 
-# pymatgen's motif parameters influence each other when asked for together, save these.
-_TOGETHER = (2, 3, 9, 10, 11)
+# Asked for together the motifs of one coordination number share their angles; not so those of 4 and 6, whose
+# values then influence each other.
+_TOGETHER = (2, 3, 5, 7, 8, 9, 10, 11, 12)
 
 
 @lru_cache(maxsize=1)

@@ -488,24 +488,26 @@ class _Evaluator:
         part_groups = np.nan_to_num(part.column("group_loose")).astype(int)
         crystals = uniqueness.buckets(part.arrays, part_groups.tolist())
         known = self.known_of({formula for formula, _ in crystals}) if novelty else {}
-        work = [
-            ([_arrays(part.set, k) for k in rows], known.get(bucket, [])) for bucket, rows in crystals.items()
-        ]
         n = len(part.set)
         first = np.zeros(n, dtype=bool)
         new = np.zeros(n, dtype=bool)
+        # A crystal alone in its bucket, with no known one beside it, needs no matcher.
+        alone = [rows[0] for bucket, rows in crystals.items() if len(rows) == 1 and bucket not in known]
+        first[alone] = new[alone] = True
+        crowded = {b: rows for b, rows in crystals.items() if len(rows) > 1 or b in known}
+        work = [([_arrays(part.set, k) for k in rows], known.get(b, [])) for b, rows in crowded.items()]
         began = time.perf_counter()
         with self.workshop.bar(f"duplicates of {part.set.name}", len(work)) as advance:
             found = parallel_map(
                 uniqueness.compare_bucket,
                 work,
-                workers=self.workshop.workers if n > 200 else 1,
+                workers=self.workshop.workers if len(work) > 100 else 1,
                 on_done=lambda done: advance(len(done)),
             )
         spent = self.workshop.timings.setdefault("duplicates", {"seconds": 0.0, "computed": 0, "cached": 0})
         spent["seconds"] += time.perf_counter() - began
         spent["computed"] += len(work)
-        for rows, result in zip(crystals.values(), found, strict=True):
+        for rows, result in zip(crowded.values(), found, strict=True):
             if isinstance(result, Failed):
                 self.notes.append(f"{part.set.name}: duplicates could not be told ({result.reason})")
                 continue

@@ -24,7 +24,8 @@ th, td { padding: .3rem .9rem .3rem 0; border-bottom: 1px solid #e3e5ea; text-al
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 thead th { border-bottom: 2px solid #22252b; }
 tr.group td { border-top: 1px solid #9aa0ac; } td small { color: #5a6070; white-space: nowrap; }
-td.best { font-weight: 600; } abbr { text-decoration: none; border-bottom: 1px dotted #9aa0ac; cursor: help; }
+td.best { font-weight: 600; } td.best small { font-weight: 400; }
+abbr { text-decoration: none; border-bottom: 1px dotted #9aa0ac; cursor: help; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(27rem, 1fr)); gap: 1.6rem 2rem; }
 .plots figure { margin: 0; } .plots figure.wide { grid-column: 1 / -1; max-width: 56rem; }
 .plots svg { width: 100%; height: auto; } pre { background: #f5f6f8; padding: .8rem 1rem; overflow-x: auto;
@@ -110,7 +111,7 @@ def _figures(e: Evaluation) -> str:
 
 def _best(values: list[float], higher: bool | None) -> float:
     known = [v for v in values if not math.isnan(v)]
-    if higher is None or not known:
+    if higher is None or len(set(known)) < 2:
         return math.nan
     return max(known) if higher else min(known)
 

@@ -62,6 +62,8 @@ def _finish(axes: Axes, y: str) -> None:
 
 
 def _distribution(evaluation: Evaluation, name: str) -> tuple[str, str, Figure]:
+    from matplotlib.ticker import MaxNLocator
+
     label, unit = QUANTITIES[name]
     figure, axes = new_figure(6.4, 3.4, "", "")
     reference = evaluation.reference_quantities[name]
@@ -74,7 +76,8 @@ def _distribution(evaluation: Evaluation, name: str) -> tuple[str, str, Figure]:
         edges = np.array([0.5, 2.5, 15.5, 74.5, 142.5, 167.5, 194.5, 230.5])
     else:
         top = int(np.quantile(everything, 0.995)) if len(everything) else 1
-        edges = np.arange(-0.5, max(top, 1) + 1.5)
+        first = 1 if name == "elements" else 0
+        edges = np.arange(first - 0.5, max(top, first) + 1.5)
     places = np.arange(len(edges)) if name == "group" else edges
     shares = [np.histogram(np.clip(x, edges[0], edges[-1]), edges)[0] / max(len(x), 1) for x in values]
     base = np.histogram(np.clip(reference, edges[0], edges[-1]), edges)[0] / max(len(reference), 1)
@@ -97,6 +100,8 @@ def _distribution(evaluation: Evaluation, name: str) -> tuple[str, str, Figure]:
     else:
         axes.set_xlabel(label + (f" ({unit})" if unit else ""))
         axes.set_xlim(edges[0], edges[-1])
+        if name != "density":
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _finish(axes, "share of crystals")
     return label[0].upper() + label[1:], "Grey: the reference.", figure
 
