@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import time
-import warnings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -26,40 +24,22 @@ from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
 from crystalsmith.diffusion import Request, load_model
+from crystalsmith.evaluation.arrays import crystal_arrays
+from crystalsmith.evaluation.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
+from crystalsmith.parallel import Failed, parallel_map
 from crystalsmith.symmetry import space_group
 
-BINS = ((0, 0), (1, 1), (2, 2), (3, 3), (4, 5), (6, 8), (9, 999))
-
-
-def rms(pair: tuple[Crystal, Crystal]) -> float:
-    """RMS displacement of a match, or infinity."""
-    from pymatgen.analysis.structure_matcher import StructureMatcher
-
-    warnings.filterwarnings("ignore")
-    found = StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10).get_rms_dist(
-        pair[0].to_structure(primitive=True), pair[1].to_structure(primitive=True)
-    )
-    return float("inf") if found is None else float(found[0])
+BINS = ((0, None), *FREEDOM_BINS)
 
 
 def table(dof: np.ndarray, best: np.ndarray) -> dict[str, dict[str, float]]:
     """Match rate (%), RMSE and count, whole and by free parameters; ``best`` (n,) inf where unmatched."""
     rows = {}
-    for low, high in ((0, 999), *BINS):
-        sel = best[(dof >= low) & (dof <= high)]
-        hit = sel[np.isfinite(sel)]
-        name = (
-            "all"
-            if (low, high) == (0, 999)
-            else f"{low}"
-            if low == high
-            else f"{low}-{high}"
-            if high < 999
-            else f">={low}"
-        )
-        rows[name] = {
-            "match": 100 * len(hit) / max(len(sel), 1),
-            "rmse": float(hit.mean()) if len(hit) else float("nan"),
+    for low, high in BINS:
+        sel = best[(dof >= low) & (dof <= (np.inf if high is None else high))]
+        rows["all" if (low, high) == (0, None) else bin_label(low, high)] = {
+            "match": 100 * float(np.isfinite(sel).mean()) if len(sel) else float("nan"),
+            "rmse": root_mean(sel),
             "n": len(sel),
         }
     return rows
@@ -109,15 +89,13 @@ def main() -> None:
             )
             made.update(zip(part, crystals, strict=True))
         seconds = time.time() - start
-        with multiprocessing.get_context("spawn").Pool(a.workers) as pool:
-            order = sorted(made)
-            rms_of = dict(
-                zip(
-                    order,
-                    pool.map(rms, [(truth[r], made[r, k]) for r, k in order], chunksize=16),
-                    strict=True,
-                )
-            )
+        order = sorted(made)
+        pairs = [(crystal_arrays(made[r, k]), crystal_arrays(truth[r])) for r, k in order]
+        found = parallel_map(rms_displacement, pairs, workers=a.workers, chunk=16, seconds=120)
+        rms_of = {
+            key: float("inf") if isinstance(x, Failed) else float(x[0])
+            for key, x in zip(order, found, strict=True)
+        }
         each = np.array([[rms_of[r, k] for k in range(a.samples)] for r in range(len(rows))])
         print(
             f"{a.data} n={len(rows)} samples={a.samples} calls={calls} {a.sampler or DEFAULT_SAMPLER}:"

@@ -160,15 +160,11 @@ def run(args: argparse.Namespace) -> int:
     path = None if args.no_cache else Path(args.cache) if args.cache else default_cache()
     with Cache(path) as cache:
         workshop = Workshop(cache, workers=args.workers, quiet=args.quiet)
-        notes: dict[str, str] = {}
         if args.controls:
-            added, notes = _controls(args, sets[0], train, workshop)
-            sets += added
+            sets += _controls(args, sets[0], train, workshop)
         evaluation = evaluate(sets, reference, train, settings=settings, workshop=workshop)
         if cache.note:
             evaluation.notes.append(cache.note)
-    for column in evaluation.columns:
-        column.note = notes.get(column.name, column.note)
     _write(args, evaluation)
     return 1 if any(len(s.failures) == len(s) for s in sets) else 0
 
@@ -194,26 +190,24 @@ def _check_controls(args: argparse.Namespace) -> None:
 
 def _controls(
     args: argparse.Namespace, model: SampleSet, train: SampleSet | None, workshop: Workshop
-) -> tuple[list[SampleSet], dict[str, str]]:
+) -> list[SampleSet]:
     from crystalsmith.evaluation import controls
 
     assert train is not None
     folder = Path(args.controls_folder)
-    low, high = args.space_groups
     limit = controls.limit(
-        train, len(model), workshop, space_groups=(low, high), max_atoms=args.max_atoms, seed=args.seed
+        train,
+        len(model),
+        workshop,
+        space_groups=args.space_groups,
+        max_atoms=args.max_atoms,
+        seed=args.seed,
     )
     random = controls.random_crystals(model, workshop, folder, seed=args.seed)
-    sets = [limit, random]
-    notes = {
-        limit.name: f"{len(limit)} random crystals of {train.name}, filtered like the reference",
-        random.name: f"random cells and free parameters with the space groups and letters of {model.name}",
-    }
-    if args.potential != "none":
-        name = f"PyXtal+{args.potential}"
-        sets.append(controls.relaxed_crystals(random, name, args.potential, workshop, folder))
-        notes[name] = f"those after relaxation with {args.potential} under their symmetry"
-    return sets, notes
+    if args.potential == "none":
+        return [limit, random]
+    name = f"PyXtal+{args.potential}"
+    return [limit, random, controls.relaxed_crystals(random, name, args.potential, workshop, folder)]
 
 
 def _check_writable(path: Path) -> None:

@@ -2,8 +2,9 @@
 
 Pure functions of arrays, one concept a file: ``validity``, ``crystal_nn``, ``magpie``, ``cgcnn``,
 ``coverage``, ``frechet``, ``distributions``, ``matching``, ``uniqueness``, ``bootstrap``. ``samples`` reads
-sets, ``features`` computes what is costly on all cores and keeps it, ``evaluator`` makes the table, and
-``controls`` the sets that every table should hold beside a model's.
+sets, ``features`` computes what is costly on all cores and keeps it, ``resemblance``, ``accuracy`` and
+``originality`` measure one prepared set, ``evaluator`` makes the table of all, and ``controls`` the sets that
+every table should hold beside a model's.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crystalsmith.evaluation.cache import Cache
-    from crystalsmith.evaluation.evaluator import Settings, evaluate
+    from crystalsmith.evaluation.evaluator import evaluate
     from crystalsmith.evaluation.features import Workshop
     from crystalsmith.evaluation.figures import Column, Evaluation, Figure
     from crystalsmith.evaluation.samples import Sample, SampleSet, read_samples
+    from crystalsmith.evaluation.settings import Settings
 
 __all__ = [
     "Cache",
@@ -39,7 +41,7 @@ _HOMES = {
     "Figure": "figures",
     "Sample": "samples",
     "SampleSet": "samples",
-    "Settings": "evaluator",
+    "Settings": "settings",
     "Workshop": "features",
     "evaluate": "evaluator",
     "read_samples": "samples",

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,7 +76,8 @@ def limit(
     if not chosen:
         raise EvaluationError(f"{train.name} holds no crystal like those of the reference")
     samples = [train.samples[k] for k in chosen[:number]]
-    return SampleSet("limit", tuple(Sample(s.id, 0, s.arrays) for s in samples))
+    note = f"{len(samples)} random crystals of {train.name}, filtered like the reference"
+    return SampleSet("limit", tuple(Sample(s.id, 0, s.arrays) for s in samples), note)
 
 
 def check_controls(potential: str | None) -> None:
@@ -129,7 +130,9 @@ def random_crystals(model: SampleSet, workshop: Workshop, folder: Path, *, seed:
             jobs.append(
                 Job(sample.id, sample.index, crystal, crystal_seed(seed, sample.id, sample.index) % 2**32)
             )
-    return _make("PyXtal", model, jobs, _random, workshop, folder / "pyxtal.jsonl", RANDOM_SECONDS, 8)
+    made = _make("PyXtal", model, jobs, _random, workshop, folder / "pyxtal.jsonl", RANDOM_SECONDS, 8)
+    note = f"random cells and free parameters with the space groups and letters of {model.name}"
+    return replace(made, note=note)
 
 
 def relaxed_crystals(
@@ -147,7 +150,8 @@ def relaxed_crystals(
             jobs.append(Job(sample.id, sample.index, crystal, 0, potential))
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in potential)
     path = folder / f"relaxed-{safe}.jsonl"
-    return _make(name, start, jobs, _relaxed, workshop, path, RELAX_SECONDS, 1)
+    made = _make(name, start, jobs, _relaxed, workshop, path, RELAX_SECONDS, 1)
+    return replace(made, note=f"{start.name} after relaxation with {potential} under its symmetry")
 
 
 def _make(

@@ -64,6 +64,9 @@ class Workshop:
         workers: processes; one a core if not given.
         quiet: no progress bar.
         seconds: time limit for one vector.
+
+    Attributes:
+        timings: by step: "seconds" spent, and how many were "computed" and "cached".
     """
 
     def __init__(
@@ -113,11 +116,14 @@ class Workshop:
                     )
                 finally:  # also when interrupted: finished work is kept
                     store()
-        spent = self.timings.setdefault(feature.name, {"seconds": 0.0, "computed": 0, "cached": 0})
-        spent["seconds"] += time.perf_counter() - began
-        spent["computed"] += len(work)
-        spent["cached"] += cached
+        self.spent(feature.name, time.perf_counter() - began, len(work), cached)
         return [found[key] for key in keys]
+
+    def spent(self, step: str, seconds: float, computed: int, cached: int) -> None:
+        """Add to the timings of a step."""
+        entry = self.timings.setdefault(step, {"seconds": 0.0, "computed": 0, "cached": 0})
+        for name, value in (("seconds", seconds), ("computed", computed), ("cached", cached)):
+            entry[name] += value
 
     @contextmanager
     def bar(self, text: str, total: int) -> Iterator[Callable[[int], None]]:

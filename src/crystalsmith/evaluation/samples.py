@@ -52,10 +52,12 @@ class SampleSet:
     Attributes:
         name: heading of its column.
         samples: the crystals, failures among them.
+        note: what the set is, for controls; they need not have targets.
     """
 
     name: str
     samples: tuple[Sample, ...]
+    note: str = ""
 
     def __len__(self) -> int:
         return len(self.samples)
