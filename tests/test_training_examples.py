@@ -226,6 +226,18 @@ def test_mean_loss_by_hand() -> None:
     assert float(lattice) == pytest.approx(6 / 9)
 
 
+def test_a_wild_crystal_counts_as_nothing_and_a_broken_one_is_noticed() -> None:
+    position = torch.tensor([4.0, 1e9], requires_grad=True)
+    one, count = torch.ones(2), torch.tensor([4.0, 4.0])
+    losses = Losses(one, position, torch.tensor([1.0, 1e7]), count, torch.tensor([1, 1]), one, one)
+    mean, lattice = losses.mean()
+    assert float(mean.detach()) == pytest.approx((4 / 2) / (2 + 2)) and float(lattice) == 0.5
+    mean.backward()
+    assert position.grad is not None and position.grad[1] == 0 and position.grad[0] > 0
+    broken = Losses(one, torch.tensor([4.0, torch.nan]), one, count, torch.tensor([1, 1]), one, one)
+    assert torch.isnan(broken.mean()[0])
+
+
 def test_share_of_a_process_without_a_crystal() -> None:
     """Where processes outnumber the crystals of a batch, one has none: no loss, and gradients of zero."""
     model = small_model(torch.float32)

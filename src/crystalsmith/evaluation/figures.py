@@ -61,7 +61,7 @@ class Figure:
 
 def decimals(value: float) -> int:
     """Digits after the point that show a number to about three places."""
-    if not math.isfinite(value) or value == 0:
+    if not math.isfinite(value) or abs(value) < 1e-9:
         return 3
     return int(np.clip(2 - math.floor(math.log10(abs(value))), 1, 4))
 

@@ -12,6 +12,10 @@ from crystalsmith.graph import CrystalBatch
 from crystalsmith.graph.ragged import segment_sum
 
 
+WILD = 1000.0
+"""Mean square of a crystal's residuals beyond which it is left out; a network that says nothing is near 1."""
+
+
 @dataclass(frozen=True)
 class Losses:
     """Mean squares by crystal; B crystals.
@@ -36,12 +40,21 @@ class Losses:
         """Position and lattice loss, means over coordinates.
 
         A crystal of n free coordinates weighs as sqrt(n): in the plain mean a few crystals of low symmetry
-        would drown the others.
+        would drown the others. One whose residual is beyond ``WILD`` counts as nothing: at the highest noise a
+        cell can be so distorted that the network's answer is off by orders of magnitude, and the direction
+        of such a step is noise.
         """
         root = self.position_count.clamp(min=1).sqrt()
         counted = (self.position_count > 0) * root
-        position = (self.position_weight * self.position / root).sum() / counted.sum().clamp(min=1)
-        return position, self.lattice.sum() / self.lattice_count.sum().clamp(min=1)
+        position = _tamed(self.position, self.position_count)
+        position = (self.position_weight * position / root).sum() / counted.sum().clamp(min=1)
+        lattice = _tamed(self.lattice, self.lattice_count)
+        return position, lattice.sum() / self.lattice_count.sum().clamp(min=1)
+
+
+def _tamed(total: Tensor, count: Tensor) -> Tensor:
+    """Squared residuals (B,) with the wild ones at zero; what is not finite stays, so that it is noticed."""
+    return torch.where(total > WILD * count.clamp(min=1), 0.0, total)
 
 
 def level_weight(sigma: Tensor) -> Tensor:

@@ -1,0 +1,84 @@
+"""How often the letters drawn for an order of sites are those of the real crystal it was made from.
+
+    python benchmarks/letters.py mp20_test.safetensors -n 1000 --draws 20
+
+Letters count as right when an element of the group's Euclidean normaliser takes them to the real ones. The
+data file comes from ``crystalsmith data build``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+
+import numpy as np
+
+from crystalsmith.crystal import Crystal
+from crystalsmith.data import Dataset
+from crystalsmith.diffusion import load_model
+from crystalsmith.generation import WyckoffPrior
+from crystalsmith.generation.analogues import Analogues
+from crystalsmith.symmetry import space_group, tables
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+def canonical(number: int, pairs: Pairs) -> tuple[tuple[str, int], ...]:
+    """The smallest of all equivalent lists of (element, row in ``Tables``)."""
+    t, group = tables(), space_group(number)
+    count = t.normalizer_start[number] - t.normalizer_start[number - 1]
+    rows = [(element, t.map_start[group.wyckoff[letter].index]) for element, letter in pairs]
+    return min(tuple(sorted((e, int(t.map_to[row + k])) for e, row in rows)) for k in range(count))
+
+
+def composition(number: int, pairs: Pairs) -> Counter[str]:
+    """Atoms in the primitive cell."""
+    group, result = space_group(number), Counter[str]()
+    for element, letter in pairs:
+        result[element] += group.wyckoff[letter].multiplicity_primitive
+    return result
+
+
+def main() -> None:
+    """Parse arguments, draw, compare, print."""
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("data")
+    p.add_argument("-n", type=int, default=1000)
+    p.add_argument("--draws", type=int, default=20)
+    p.add_argument("--min-space-group", type=int, default=1)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--checkpoint")
+    a = p.parse_args()
+    model = load_model(a.checkpoint)
+    data = Dataset.open(a.data).subset(min_space_group=a.min_space_group)
+    rows = np.random.default_rng(a.seed).permutation(len(data))[: a.n]
+    analogues = Analogues(model.occupations)
+    print(f"{len(analogues)} occupations known; {len(rows)} crystals, {a.draws} draws each")
+    for name, prior in (
+        ("frequencies", WyckoffPrior(model.wyckoff_counts)),
+        ("analogues", WyckoffPrior(model.wyckoff_counts, analogues)),
+    ):
+        right, stoichiometry, found = [], [], []
+        for row in rows:
+            crystal: Crystal = data[int(row)]
+            truth = tuple((s.element, s.letter) for s in crystal.sites)
+            target, atoms = canonical(crystal.space_group, truth), composition(crystal.space_group, truth)
+            sites = Counter(element for element, _ in truth)
+            drawn = []
+            for k in range(a.draws):
+                rng = np.random.default_rng([a.seed, int(row), k])
+                drawn.append(prior.draw(crystal.space_group, sites, rng, model.max_atoms))
+            hits = [canonical(crystal.space_group, d) == target for d in drawn]
+            right.append(np.mean(hits))
+            found.append(any(hits))
+            stoichiometry.append(np.mean([composition(crystal.space_group, d) == atoms for d in drawn]))
+        shares = [f"{100 * np.mean(x):.1f} %" for x in (right, stoichiometry, found)]
+        print(
+            f"{name:12} right letters {shares[0]}, right composition {shares[1]}, right letters among"
+            f" {a.draws} {shares[2]}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
