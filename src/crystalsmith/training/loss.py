@@ -11,7 +11,6 @@ from crystalsmith.diffusion import Model
 from crystalsmith.graph import CrystalBatch
 from crystalsmith.graph.ragged import segment_sum
 
-
 WILD = 1000.0
 """Mean square of a crystal's residuals beyond which it is left out; a network that says nothing is near 1."""
 
@@ -40,8 +39,8 @@ class Losses:
         """Position and lattice loss, means over coordinates.
 
         A crystal of n free coordinates weighs as sqrt(n): in the plain mean a few crystals of low symmetry
-        would drown the others. One whose residual is beyond ``WILD`` counts as nothing: at the highest noise a
-        cell can be so distorted that the network's answer is off by orders of magnitude, and the direction
+        would drown the others. One whose residual is beyond ``WILD`` counts as nothing: at the highest noise
+        a cell can be so distorted that the network's answer is off by orders of magnitude, and the direction
         of such a step is noise.
         """
         root = self.position_count.clamp(min=1).sqrt()
