@@ -244,4 +244,5 @@ def _write(args: argparse.Namespace, evaluation: Evaluation) -> None:
         from crystalsmith.evaluation.console import print_evaluation
 
         # A table that is piped into a file should not be folded at 80 characters.
-        print_evaluation(evaluation, Console(highlight=False, width=None if sys.stdout.isatty() else 200))
+        width = None if sys.stdout.isatty() else 80 + 30 * len(evaluation.columns)
+        print_evaluation(evaluation, Console(highlight=False, width=width))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from crystalsmith.evaluation.figures import BinRow, Column, Evaluation, Figure
+from crystalsmith.evaluation.figures import Column, Evaluation, Figure, rate_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,26 +62,11 @@ def _cell(figure: Figure | None) -> str:
 def _bins(columns: list[Column], kind: str, heading: str) -> object:
     from rich.table import Table
 
+    head, rows = rate_table(columns, kind)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(f"match rate % (RMSE) by {heading}", no_wrap=True)
-    table.add_column("targets", justify="right")
-    for column in columns:
-        table.add_column(column.name, justify="right")
-        if column.samples > 1:
-            table.add_column(f"best of {column.samples}", justify="right")
-    for k, row in enumerate(columns[0].tables[kind]):
-        cells = []
-        for column in columns:
-            here: BinRow = column.tables[kind][k]
-            cells.append(_rate(here.match, here.rmse))
-            if column.samples > 1:
-                cells.append(_rate(here.match_best, here.rmse_best))
-        if any(column.tables[kind][k].n for column in columns):
-            table.add_row(row.label, str(max(c.tables[kind][k].n for c in columns)), *cells)
+    for name in head:
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(*row)
     return table
-
-
-def _rate(match: float, rmse: float) -> str:
-    if math.isnan(match):
-        return "-"
-    return f"{100 * match:.1f}" + ("" if math.isnan(rmse) else f" ({rmse:.3f})")

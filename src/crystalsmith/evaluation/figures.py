@@ -88,6 +88,13 @@ class BinRow:
     rmse_best: float
 
 
+def rate_text(match: float, rmse: float) -> str:
+    """Match rate in percent, and RMSE in brackets."""
+    if math.isnan(match):
+        return "-"
+    return f"{100 * match:.1f}" + ("" if math.isnan(rmse) else f" ({rmse:.3f})")
+
+
 @dataclass(eq=False)
 class Column:
     """All that was found out about one set of crystals.
@@ -146,6 +153,33 @@ class Evaluation:
             found.update({key: figure.measure for key, figure in column.figures.items()})
         order = {measure.key: k for k, measure in enumerate(MEASURES.values())}
         return sorted(found.values(), key=lambda measure: order[measure.key])
+
+
+def rate_table(columns: list[Column], kind: str) -> tuple[list[str], list[list[str]]]:
+    """Match rates by bins of the target, for tables.
+
+    Args:
+        columns: those that have such a table.
+        kind: "freedom" or "atoms".
+
+    Returns:
+        Headings and rows: bin, targets, and one or two cells for each column; bins without targets left out.
+    """
+    head = ["targets"]
+    for column in columns:
+        head += [column.name, f"best of {column.samples}"] if column.samples > 1 else [column.name]
+    rows = []
+    for k, first in enumerate(columns[0].tables[kind]):
+        here = [column.tables[kind][k] for column in columns]
+        if not any(row.n for row in here):
+            continue
+        cells = [first.label, str(max(row.n for row in here))]
+        for column, row in zip(columns, here, strict=True):
+            cells.append(rate_text(row.match, row.rmse))
+            if column.samples > 1:
+                cells.append(rate_text(row.match_best, row.rmse_best))
+        rows.append(cells)
+    return head, rows
 
 
 def _measures(*rows: tuple[str, str, str, bool, bool | None, str]) -> dict[str, Measure]:

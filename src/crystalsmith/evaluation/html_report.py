@@ -7,7 +7,7 @@ import math
 from html import escape
 from typing import Any
 
-from crystalsmith.evaluation.figures import Evaluation, Figure
+from crystalsmith.evaluation.figures import Evaluation, Figure, rate_table
 from crystalsmith.evaluation.plots import draw_plots
 
 MOST_FAILURES, MOST_FAR = 20, 15
@@ -128,29 +128,8 @@ def _bins(e: Evaluation, kind: str, words: str) -> str:
     columns = [c for c in e.columns if c.tables.get(kind)]
     if not columns:
         return ""
-    head = [words, "targets"]
-    for c in columns:
-        head.append(c.name)
-        if c.samples > 1:
-            head.append(f"best of {c.samples}")
-    rows = []
-    for k, row in enumerate(columns[0].tables[kind]):
-        if not any(c.tables[kind][k].n for c in columns):
-            continue
-        cells = [row.label, str(max(c.tables[kind][k].n for c in columns))]
-        for c in columns:
-            here = c.tables[kind][k]
-            cells.append(_rate(here.match, here.rmse))
-            if c.samples > 1:
-                cells.append(_rate(here.match_best, here.rmse_best))
-        rows.append(cells)
-    return f"<h2>Match rate (%) and RMSE by {words}</h2>" + _table(head, rows)
-
-
-def _rate(match: float, rmse: float) -> str:
-    if math.isnan(match):
-        return "-"
-    return f"{100 * match:.1f}" + ("" if math.isnan(rmse) else f" ({rmse:.3f})")
+    head, rows = rate_table(columns, kind)
+    return f"<h2>Match rate (%) and RMSE by {words}</h2>" + _table([words, *head], rows)
 
 
 def _far(e: Evaluation) -> str:
