@@ -148,3 +148,24 @@ def test_elements_are_alike_as_chemists_have_it():
         assert d[z[element], z[near]] < 0.5 * d[z[element], z[far]]
     assert element_properties()["AtomicWeight"][26] == pytest.approx(55.845, abs=1e-3)
     assert len(element_properties()) == 22
+
+
+def test_a_crystal_that_fails_with_the_letters_of_its_analogue_gets_others() -> None:
+    """One analogue, whose letters always fail: frequencies take over before all tries are spent."""
+    from crystalsmith.diffusion import Request
+    from crystalsmith.generation import generate_records
+    from crystalsmith.generation.batching import ANALOGUE_TRIES
+    from fake_model import FakeModel
+
+    class Stubborn(FakeModel):
+        def _crystal(self, request: Request, seed: int) -> Crystal:
+            self.volume = 0.5 if dict(request.sites) == {"Ba": "a", "Ti": "b", "O": "c"} else 20.0
+            return super()._crystal(request, seed)
+
+    model = Stubborn()
+    model.occupations = occupations(pack([cubic("Ba", "Ti", "O")]))
+    order = {"id": "x", "space_group": 221, "sites": {"Ba": 1, "Ti": 1, "O": 1}, "count": 3}
+    for record in generate_records(model, [order], seed=0):
+        assert record.crystal is not None and record.tries > ANALOGUE_TRIES
+    for record in generate_records(model, [order], seed=0, letters="frequencies"):
+        assert record.crystal is not None and record.tries <= ANALOGUE_TRIES

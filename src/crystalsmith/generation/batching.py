@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 # crystalsmith.diffusion is imported inside functions: torch takes seconds, and bad orders are refused before.
 
 
+ANALOGUE_TRIES = 4
+"""Tries with letters by analogy; where there are few analogues, they all give the same letters."""
+
+
 @dataclass(frozen=True)
 class Try:
     """One try to be made, from 1."""
@@ -56,7 +60,7 @@ def fill(
         left: gets the one try too many, at its front.
         batch_atoms: most atoms in the batch, unless a single crystal has more.
         seed: of the run.
-        prior: for letters that an order leaves open.
+        prior: for letters that an order leaves open; without its analogues after ``ANALOGUE_TRIES`` tries.
         max_atoms: for such letters.
 
     Returns:
@@ -69,7 +73,8 @@ def fill(
     for t in tries:
         try_seed = crystal_seed(seed, t.order.id, t.index, t.number)
         rng = np.random.default_rng(try_seed)
-        request = Request(t.order.space_group, t.order.content.draw(t.order.group, prior, rng, max_atoms))
+        letters = prior if t.number <= ANALOGUE_TRIES else prior.frequencies_only
+        request = Request(t.order.space_group, t.order.content.draw(t.order.group, letters, rng, max_atoms))
         atoms += request.n_atoms
         if batch and atoms > batch_atoms:
             left.appendleft(t)

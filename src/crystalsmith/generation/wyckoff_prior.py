@@ -10,6 +10,7 @@ likelier, so a group that was never seen works too.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 
@@ -84,6 +85,11 @@ class WyckoffPrior:
                 " use a checkpoint made by this version"
             )
         self._counts = counts.astype(float)
+
+    @cached_property
+    def frequencies_only(self) -> WyckoffPrior:
+        """The same without analogues."""
+        return WyckoffPrior(self._counts)
 
     def probabilities(self, which: int | str | SpaceGroup, n_sites: int) -> np.ndarray:
         """(letters,) probability of each letter of the group, a first, in a crystal of ``n_sites``."""
