@@ -34,8 +34,8 @@ from crystalsmith.relaxation import check_potential, load_calculator, relax_symm
 RANDOM_SECONDS, RELAX_SECONDS = 60.0, 600.0
 """Time limits for one crystal."""
 
-RELAX_CALLS = 60
-"""Energy calls of one relaxation; most need fewer."""
+RELAX: dict[str, float] = {"max_calls": 100, "max_strain": 3.0, "max_shift": 8.0}
+"""Limits of a relaxation: wide ones, since random crystals begin far from where they end."""
 
 
 def limit(
@@ -113,8 +113,10 @@ class Job:
     @property
     def key(self) -> str:
         """What the result depends on."""
-        content = self.crystal.to_dict() if self.potential else self.crystal.wyckoff
-        return json.dumps([self.id, self.index, self.crystal.space_group, content, self.seed, self.potential])
+        place = [self.id, self.index, self.crystal.space_group]
+        if self.potential:
+            return json.dumps([*place, self.crystal.to_dict(), self.potential, RELAX])
+        return json.dumps([*place, self.crystal.wyckoff, self.seed])
 
 
 def random_crystals(model: SampleSet, workshop: Workshop, folder: Path, *, seed: int = 0) -> SampleSet:
@@ -276,7 +278,7 @@ def _calculator(potential: str) -> Any:
 
 def _relaxed(job: Job) -> dict[str, Any]:
     """The crystal after relaxation; one that fell apart counts as a failure."""
-    result = relax_symmetric(job.crystal, _calculator(job.potential), max_calls=RELAX_CALLS)
+    result = relax_symmetric(job.crystal, _calculator(job.potential), **RELAX)  # type: ignore[arg-type]
     if not np.isfinite(result.energy):
         raise CrystalsmithError(f"relaxation failed: {result.reason}")
     return _row(result.crystal, energy=result.energy, calls=result.calls, reason=result.reason)
