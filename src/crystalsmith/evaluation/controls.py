@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
@@ -125,13 +125,10 @@ def random_crystals(model: SampleSet, workshop: Workshop, folder: Path, *, seed:
     Raises:
         EvaluationError: the folder cannot be written.
     """
-    jobs = []
-    for sample in model:
-        crystal = None if sample.arrays is None else standard_crystal(sample.arrays)
-        if crystal is not None:
-            jobs.append(
-                Job(sample.id, sample.index, crystal, crystal_seed(seed, sample.id, sample.index) % 2**32)
-            )
+    jobs = [
+        Job(sample.id, sample.index, crystal, crystal_seed(seed, sample.id, sample.index) % 2**32)
+        for sample, crystal in _described(model)
+    ]
     made = _make("PyXtal", model, jobs, _random, workshop, folder / "pyxtal.jsonl", RANDOM_SECONDS, 8)
     note = f"random cells and free parameters with the space groups and letters of {model.name}"
     return replace(made, note=note)
@@ -145,15 +142,19 @@ def relaxed_crystals(
     Raises:
         EvaluationError: the folder cannot be written.
     """
-    jobs = []
-    for sample in start:
-        crystal = None if sample.arrays is None else standard_crystal(sample.arrays)
-        if crystal is not None:
-            jobs.append(Job(sample.id, sample.index, crystal, 0, potential))
+    jobs = [Job(s.id, s.index, crystal, 0, potential) for s, crystal in _described(start)]
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in potential)
     path = folder / f"relaxed-{safe}.jsonl"
     made = _make(name, start, jobs, _relaxed, workshop, path, RELAX_SECONDS, 1)
     return replace(made, note=f"{start.name} after relaxation with {potential} under its symmetry")
+
+
+def _described(samples: SampleSet) -> Iterator[tuple[Sample, Crystal]]:
+    """The samples that there are, in the standard settings of their groups."""
+    for sample in samples:
+        crystal = None if sample.arrays is None else standard_crystal(sample.arrays)
+        if crystal is not None:
+            yield sample, crystal
 
 
 def _make(
