@@ -24,6 +24,7 @@ class FakeModel:
         volume: Angstrom^3 per atom.
     """
 
+    method, least_group = "default", 1
     hash = "f" * 64
     max_atoms = 52
     elements = frozenset(SYMBOLS[1:95])
@@ -53,6 +54,10 @@ class FakeModel:
             for step in range(steps or 0):
                 callback(step, None)
         return [self._crystal(r, s) for r, s in zip(requests, seeds, strict=True)]
+
+    def callbacks(self, steps: int) -> int:
+        """As ``Model.callbacks``."""
+        return steps
 
     def _crystal(self, request: Request, seed: int) -> Crystal:
         rng = np.random.default_rng(seed)

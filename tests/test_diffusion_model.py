@@ -127,7 +127,9 @@ def test_bad_requests() -> None:
         model.sample([], [])
     with pytest.raises(OrderError, match="at least one site"):
         model.sample([Request(1, ())], [0])
-    with pytest.raises(ConfigError, match=r"unknown sampler 'ddim'; choose from .*stochastic"):
+    with pytest.raises(
+        ConfigError, match=r"unknown sampler 'ddim' of the default method; choose from .*stochastic"
+    ):
         model.sample(REQUESTS[:1], [0], sampler="ddim")
     with pytest.raises(ConfigError, match="at least one step"):
         model.sample(REQUESTS[:1], [0], steps=0)

@@ -154,7 +154,7 @@ def test_a_crystal_that_fails_with_the_letters_of_its_analogue_gets_others() -> 
     """One analogue, whose letters always fail: frequencies take over before all tries are spent."""
     from crystalsmith.diffusion import Request
     from crystalsmith.generation import generate_records
-    from crystalsmith.generation.batching import ANALOGUE_TRIES
+    from crystalsmith.generation.drafts import ANALOGUE_TRIES
     from fake_model import FakeModel
 
     class Stubborn(FakeModel):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batches import batch_of, every_group
-from crystalsmith.graph import build_multigraph
-from crystalsmith.graph import multigraph as module
+from crystalsmith.graph import Multigraph, build_multigraph
+from crystalsmith.graph import neighbours as module
 from crystalsmith.graph.reduction import reduce_lattices
 
 
@@ -38,7 +38,7 @@ def test_edges_do_not_depend_on_reduction() -> None:
     finally:
         module.MANY = before
 
-    def rows(graph: module.Multigraph) -> torch.Tensor:
+    def rows(graph: Multigraph) -> torch.Tensor:
         table = torch.cat([graph.orbit[:, None], graph.atom[:, None], graph.vector.mul(1e5).round()], 1)
         return torch.unique(table, dim=0)
 

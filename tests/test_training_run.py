@@ -23,13 +23,14 @@ from crystalsmith.data import Dataset, pack
 from crystalsmith.diffusion import load_model
 from crystalsmith.diffusion.schedules import focus
 from crystalsmith.errors import CheckpointError, ConfigError, OutputError
-from crystalsmith.networks import DenoiserConfig
+from crystalsmith.networks import Denoiser, DenoiserConfig
 from crystalsmith.training import read_config, train
 from crystalsmith.training.examples import Examples, equivalent
 from crystalsmith.training.loss import Losses, denoising_losses
 from crystalsmith.training.state import new_state
 
 loop = import_module("crystalsmith.training.train")  # the package's own name for it is the function
+methods = import_module("crystalsmith.training.methods")
 
 TINY = {"scalars": 16, "vectors": 4, "edges": 4, "layers": 1, "form_factors": 1}
 
@@ -167,7 +168,7 @@ def test_a_finished_run_stays_as_it_is(data: str, tmp_path: Path) -> None:
 def test_steps_that_are_not_finite_are_skipped(
     data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: tuple[int, ...]
 ) -> None:
-    real, calls = loop.denoising_losses, 0
+    real, calls = methods.denoising_losses, 0
 
     def broken(*arguments: Any) -> Losses:
         nonlocal calls
@@ -175,7 +176,7 @@ def test_steps_that_are_not_finite_are_skipped(
         calls += 1
         return replace(losses, position=losses.position * math.nan) if calls - 1 in bad else losses
 
-    monkeypatch.setattr(loop, "denoising_losses", broken)
+    monkeypatch.setattr(methods, "denoising_losses", broken)
     config = settings(data, tmp_path, orbits=40, save_every=1)
     train(config, quiet=True)
     tensors, metadata = content(tmp_path / "state.safetensors")
@@ -188,14 +189,14 @@ def test_steps_that_are_not_finite_are_skipped(
 
 def test_going_on_after_a_skipped_step(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run in two parts, with a step skipped in the first, sees the data that it would have seen in one."""
-    real, ticks = loop.denoising_losses, 0
+    real, ticks = methods.denoising_losses, 0
 
     def broken(*arguments: Any) -> Losses:
         nonlocal ticks
         losses, ticks = real(*arguments), ticks + 1
         return replace(losses, position=losses.position * math.nan) if ticks == 2 else losses
 
-    monkeypatch.setattr(loop, "denoising_losses", broken)
+    monkeypatch.setattr(methods, "denoising_losses", broken)
     how = {"decay": 0.0, "warm_up": 1}  # so that the rate does not depend on the length of the run
     train(settings(data, tmp_path / "one", **how), quiet=True)
     ticks = 0
@@ -210,14 +211,14 @@ def test_going_on_after_a_skipped_step(data: str, tmp_path: Path, monkeypatch: p
 def test_a_run_that_was_never_finite_can_go_on(
     data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = loop.denoising_losses
+    real = methods.denoising_losses
 
     def broken(*arguments: Any) -> Losses:
         losses = real(*arguments)
         return replace(losses, lattice=losses.lattice * math.nan)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "denoising_losses", broken)
+        patch.setattr(methods, "denoising_losses", broken)
         train(settings(data, tmp_path, crystals=40), quiet=True)
     assert content(tmp_path / "state.safetensors")[1]["step"] == "0"
     train(settings(data, tmp_path, crystals=80), quiet=True)
@@ -229,8 +230,8 @@ def parts_together(values: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
     """Weights before and after a run whose every step adds up the gradients of all processes' parts."""
     c = read_config(values)
     dataset = Dataset.open(c.train)
-    model = loop.make_model(c, dataset)
-    state = new_state(model.network, c.learning_rate, c.weight_decay)
+    model = methods.METHODS[c.method].make_model(c, dataset)
+    state = new_state(model.network, c.learning_rate, c.weight_decay, c.beta2)
     before = nn.utils.parameters_to_vector(model.network.parameters()).detach().clone()
     examples = Examples(dataset, model.statistics.atomic_volume)
     batches, seen = examples.epochs(c.orbits, c.seed), 0
@@ -268,7 +269,7 @@ def test_two_processes_learn_as_one(data: str, tmp_path: Path) -> None:
             assert two[name] == pytest.approx(one[name], rel=0.25)
     before, after = parts_together(settings(data, "", processes=2, **how))
     state = content(tmp_path / "2" / "state.safetensors")[0]
-    names = [name for name, _ in loop.Denoiser(DenoiserConfig(**TINY)).named_parameters()]
+    names = [name for name, _ in Denoiser(DenoiserConfig(**TINY)).named_parameters()]
     ours = torch.cat([state["weight." + name].flatten() for name in names])
     assert float((ours - after).norm()) < 0.01 * float((after - before).norm())
 

@@ -25,17 +25,18 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status."""
     model = options.load(args)
-    from crystalsmith.diffusion import SAMPLERS, default_checkpoint
-    from crystalsmith.generation.limits import resolve_sampler
+    from crystalsmith.diffusion import default_checkpoint, resolve_sampler, sampler_names
 
-    sampler, steps = resolve_sampler(None, None)
+    sampler, steps = resolve_sampler(model.method, None, None)
     facts: dict[str, Any] = {
-        "checkpoint": str(default_checkpoint() if args.checkpoint is None else args.checkpoint),
+        "checkpoint": str(args.checkpoint or default_checkpoint(model.method)),
+        "method": model.method,
         "sha256": model.hash,
         "elements": len(model.elements),
         "max_atoms": model.max_atoms,
-        "samplers": list(SAMPLERS),
-        "default_sampler": f"{sampler}, {steps} steps",
+        "samplers": sampler_names(model.method),
+        "default_sampler": f"{sampler}, {steps} steps"
+        + (" at each level" if model.method == "paper" else ""),
         **{key: _parsed(value) for key, value in model.metadata.items()},
     }
     if args.json:

@@ -14,7 +14,7 @@ from crystalsmith.generation import Order, RunFolder, check_orders, generate_bat
 from crystalsmith.generation.limits import BATCH_ATOMS, LETTERS, MAX_TRIES
 
 if TYPE_CHECKING:
-    from crystalsmith.diffusion import Model
+    from crystalsmith.diffusion import AnyModel
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Making:
     quiet: bool = False
 
 
-def make(making: Making, load: Callable[[], Model]) -> int:
+def make(making: Making, load: Callable[[], AnyModel]) -> int:
     """Carry out a run, or what is left of it.
 
     Args:
@@ -60,7 +60,7 @@ def make(making: Making, load: Callable[[], Model]) -> int:
         "letters": making.letters,
     }
     sampling: dict[str, Any] = {"sampler": making.sampler, "steps": making.steps}
-    identity = run_identity(making.orders, checkpoint=model.hash, **options, **sampling)
+    identity = run_identity(making.orders, checkpoint=model.hash, method=model.method, **options, **sampling)
     opened = RunFolder.open(
         making.output, making.orders, identity, arguments=making.arguments, overwrite=making.overwrite
     )
@@ -89,7 +89,7 @@ def make(making: Making, load: Callable[[], Model]) -> int:
         if making.picture:
             draw_run(folder)
         if not making.quiet:
-            print_summary(folder, manifest, before, time.monotonic() - began, model.max_atoms)
+            print_summary(folder, manifest, before, time.monotonic() - began, model)
     return 1 if manifest["failures"] else 0
 
 

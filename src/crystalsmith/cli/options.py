@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crystalsmith.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
-    from crystalsmith.diffusion import Model
+    from crystalsmith.diffusion import AnyModel
 
 
 def positive(text: str) -> int:
@@ -47,7 +47,15 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Options of all commands that run the network."""
     group = parser.add_argument_group("model")
     group.add_argument(
-        "--checkpoint", metavar="FILE", help="a .safetensors file of train; without it, the one that ships"
+        "--method",
+        choices=("default", "paper"),
+        help="the method: default, or paper for that of the 2023 paper, which takes numbers of sites and"
+        " finds their positions itself (space groups 16 to 230)",
+    )
+    group.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="a .safetensors file of train; without it, that of the method that ships",
     )
     group.add_argument(
         "--device", default="cpu", metavar="NAME", help="cpu, cuda, cuda:1, mps, ... (default: cpu)"
@@ -61,7 +69,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load(args: argparse.Namespace) -> Model:
+def load(args: argparse.Namespace) -> AnyModel:
     """The model that the options name, the process being made ready for it.
 
     Raises:
@@ -86,6 +94,11 @@ def load(args: argparse.Namespace) -> Model:
     from crystalsmith.diffusion import load_model
 
     try:
-        return load_model(args.checkpoint, device=args.device)
+        model = load_model(args.checkpoint or args.method, device=args.device)
     except IsADirectoryError:
         raise CheckpointError(f"{args.checkpoint} is a folder; give the .safetensors file in it") from None
+    if args.method not in (None, model.method):
+        raise ConfigError(
+            f"{args.checkpoint} is of the {model.method} method; leave --method {args.method} out"
+        )
+    return model

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from crystalsmith.generation import Order, RunFolder
+
+if TYPE_CHECKING:
+    from crystalsmith.diffusion import AnyModel
 
 _ROWS = 40
 _FORMULAS = 3
@@ -17,7 +20,7 @@ _WIDTH = 120  # of a table that goes into a file or pipe
 
 
 def print_summary(
-    folder: RunFolder, manifest: dict[str, Any], before: int, seconds: float, max_atoms: int
+    folder: RunFolder, manifest: dict[str, Any], before: int, seconds: float, model: AnyModel
 ) -> None:
     """Print what a run made, order by order.
 
@@ -26,7 +29,7 @@ def print_summary(
         manifest: its manifest.
         before: crystals that were there when this process began.
         seconds: that this process took.
-        max_atoms: largest primitive cell that the model makes.
+        model: that made it.
     """
     made: dict[str, Counter[str]] = {order.id: Counter() for order in folder.orders}
     letters: dict[str, set[str]] = {order.id: set() for order in folder.orders}
@@ -49,7 +52,7 @@ def print_summary(
             f"{order.group.symbol} ({order.space_group})",
             f"{made[order.id].total()}/{order.count}",
             _formulas(made[order.id]),
-            _choices(order, len(letters[order.id]), max_atoms),
+            _choices(order, len(letters[order.id]), model),
         )
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     console.print(table)
@@ -71,9 +74,11 @@ def _formulas(counts: Counter[str]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-def _choices(order: Order, drawn: int, max_atoms: int) -> str:
+def _choices(order: Order, drawn: int, model: AnyModel) -> str:
     """How many sets of letters were drawn, of how many."""
+    if model.method == "paper":
+        return f"{drawn} found"
     if order.wyckoff is not None:
         return "given"
-    choices = order.content.choices(order.group, max_atoms)
+    choices = order.content.choices(order.group, model.max_atoms)
     return str(drawn) if choices is None else f"{drawn} of {choices}"

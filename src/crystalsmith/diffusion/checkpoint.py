@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,12 +25,15 @@ from torch import Tensor
 from crystalsmith.data.wyckoff import Occupations, no_occupations
 from crystalsmith.diffusion.fields import LatticeField, PositionField
 from crystalsmith.diffusion.model import Model, Statistics
+from crystalsmith.diffusion.paper import Levels, PaperModel
 from crystalsmith.diffusion.schedules import LogSchedule
 from crystalsmith.errors import CheckpointError, OutputError
-from crystalsmith.networks import Denoiser, DenoiserConfig
+from crystalsmith.networks import Denoiser, DenoiserConfig, DimeNet, DimeNetConfig
 from crystalsmith.symmetry import tables
 
-FORMAT = "crystalsmith-model-1"
+FORMAT, PAPER_FORMAT = "crystalsmith-model-1", "crystalsmith-paper-1"
+SHIPPED = ("default", "paper")
+"""Names of the checkpoints that ship with the package, and of the methods that they are of."""
 _NETWORK, _STATISTICS = "network.", "statistics."
 _OCCUPATIONS = {
     "space_group": torch.uint8,
@@ -39,12 +43,14 @@ _OCCUPATIONS = {
 }
 
 
-def default_checkpoint() -> Path:
-    """Path of the checkpoint that ships with the package."""
-    return Path(str(resources.files("crystalsmith").joinpath("checkpoints", "default.safetensors")))
+def default_checkpoint(method: str = "default") -> Path:
+    """Path of the checkpoint of a method that ships with the package."""
+    return Path(str(resources.files("crystalsmith").joinpath("checkpoints", f"{method}.safetensors")))
 
 
-def save_model(model: Model, path: str | Path, record: dict[str, str], half: bool = False) -> Path:
+def save_model(
+    model: Model | PaperModel, path: str | Path, record: dict[str, str], half: bool = False
+) -> Path:
     """Write a checkpoint, whole or not at all.
 
     Args:
@@ -61,22 +67,41 @@ def save_model(model: Model, path: str | Path, record: dict[str, str], half: boo
     tensors = {
         _NETWORK + k: v.detach().to("cpu", dtype).contiguous() for k, v in model.network.state_dict().items()
     }
+    if isinstance(model, PaperModel):
+        form, config = PAPER_FORMAT, _paper_parts(model, tensors)
+    else:
+        form, config = FORMAT, _parts(model, tensors)
+    metadata = {**record, "format": form, "config": json.dumps(config)}
+    write_tensors(tensors, metadata, path)
+    return path
+
+
+def _parts(model: Model, tensors: dict[str, Tensor]) -> dict[str, object]:
+    """The configuration of a model of the default method; adds its statistics to the tensors."""
     s = model.statistics
     tensors[_STATISTICS + "atomic_volume"] = torch.tensor(s.atomic_volume, dtype=torch.float32)
     tensors[_STATISTICS + "wyckoff_counts"] = torch.tensor(s.wyckoff_counts, dtype=torch.int32)
     tensors[_STATISTICS + "elements"] = torch.tensor(s.elements, dtype=torch.int32)
     for name, kind in _OCCUPATIONS.items():
         tensors[f"{_STATISTICS}occupations.{name}"] = torch.tensor(getattr(s.occupations, name), dtype=kind)
-    config = {
+    return {
         "network": model.network.config_dict(),
         "position": asdict(model.position.schedule),
         "lattice": asdict(model.lattice.schedule),
         "lattice_scale": list(model.lattice.scale),
         "max_atoms": s.max_atoms,
     }
-    metadata = {**record, "format": FORMAT, "config": json.dumps(config)}
-    write_tensors(tensors, metadata, path)
-    return path
+
+
+def _paper_parts(model: PaperModel, tensors: dict[str, Tensor]) -> dict[str, object]:
+    """The same of a model of the paper's method."""
+    tensors[_STATISTICS + "elements"] = torch.tensor(model.elements_seen, dtype=torch.int32)
+    return {
+        "network": model.network.config_dict(),
+        "levels": asdict(model.levels),
+        "joint": model.joint,
+        "max_atoms": model.max_atoms,
+    }
 
 
 def write_tensors(tensors: Mapping[str, Tensor], metadata: dict[str, str], path: Path) -> None:
@@ -116,17 +141,22 @@ def reason(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
-def load_model(path: str | Path | None = None, device: str | torch.device = "cpu") -> Model:
+def load_model(path: str | Path | None = None, device: str | torch.device = "cpu") -> Model | PaperModel:
     """Load a checkpoint.
 
     Args:
-        path: the file; the checkpoint that ships with the package if not given.
+        path: the file, or the name of one that ships with the package: "default", the one if not given, or
+            "paper".
         device: where the network goes.
+
+    Returns:
+        A ``Model`` or a ``PaperModel``, whichever the file holds.
 
     Raises:
         CheckpointError: missing, truncated, damaged, or of another format or version.
     """
-    path = default_checkpoint() if path is None else Path(path)
+    name = "default" if path is None else str(path)
+    path = default_checkpoint(name) if name in SHIPPED else Path(name)
     try:
         raw = path.read_bytes()
         with safe_open(path, framework="pt") as f:
@@ -140,34 +170,62 @@ def load_model(path: str | Path | None = None, device: str | torch.device = "cpu
         raise CheckpointError(
             f"checkpoint {path} cannot be read ({reason(e)}); it may be truncated: copy it again"
         ) from None
-    if metadata.get("format") != FORMAT:
-        other = metadata.get("format", "something else")
+    form = metadata.get("format", "something else")
+    if form not in (FORMAT, PAPER_FORMAT):
         raise CheckpointError(
-            f"{path} is not a checkpoint of this version ({FORMAT}) but {other!r}; use a matching version"
+            f"{path} is not a checkpoint of this version ({FORMAT} or {PAPER_FORMAT}) but {form!r}; use a"
+            " matching version"
         )
+    weights = {k.removeprefix(_NETWORK): v.float() for k, v in tensors.items() if k.startswith(_NETWORK)}
+    model: Model | PaperModel
     try:
         config = json.loads(metadata["config"])
-        network = Denoiser(DenoiserConfig(**config["network"]))
-        weights = {k.removeprefix(_NETWORK): v.float() for k, v in tensors.items() if k.startswith(_NETWORK)}
-        network.load_state_dict(weights)
-        statistics = Statistics(
-            atomic_volume=tensors[_STATISTICS + "atomic_volume"].numpy().astype(np.float64),
-            wyckoff_counts=tensors[_STATISTICS + "wyckoff_counts"].numpy(),
-            elements=tensors[_STATISTICS + "elements"].numpy(),
-            max_atoms=int(config["max_atoms"]),
-            occupations=_read_occupations(tensors),
-        )
-        position = PositionField(LogSchedule(**config["position"]))
-        lattice = LatticeField(tuple(config["lattice_scale"]), LogSchedule(**config["lattice"]))
-        _check(statistics, lattice)
+        make = _read_model if form == FORMAT else _read_paper
+        model = make(config, weights, tensors)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError) as e:
         raise CheckpointError(
             f"checkpoint {path} does not hold what its version promises ({reason(e)}); copy it again"
         ) from None
     if not all(bool(torch.isfinite(v).all()) for v in weights.values()):
         raise CheckpointError(f"checkpoint {path} holds weights that are not finite; use another one")
-    network.to(device).eval()
-    return Model(network, position, lattice, statistics, metadata, hashlib.sha256(raw).hexdigest())
+    model.network.to(device).eval()
+    model.metadata, model.hash = metadata, hashlib.sha256(raw).hexdigest()
+    return model
+
+
+def _read_model(
+    config: dict[str, Any], weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
+) -> Model:
+    network = Denoiser(DenoiserConfig(**config["network"]))
+    network.load_state_dict(weights)
+    statistics = Statistics(
+        atomic_volume=tensors[_STATISTICS + "atomic_volume"].numpy().astype(np.float64),
+        wyckoff_counts=tensors[_STATISTICS + "wyckoff_counts"].numpy(),
+        elements=tensors[_STATISTICS + "elements"].numpy(),
+        max_atoms=int(config["max_atoms"]),
+        occupations=_read_occupations(tensors),
+    )
+    position = PositionField(LogSchedule(**config["position"]))
+    lattice = LatticeField(tuple(config["lattice_scale"]), LogSchedule(**config["lattice"]))
+    _check(statistics, lattice)
+    return Model(network, position, lattice, statistics)
+
+
+def _read_paper(
+    config: dict[str, Any], weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
+) -> PaperModel:
+    network = DimeNet(DimeNetConfig(**config["network"]))
+    network.load_state_dict(weights)
+    kept = config["levels"]
+    levels = Levels(int(kept["number"]), tuple(kept["position"]), tuple(kept["lattice"]))
+    if levels.number != network.config.levels or not 0 < levels.position[0] < levels.position[1]:
+        raise ValueError("its noise levels do not fit its network")
+    if not 0 < levels.lattice[0] < levels.lattice[1]:
+        raise ValueError("its noise levels of the lattice do not ascend")
+    elements = tensors[_STATISTICS + "elements"].numpy()
+    if elements.shape != (119,) or int(config["max_atoms"]) < 1:
+        raise ValueError("its record of the training set is incomplete")
+    return PaperModel(network, levels, bool(config["joint"]), elements, int(config["max_atoms"]))
 
 
 def _read_occupations(tensors: Mapping[str, Tensor]) -> Occupations:

@@ -13,34 +13,14 @@ from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.elements import SYMBOLS, atomic_number
 from crystalsmith.data.wyckoff import Occupations, no_occupations
 from crystalsmith.diffusion.fields import Field, LatticeField, PositionField
-from crystalsmith.diffusion.samplers import CALLS_PER_STEP, SAMPLERS, State
+from crystalsmith.diffusion.request import Request, draw_by_crystal
+from crystalsmith.diffusion.sampler_choice import resolve_sampler
+from crystalsmith.diffusion.samplers import SAMPLERS, State
 from crystalsmith.diffusion.schedules import sampling_times
-from crystalsmith.errors import ConfigError, OrderError
+from crystalsmith.errors import OrderError
 from crystalsmith.graph import CrystalBatch, Layout, make_layout, to_crystals
 from crystalsmith.networks import Denoiser
 from crystalsmith.symmetry import space_group
-
-DEFAULT_SAMPLER = "stochastic"
-DEFAULT_CALLS = 50
-
-
-@dataclass(frozen=True)
-class Request:
-    """What one crystal is made of: a space-group number, and (element, Wyckoff letter) of every orbit."""
-
-    space_group: int
-    sites: tuple[tuple[str, str], ...]
-
-    @property
-    def n_orbits(self) -> int:
-        """Number of orbits."""
-        return len(self.sites)
-
-    @property
-    def n_atoms(self) -> int:
-        """Number of atoms in the primitive cell."""
-        group = space_group(self.space_group)
-        return sum(group.position(letter).multiplicity_primitive for _, letter in self.sites)
 
 
 @dataclass(frozen=True)
@@ -81,6 +61,9 @@ class Model:
     metadata: dict[str, str] = field(default_factory=dict)
     hash: str = ""
 
+    method = "default"
+    least_group = 1
+
     @property
     def fields(self) -> dict[str, Field]:
         """The diffused fields by name."""
@@ -115,6 +98,10 @@ class Model:
     def dtype(self) -> torch.dtype:
         """Floating-point type of the network."""
         return next(self.network.parameters()).dtype
+
+    def callbacks(self, steps: int) -> int:
+        """How often ``sample`` calls back."""
+        return steps
 
     def layout(self, requests: Sequence[Request]) -> Layout:
         """Batch requests.
@@ -186,26 +173,14 @@ class Model:
         """
         if len(seeds) != len(requests):
             raise OrderError(f"{len(requests)} requests need as many seeds, not {len(seeds)}")
-        name = sampler or DEFAULT_SAMPLER
-        if name not in SAMPLERS:
-            raise ConfigError(f"unknown sampler {name!r}; choose from {', '.join(SAMPLERS)}")
-        steps = (DEFAULT_CALLS - 1) // CALLS_PER_STEP[name] if steps is None else steps
+        name, steps = resolve_sampler(self.method, sampler, steps)
         times = sampling_times(steps).to(self.device, self.dtype)
         layout = self.layout(requests)
-        generators = [torch.Generator().manual_seed(s % 2**63) for s in seeds]
-        counts = [(r.n_orbits, 3) for r in requests]
+        numbers = draw_by_crystal(seeds, [(r.n_orbits, 3) for r in requests], 6, self.device, self.dtype)
 
         def draw(kind: Callable[..., Tensor]) -> State:
-            parts = [
-                (kind(*n, generator=g, dtype=torch.float64), kind(6, generator=g, dtype=torch.float64))
-                for n, g in zip(counts, generators, strict=True)
-            ]
-            position = torch.cat([p for p, _ in parts])
-            lattice = torch.stack([q for _, q in parts])
-            return {
-                "position": position.to(self.device, self.dtype),
-                "lattice": lattice.to(self.device, self.dtype),
-            }
+            position, lattice = numbers(kind)
+            return {"position": position, "lattice": lattice}
 
         def normal() -> State:
             return draw(torch.randn)

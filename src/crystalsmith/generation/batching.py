@@ -11,18 +11,12 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import ConfigError, CrystalsmithError
+from crystalsmith.generation.drafts import Drafter
 from crystalsmith.generation.orders import Order
 from crystalsmith.generation.tries import Key, crystal_seed
-from crystalsmith.generation.wyckoff_prior import WyckoffPrior
 
 if TYPE_CHECKING:
-    from crystalsmith.diffusion import Model, Request
-
-# crystalsmith.diffusion is imported inside functions: torch takes seconds, and bad orders are refused before.
-
-
-ANALOGUE_TRIES = 4
-"""Tries with letters by analogy; where there are few analogues, they all give the same letters."""
+    from crystalsmith.diffusion import AnyModel, Request
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,7 @@ def drain(queue: deque[Try]) -> Iterator[Try]:
 
 
 def fill(
-    tries: Iterator[Try], left: deque[Try], batch_atoms: int, seed: int, prior: WyckoffPrior, max_atoms: int
+    tries: Iterator[Try], left: deque[Try], batch_atoms: int, seed: int, drafter: Drafter
 ) -> list[tuple[Try, Request, int]]:
     """Take tries until the batch is full.
 
@@ -60,22 +54,18 @@ def fill(
         left: gets the one try too many, at its front.
         batch_atoms: most atoms in the batch, unless a single crystal has more.
         seed: of the run.
-        prior: for letters that an order leaves open; without its analogues after ``ANALOGUE_TRIES`` tries.
-        max_atoms: for such letters.
+        drafter: makes requests of orders.
 
     Returns:
         Tries with their requests and seeds.
     """
-    from crystalsmith.diffusion import Request
-
     batch: list[tuple[Try, Request, int]] = []
     atoms = 0
     for t in tries:
         try_seed = crystal_seed(seed, t.order.id, t.index, t.number)
         rng = np.random.default_rng(try_seed)
-        letters = prior if t.number <= ANALOGUE_TRIES else prior.frequencies_only
-        request = Request(t.order.space_group, t.order.content.draw(t.order.group, letters, rng, max_atoms))
-        atoms += request.n_atoms
+        request = drafter.draft(t.order, rng, t.number)
+        atoms += drafter.size(request)
         if batch and atoms > batch_atoms:
             left.appendleft(t)
             break
@@ -84,7 +74,7 @@ def fill(
 
 
 def sample(
-    model: Model,
+    model: AnyModel,
     requests: list[Request],
     seeds: list[int],
     callback: Callable[..., None] | None,

@@ -10,29 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import ConfigError
-from crystalsmith.generation.analogues import Analogues
 from crystalsmith.generation.batching import Try, drain, fill, sample
+from crystalsmith.generation.drafts import drafter_of
 from crystalsmith.generation.limits import (
     BATCH_ATOMS,
     LETTERS,
     MAX_TRIES,
     OrderWarning,
     check_orders,
+    choose_sampler,
     positive,
-    resolve_letters,
-    resolve_sampler,
 )
 from crystalsmith.generation.orders import Order, parse_orders
 from crystalsmith.generation.tries import BatchStep, Generated, Key
 from crystalsmith.generation.validity import fault
-from crystalsmith.generation.wyckoff_prior import WyckoffPrior
 
 if TYPE_CHECKING:
-    from crystalsmith.diffusion import Model
+    from crystalsmith.diffusion import AnyModel
 
 
 def generate(
-    model: Model,
+    model: AnyModel,
     orders: Iterable[Order | Mapping[str, Any]],
     *,
     seed: int = 0,
@@ -76,7 +74,7 @@ def generate(
 
 
 def generate_records(
-    model: Model,
+    model: AnyModel,
     orders: Iterable[Order | Mapping[str, Any]],
     *,
     seed: int = 0,
@@ -88,7 +86,7 @@ def generate_records(
 
 
 def generate_batches(
-    model: Model,
+    model: AnyModel,
     orders: Iterable[Order | Mapping[str, Any]],
     *,
     seed: int = 0,
@@ -133,9 +131,9 @@ def generate_batches(
     positive("max_tries", max_tries)
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise ConfigError(f"seed must be a whole number, not {seed!r}")
-    sampler, total = resolve_sampler(sampler, steps)
-    analogues = Analogues(model.occupations) if resolve_letters(letters) == "analogues" else None
-    prior = WyckoffPrior(model.wyckoff_counts, analogues)
+    sampler, steps = choose_sampler(model.method, sampler, steps)
+    total = model.callbacks(steps)
+    drafter = drafter_of(model, letters)
     known = {} if done is None else done
 
     def tell(crystals: int) -> Callable[..., None] | None:
@@ -147,13 +145,13 @@ def generate_batches(
     def run() -> Iterator[list[Generated]]:
         again: deque[Try] = deque()
         first = (Try(order, index, 1) for order in parsed for index in range(order.count))
-        while batch := fill(chain(drain(again), first), again, batch_atoms, seed, prior, model.max_atoms):
+        while batch := fill(chain(drain(again), first), again, batch_atoms, seed, drafter):
             if all(t.key in known for t, _, _ in batch):
                 again.extend(t.next for t, _, _ in batch if known[t.key] is not None and t.number < max_tries)
                 continue
             # All of a batch that was cut off half way: its other members show in a crystal's last digits.
             requests, seeds = [r for _, r, _ in batch], [s for _, _, s in batch]
-            made = sample(model, requests, seeds, tell(len(batch)), steps=total, sampler=sampler)
+            made = sample(model, requests, seeds, tell(len(batch)), steps=steps, sampler=sampler)
             fresh = []
             for (t, request, try_seed), crystal in zip(batch, made, strict=True):
                 failure = crystal if isinstance(crystal, str) else fault(crystal)

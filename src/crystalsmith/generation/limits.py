@@ -9,7 +9,7 @@ from crystalsmith.errors import ConfigError, OrderError
 from crystalsmith.generation.orders import Order
 
 if TYPE_CHECKING:
-    from crystalsmith.diffusion import Model
+    from crystalsmith.diffusion import AnyModel
 
 BATCH_ATOMS = 512
 """Atoms in the primitive cells of one batch, about 40 crystals; larger ones are hardly faster."""
@@ -29,7 +29,7 @@ class OrderWarning(UserWarning):
     """An order that the model can serve only beyond what it was trained for, or a crystal that it gave up."""
 
 
-def check_orders(orders: Sequence[Order], model: Model) -> list[str]:
+def check_orders(orders: Sequence[Order], model: AnyModel) -> list[str]:
     """Compare orders with what the model was trained for.
 
     Returns:
@@ -40,9 +40,19 @@ def check_orders(orders: Sequence[Order], model: Model) -> list[str]:
     """
     notes = []
     for order in orders:
+        if order.space_group < model.least_group:
+            raise OrderError(
+                f"order {order.id}: the {model.method} method makes crystals of space groups"
+                f" {model.least_group} to 230, not {order.space_group}; use the default method"
+            )
         least, limit = order.content.fewest_atoms(order.group), model.max_atoms
         if order.wyckoff is not None:
             limit = max(limit, MAX_ATOMS)
+        if order.wyckoff is not None and model.method == "paper":
+            notes.append(
+                f"order {order.id}: the paper's method finds the letters of its sites itself; it takes"
+                " elements and numbers of sites from this order, not its letters"
+            )
         where = f"order {order.id}: space group {order.space_group} ({order.group.symbol})"
         if model.max_atoms < least <= limit:
             notes.append(
@@ -62,21 +72,15 @@ def check_orders(orders: Sequence[Order], model: Model) -> list[str]:
     return notes
 
 
-def resolve_sampler(sampler: str | None, steps: int | None) -> tuple[str, int]:
-    """Name and steps of the sampler, the model's defaults filled in.
+def choose_sampler(method: str, sampler: str | None, steps: int | None) -> tuple[str, int]:
+    """Name and steps of the sampler, the method's defaults filled in.
 
     Raises:
         ConfigError: unknown sampler, or steps that are no number of them.
     """
-    from crystalsmith.diffusion.model import DEFAULT_CALLS, DEFAULT_SAMPLER
-    from crystalsmith.diffusion.samplers import CALLS_PER_STEP, SAMPLERS
+    from crystalsmith.diffusion import resolve_sampler
 
-    name = DEFAULT_SAMPLER if sampler is None else sampler
-    if name not in SAMPLERS:
-        raise ConfigError(f"unknown sampler {name!r}; choose from {', '.join(SAMPLERS)}")
-    if steps is None:
-        return name, (DEFAULT_CALLS - 1) // CALLS_PER_STEP[name]
-    return name, positive("steps", steps)
+    return resolve_sampler(method, sampler, None if steps is None else positive("steps", steps))
 
 
 def resolve_letters(letters: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from crystalsmith import __version__
 from crystalsmith.errors import OutputError
-from crystalsmith.generation.limits import LETTERS, MAX_TRIES, resolve_letters, resolve_sampler
+from crystalsmith.generation.limits import LETTERS, MAX_TRIES, choose_sampler, resolve_letters
 from crystalsmith.generation.orders import Order
 
 FORMAT = 1
@@ -24,13 +24,17 @@ def run_identity(
     *,
     seed: int,
     checkpoint: str,
+    method: str = "default",
     sampler: str | None = None,
     steps: int | None = None,
     max_tries: int = MAX_TRIES,
     letters: str = LETTERS[0],
 ) -> dict[str, Any]:
-    """What makes two runs the same: everything that a crystal depends on, in plain JSON types."""
-    name, number = resolve_sampler(sampler, steps)
+    """What makes two runs the same: everything that a crystal depends on, in plain JSON types.
+
+    The method is not told apart from the checkpoint, which is of one method.
+    """
+    name, number = choose_sampler(method, sampler, steps)
     return {
         "version": __version__,
         "checkpoint": checkpoint,

@@ -41,6 +41,10 @@ class Kind(Protocol):
         """Distinct element symbols, in the order given."""
 
     @property
+    def site_elements(self) -> tuple[str, ...]:
+        """The element of every inequivalent site."""
+
+    @property
     def value(self) -> object:
         """The value that ``parse`` turns into this, of plain JSON types."""
 
@@ -85,6 +89,10 @@ class Sites:
     @property
     def elements(self) -> tuple[str, ...]:
         return tuple(element for element, _ in self.counts)
+
+    @property
+    def site_elements(self) -> tuple[str, ...]:
+        return tuple(element for element, n in self.counts for _ in range(n))
 
     @property
     def value(self) -> dict[str, int]:
@@ -148,6 +156,10 @@ class Letters:
     @property
     def elements(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(element for element, _ in self.pairs))
+
+    @property
+    def site_elements(self) -> tuple[str, ...]:
+        return tuple(element for element, _ in self.pairs)
 
     @property
     def value(self) -> list[list[str]]:

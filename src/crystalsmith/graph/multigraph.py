@@ -13,11 +13,7 @@ import torch
 from torch import Tensor
 
 from crystalsmith.graph.batch import CrystalBatch
-from crystalsmith.graph.ragged import expand
-from crystalsmith.graph.reduction import reduce_lattices
-
-MANY = 343
-"""Lattice translations to look at for each pair, beyond which a cell is reduced first."""
+from crystalsmith.graph.neighbours import near_pairs
 
 
 @dataclass(frozen=True)
@@ -51,17 +47,6 @@ def scaled_cutoff(batch: CrystalBatch, factor: float) -> Tensor:
     return factor * (volume / lay.atoms) ** (1 / 3)
 
 
-def _reach(primitive: Tensor, cutoff: Tensor) -> tuple[Tensor, Tensor]:
-    """Inverse lattices (B, 3, 3), and how far (B, 3) images that can matter lie along each primitive vector.
-
-    Once a difference is wrapped into [-1/2, 1/2], an image n can matter only if (|n| - 1/2) height <= cutoff,
-    with the height between lattice planes.
-    """
-    inverse = torch.linalg.inv(primitive)
-    height = 1 / torch.linalg.vector_norm(inverse, dim=1)
-    return inverse, torch.floor(cutoff[:, None] / height + 0.5 + 1e-4).long()
-
-
 @torch.no_grad()
 def build_multigraph(batch: CrystalBatch, cutoff: Tensor | float) -> Multigraph:
     """All edges shorter than the cutoff, for cells of any shape.
@@ -72,43 +57,18 @@ def build_multigraph(batch: CrystalBatch, cutoff: Tensor | float) -> Multigraph:
     """
     lay, t = batch.layout, batch.layout.tables
     lattice = batch.lattice()
-    primitive = t.primitive[lay.space_group] @ lattice
     if not isinstance(cutoff, Tensor):
         cutoff = lattice.new_full((lay.size,), cutoff)
-    inverse, reach = _reach(primitive, cutoff)
-    awkward = torch.nonzero((2 * reach + 1).prod(1) > MANY)[:, 0]
-    if len(awkward):
-        primitive = primitive.index_copy(0, awkward, reduce_lattices(primitive[awkward]))
-        inverse, reach = _reach(primitive, cutoff)
-    width = 2 * reach + 1
-
     position = batch.atom_positions()
-    pair_crystal = lay.crystal[lay.pair_orbit]
-    difference = position[lay.pair_atom] - position[lay.first_atom[lay.pair_orbit]]
-    to_primitive = lattice @ inverse
-    difference = (difference[:, :, None] * to_primitive[pair_crystal]).sum(1)
-    difference = difference - torch.round(difference)
-    difference = (difference[:, :, None] * primitive[pair_crystal]).sum(1)
-
-    # Lattice translations of each crystal once, then every pair with every translation of its crystal.
-    count = width.prod(1)
-    crystal, rank = expand(count)
-    wide = width[crystal]
-    shift = torch.stack(
-        [rank // (wide[:, 1] * wide[:, 2]), rank // wide[:, 2] % wide[:, 1], rank % wide[:, 2]], 1
+    first = lay.first_atom[lay.pair_orbit]
+    pair, vector, squared = near_pairs(
+        lattice,
+        t.primitive[lay.space_group] @ lattice,
+        cutoff,
+        position[lay.pair_atom] - position[first],
+        lay.crystal[lay.pair_orbit],
+        lay.pair_atom == first,
     )
-    shift = shift - reach[crystal]
-    translation = (shift.to(primitive.dtype)[:, :, None] * primitive[crystal]).sum(1)
-    zero = (shift == 0).all(1)
-    pair, rank = expand(count[pair_crystal])
-    row = (torch.cumsum(count, 0) - count)[pair_crystal][pair] + rank
-    vector = difference.index_select(0, pair) + translation.index_select(0, row)
-    squared = (vector * vector).sum(1)
-    near = torch.nonzero(squared < (cutoff**2)[pair_crystal][pair])[:, 0]
-    pair, row = pair[near], row[near]
-    itself = lay.pair_atom[pair] == lay.first_atom[lay.pair_orbit[pair]]
-    keep = torch.nonzero(~(itself & zero[row]))[:, 0]
-    pair, vector, squared = pair[keep], vector[near[keep]], squared[near[keep]]
     return Multigraph(
         orbit=lay.pair_orbit[pair],
         atom=lay.pair_atom[pair],

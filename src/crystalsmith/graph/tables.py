@@ -24,6 +24,7 @@ class TorchTables:
         unit_inverse: (1731, 3, 3) ``z = unit_inverse @ w``.
         free_mask: (1731, 3) True for the first dof coordinates.
         dof, multiplicity: (1731,) integers, multiplicity in the primitive cell.
+        general: (231,) Wyckoff row of the general position.
         image_start, image_op: points of the primitive cell as operations (rows of ``rotations``).
         self_start, self_count, self_linear, self_offset: maps of w onto points of the same orbit in the same
             free space.
@@ -45,6 +46,7 @@ class TorchTables:
     free_mask: Tensor
     dof: Tensor
     multiplicity: Tensor
+    general: Tensor
     image_start: Tensor
     image_op: Tensor
     self_start: Tensor
@@ -121,6 +123,7 @@ def torch_tables(device: str | torch.device = "cpu", dtype: torch.dtype = torch.
         free_mask=torch.tensor(mask, device=device),
         dof=whole(t.dof),
         multiplicity=whole(t.multiplicity_primitive),
+        general=whole(np.concatenate([[0], t.wyckoff_start[1:231] - 1])),
         image_start=whole(t.image_start),
         image_op=whole(image_op),
         self_start=whole(t.self_start),

@@ -9,13 +9,18 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from crystalsmith.errors import ConfigError
-from crystalsmith.networks import DenoiserConfig
+from crystalsmith.networks import DenoiserConfig, DimeNetConfig
+
+
+SHIPPED = ("default", "paper")
+"""Names of the settings that come with the package."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +30,23 @@ class TrainConfig:
     Attributes:
         train, validation: data files made by ``crystalsmith data build``.
         out: folder of the run: state.safetensors (to resume), model.safetensors (averaged weights), log.csv.
+        method: "default", or "paper" for the method of the 2023 paper.
         start_from: checkpoint whose weights to start from; "default" is the one that ships; none if empty.
-        network: size of the network.
+        network: size of the default method's network; dimenet: of the paper's.
         max_atoms: leave out larger primitive cells.
         orbits: orbits a batch; a batch holds as many crystals as fit.
+        batch: crystals a batch, whatever their orbits; 0 to go by ``orbits``.
         crystals: length of the run, in crystals seen.
         learning_rate, warm_up: peak rate, and steps of linear warm-up to it.
         decay: share of the run, at its end, over which the rate falls linearly to zero.
-        weight_decay, clip: of AdamW, and the norm at which gradients are clipped.
+        weight_decay, beta2, clip: of AdamW, and the norm at which gradients are clipped.
         ema: decay of the averaged weights.
         lattice_weight: weight of the lattice loss beside the position loss.
         focus: share of the noise times drawn from the decisive range, see ``diffusion.schedules.focus``.
+        wrapped_target: of the paper's method: positions are compared with the mean of the noise over all
+            points of the orbit that the noised one may have come from; if not, as published, with the noise.
+        joint: of the paper's method: both scores from one state with both noised; if not, as published, that
+            of the positions in the clean lattice.
         seed: of everything random.
         save_every: steps between two saved states; validate_every: steps between validations.
         validation_crystals: how many rows of the validation set are used.
@@ -49,19 +60,25 @@ class TrainConfig:
     train: str = ""
     validation: str = ""
     out: str = "run"
+    method: str = "default"
     start_from: str = ""
     network: DenoiserConfig = field(default_factory=DenoiserConfig)
+    dimenet: DimeNetConfig = field(default_factory=DimeNetConfig)
     max_atoms: int = 20
     orbits: int = 320
+    batch: int = 0
     crystals: int = 2_000_000
     learning_rate: float = 1.0e-3
     warm_up: int = 500
     decay: float = 0.3
     weight_decay: float = 0.01
+    beta2: float = 0.99
     clip: float = 2.0
     ema: float = 0.999
     lattice_weight: float = 1.0
     focus: float = 0.55
+    wrapped_target: bool = True
+    joint: bool = False
     seed: int = 0
     save_every: int = 500
     validate_every: int = 1000
@@ -89,9 +106,11 @@ class TrainConfig:
         for name in ("learning_rate", "clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("weight_decay", "lattice_weight", "seed"):
+        for name in ("weight_decay", "lattice_weight", "seed", "batch"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must not be negative, but it is {getattr(self, name)}")
+        if self.method not in ("default", "paper"):
+            raise ConfigError(f"method must be default or paper, not {self.method!r}")
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise ConfigError(f"device must be cpu or cuda, not {self.device!r}")
         for name in ("scalars", "vectors", "edges", "layers", "form_factors"):
@@ -99,8 +118,16 @@ class TrainConfig:
                 raise ConfigError(f"network: {name} must be at least 1, not {getattr(self.network, name)}")
         if not 0 < self.network.cutoff < math.inf:
             raise ConfigError(f"network: cutoff must be positive, not {self.network.cutoff}")
-        if not 0 <= self.ema < 1:
-            raise ConfigError(f"ema must lie in [0, 1), not {self.ema}")
+        d = self.dimenet
+        for name, value in dataclasses.asdict(d).items():
+            if name in ("before_skip", "after_skip", "dense", "blocks"):
+                if value < 0:
+                    raise ConfigError(f"dimenet: {name} must not be negative, but it is {value}")
+            elif not 0 < value < math.inf:
+                raise ConfigError(f"dimenet: {name} must be positive, not {value}")
+        for name in ("ema", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
         for name in ("decay", "focus"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must lie in [0, 1], not {getattr(self, name)}")
@@ -147,6 +174,11 @@ def read_config(
 ) -> TrainConfig:
     """Settings from a YAML file or a mapping, with overrides on top.
 
+    Args:
+        source: the settings, their file, or the name of settings that come with the package, one of
+            ``SHIPPED``.
+        overrides: settings that replace those of the source.
+
     Raises:
         ConfigError: unreadable file, unknown setting, wrong type or impossible value.
     """
@@ -155,8 +187,11 @@ def read_config(
         where = "settings"
     else:
         where = str(source)
+        path = Path(source)
+        if where in SHIPPED:
+            path = Path(str(resources.files("crystalsmith.training").joinpath("configs", f"{where}.yaml")))
         try:
-            values = yaml.safe_load(Path(source).read_text()) or {}
+            values = yaml.safe_load(path.read_text()) or {}
         except (OSError, UnicodeDecodeError) as e:
             raise ConfigError(
                 f"cannot read settings from {source}: {getattr(e, 'strerror', None) or e}"

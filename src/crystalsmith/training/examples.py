@@ -133,13 +133,16 @@ class Examples:
         )
         return CrystalBatch(layout, self.w[rows], self.strain[index])
 
-    def epochs(self, orbits: int, seed: int) -> Iterator[Tensor]:
-        """Rows of one batch after another, for ever; epochs are shuffled, batches filled up to ``orbits``."""
+    def epochs(self, orbits: int, seed: int, crystals: int = 0) -> Iterator[Tensor]:
+        """Rows of one batch after another, for ever; epochs are shuffled.
+
+        Batches are filled up to ``orbits``, or hold ``crystals`` where that is not 0.
+        """
         counts = self.orbits.cpu().numpy()
         epoch = 0
         while True:
             order = np.random.default_rng([seed, epoch]).permutation(len(counts))
-            owner = np.cumsum(counts[order]) // orbits
+            owner = np.arange(len(order)) // crystals if crystals else np.cumsum(counts[order]) // orbits
             for part in np.split(order, np.flatnonzero(np.diff(owner)) + 1):
                 yield torch.tensor(part, device=self.device)
             epoch += 1

@@ -105,7 +105,7 @@ class RunState:
         self.position_sum, self.lattice_sum, self.summed = position_sum, lattice_sum, summed
 
 
-def new_state(network: nn.Module, learning_rate: float, weight_decay: float) -> RunState:
+def new_state(network: nn.Module, learning_rate: float, weight_decay: float, beta2: float) -> RunState:
     """A fresh state; embeddings, biases and norms are not decayed."""
     decayed = [
         p
@@ -115,6 +115,6 @@ def new_state(network: nn.Module, learning_rate: float, weight_decay: float) -> 
     ids = {id(p) for p in decayed}
     rest = [p for p in network.parameters() if id(p) not in ids]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.99), foreach=True)
+    optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, beta2), foreach=True)
     average = {k: p.detach().clone() for k, p in network.named_parameters()}
     return RunState(network, average, optimizer)

@@ -17,20 +17,14 @@ import torch.multiprocessing as mp
 
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.data import Dataset
-from crystalsmith.data.wyckoff import count_wyckoff, occupations
-from crystalsmith.diffusion import LatticeField, Model, PositionField, Statistics, load_model, save_model
-from crystalsmith.diffusion.schedules import focus
+from crystalsmith.diffusion import AnyModel, save_model
 from crystalsmith.errors import ConfigError, DataError, OutputError
-from crystalsmith.networks import Denoiser
-from crystalsmith.symmetry import strain_mask
 from crystalsmith.training.config import TrainConfig, read_config
-from crystalsmith.training.examples import Examples, compositions, equivalent, fit_atomic_volumes, strains
+from crystalsmith.training.examples import Examples
 from crystalsmith.training.log import Log
-from crystalsmith.training.loss import denoising_losses
+from crystalsmith.training.methods import METHODS
 from crystalsmith.training.progress import Progress
 from crystalsmith.training.state import RunState, new_state
-from crystalsmith.training.unseen import stand_in_for_unseen
-from crystalsmith.training.validate import validate
 
 
 def train(
@@ -56,8 +50,10 @@ def train(
             "a run needs 'train' and 'validation' data files; make them with crystalsmith data build"
         )
     for path in (c.train, c.validation):  # here, so that bad data are refused before anything is written
-        if not len(Dataset.open(path).subset(max_atoms=c.max_atoms)):
-            raise DataError(f"{path} holds no crystal of at most {c.max_atoms} atoms; raise max_atoms")
+        if not len(usable(c, path)):
+            least = METHODS[c.method].least_group
+            group = f" in space groups from {least}" if least > 1 else ""
+            raise DataError(f"{path} holds no crystal of at most {c.max_atoms} atoms{group}; raise max_atoms")
     if c.device != "cpu" and not torch.cuda.is_available():
         raise ConfigError("torch finds no GPU here; set device to cpu")
     out = Path(c.out)
@@ -83,37 +79,9 @@ def train(
     return out / "model.safetensors"
 
 
-def make_model(c: TrainConfig, dataset: Dataset) -> Model:
-    """A fresh model for a data set, or the starting weights with the data set's statistics."""
-    device = torch.device(c.device)
-    if c.start_from:
-        model = load_model(None if c.start_from == "default" else c.start_from, device)
-        if model.network.config != c.network:
-            raise ConfigError(
-                f"{c.start_from} has the network {model.network.config}, the run asks for {c.network}"
-            )
-        volume, lattice, position = model.statistics.atomic_volume, model.lattice, model.position
-    else:
-        volume = fit_atomic_volumes(dataset)
-        y = strains(dataset, compositions(dataset) @ volume)
-        mask = np.stack([strain_mask(g) for g in dataset.arrays["space_group"]])
-        scale = [
-            float(np.sqrt((y[mask[:, k], k] ** 2).mean())) if mask[:, k].any() else 0.2 for k in range(6)
-        ]
-        scale[4] = scale[5] = max(scale[4], scale[5])
-        lattice = LatticeField(tuple(round(max(s, 0.1), 4) for s in scale))
-        position = PositionField()
-        torch.manual_seed(c.seed)
-        model = Model(
-            Denoiser(c.network).to(device),
-            position,
-            lattice,
-            Statistics(volume, np.zeros((1731, 1), int), np.zeros(119, int), 0),
-        )
-    present = (compositions(dataset) > 0).sum(0)
-    largest = int(dataset.arrays["atoms"].max())
-    model.statistics = Statistics(volume, count_wyckoff(dataset), present, largest, occupations(dataset))
-    return model
+def usable(c: TrainConfig, path: str) -> Dataset:
+    """The crystals of a data file that a run may use."""
+    return Dataset.open(path).subset(max_atoms=c.max_atoms, min_space_group=METHODS[c.method].least_group)
 
 
 def learning_rate(c: TrainConfig, step: int, seen: int) -> float:
@@ -126,11 +94,11 @@ def learning_rate(c: TrainConfig, step: int, seen: int) -> float:
     )
 
 
-def _begin(c: TrainConfig) -> tuple[Dataset, Model, RunState]:
+def _begin(c: TrainConfig) -> tuple[Dataset, AnyModel, RunState]:
     """The training data, and the model and the state that a run begins or goes on with."""
-    data = Dataset.open(c.train).subset(max_atoms=c.max_atoms)
-    model = make_model(c, data)
-    state = new_state(model.network, c.learning_rate, c.weight_decay)
+    data = usable(c, c.train)
+    model = METHODS[c.method].make_model(c, data)
+    state = new_state(model.network, c.learning_rate, c.weight_decay, c.beta2)
     saved = Path(c.out) / "state.safetensors"
     if saved.exists():
         state.load(saved)
@@ -143,15 +111,16 @@ def _run(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
     if store:
         dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=c.processes)
     data, model, state = _begin(c)
-    examples = Examples(data, model.statistics.atomic_volume, c.device)
-    held = Dataset.open(c.validation).subset(max_atoms=c.max_atoms)
+    method = METHODS[c.method]
+    volume = method.atomic_volume(model)
+    examples = Examples(data, volume, c.device)
+    held = usable(c, c.validation)
     chosen = np.random.default_rng(0).permutation(len(held))[: c.validation_crystals]
-    validation = Examples(held.subset(indices=chosen), model.statistics.atomic_volume, c.device)
+    validation = Examples(held.subset(indices=chosen), volume, c.device)
     out = Path(c.out)
     model.network.mixed_precision = c.bfloat16
     if c.compile:
-        for layer in model.network.layers:
-            layer.compile(dynamic=True)
+        method.compile(model)
     log = Log(out / "log.csv", state.step) if rank == 0 else None
     with Progress(c.crystals, state.seen, quiet or rank > 0) as progress:
         _loop(c, rank, model, examples, validation, state, log, progress)
@@ -164,14 +133,15 @@ def _run(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
 def _loop(
     c: TrainConfig,
     rank: int,
-    model: Model,
+    model: AnyModel,
     examples: Examples,
     validation: Examples,
     state: RunState,
     log: Log | None,
     progress: Progress,
 ) -> None:
-    batches = examples.epochs(c.orbits, c.seed)
+    method = METHODS[c.method]
+    batches = examples.epochs(c.orbits, c.seed, c.batch)
     for _ in range(state.step + state.skipped):
         next(batches)
     parameters = [p for p in model.network.parameters() if p.requires_grad]
@@ -182,13 +152,8 @@ def _loop(
         generator = torch.Generator().manual_seed(c.seed * 1_000_003 + tick * 64 + rank)
         part = index[rank :: c.processes]
         share = len(part) * c.processes / len(index)
-        clean = equivalent(examples.batch(part), generator)
-        # Stratified times: every batch covers all noise levels.
-        spread = (
-            torch.randperm(len(part), generator=generator) + torch.rand(len(part), generator=generator)
-        ) / len(part)
-        time = focus(spread, c.focus).to(examples.device)
-        position, lattice = denoising_losses(model, clean, time, generator).mean()
+        clean = examples.batch(part)
+        position, lattice = method.losses(c, model, clean, generator)
         loss = (position + c.lattice_weight * lattice) * share
         loss.backward()
         if c.processes > 1:
@@ -218,7 +183,7 @@ def _loop(
         progress.update(state.seen, recent)
         if state.step % c.validate_every == 0 and torch.isfinite(norm) and rank == 0 and log is not None:
             with _averaged(model, state):
-                scores = validate(model, validation)
+                scores = method.validate(model, validation)
             position_mean, lattice_mean = (x / state.summed for x in (state.position_sum, state.lattice_sum))
             log.write(state, position_mean, lattice_mean, learning_rate(c, state.step, state.seen), scores)
             state.position_sum, state.lattice_sum, state.summed = 0.0, 0.0, 0
@@ -227,7 +192,7 @@ def _loop(
 
 
 @contextlib.contextmanager
-def _averaged(model: Model, state: RunState) -> Iterator[None]:
+def _averaged(model: AnyModel, state: RunState) -> Iterator[None]:
     """Within, the network has the averaged weights."""
     own = {k: p.detach().clone() for k, p in model.network.named_parameters()}
     with torch.no_grad():
@@ -243,7 +208,7 @@ def _averaged(model: Model, state: RunState) -> Iterator[None]:
         model.network.train()
 
 
-def _save(c: TrainConfig, model: Model, state: RunState, path: Path) -> None:
+def _save(c: TrainConfig, model: AnyModel, state: RunState, path: Path) -> None:
     state.save(path, asdict(c))
     before = int(model.metadata.get("crystals_seen", "0"))
     record = {
@@ -261,7 +226,5 @@ def _save(c: TrainConfig, model: Model, state: RunState, path: Path) -> None:
         ),
         "training_data": Path(c.train).name,
     }
-    network = Denoiser(model.network.config)
-    network.load_state_dict({**network.state_dict(), **state.average})
-    averaged = stand_in_for_unseen(Model(network, model.position, model.lattice, model.statistics))
+    averaged = METHODS[c.method].averaged(model, state.average)
     save_model(averaged, path.with_name("model.safetensors"), record)
