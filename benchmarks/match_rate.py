@@ -23,7 +23,9 @@ import torch
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
-from crystalsmith.diffusion import Request, load_model
+from crystalsmith.diffusion import Request, load_model, resolve_sampler
+from crystalsmith.diffusion.sampler_choice import DEFAULT_CALLS
+from crystalsmith.diffusion.samplers import CALLS_PER_STEP
 from crystalsmith.evaluation.arrays import crystal_arrays
 from crystalsmith.evaluation.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
 from crystalsmith.parallel import Failed, parallel_map
@@ -67,12 +69,10 @@ def main() -> None:
     truth = [data[int(i)] for i in rows]
     requests = [Request(c.space_group, tuple((s.element, s.letter) for s in c.sites)) for c in truth]
     dof = np.array([sum(space_group(c.space_group).position(s.letter).dof for s in c.sites) for c in truth])
-    from crystalsmith.diffusion.model import DEFAULT_CALLS, DEFAULT_SAMPLER
-    from crystalsmith.diffusion.samplers import CALLS_PER_STEP
-
+    sampler, _ = resolve_sampler(model.method, a.sampler, None)
     result = {}
     for calls in a.calls or [DEFAULT_CALLS]:
-        steps = (calls - 1) // CALLS_PER_STEP[a.sampler or DEFAULT_SAMPLER]
+        steps = (calls - 1) // CALLS_PER_STEP[sampler]
         jobs = sorted(
             ((r, k) for r in range(len(rows)) for k in range(a.samples)),
             key=lambda j: (requests[j[0]].n_atoms, j),
@@ -98,7 +98,7 @@ def main() -> None:
         }
         each = np.array([[rms_of[r, k] for k in range(a.samples)] for r in range(len(rows))])
         print(
-            f"{a.data} n={len(rows)} samples={a.samples} calls={calls} {a.sampler or DEFAULT_SAMPLER}:"
+            f"{a.data} n={len(rows)} samples={a.samples} calls={calls} {sampler}:"
             f" {seconds / len(jobs):.4f} s a crystal"
         )
         for count in sorted({1, a.samples}):

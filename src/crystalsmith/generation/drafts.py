@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ANALOGUE_TRIES = 4
 """Tries with letters by analogy; where there are few analogues, they all give the same letters."""
 
-ATOMS_PER_SITE = 8
+ATOMS_PER_SITE = 4
 """What a site of the paper's method counts for in a batch, which has no atoms before it is drawn."""
 
 
