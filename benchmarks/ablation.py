@@ -165,7 +165,7 @@ def main() -> None:
     p.add_argument("train")
     p.add_argument("orders")
     p.add_argument("-n", type=int, default=500, help="orders")
-    p.add_argument("--crystals", type=int, default=48_000, help="crystals that each network sees")
+    p.add_argument("--crystals", type=int, default=32_000, help="crystals that each network sees")
     p.add_argument("-o", "--output", default="ablation")
     p.add_argument("--only", nargs="+", choices=[v.name for v in VARIANTS], help="these variants alone")
     a = p.parse_args()
