@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ase.io import read
 
 from crystalsmith.cli.main import main
 from crystalsmith.crystal import Crystal
-from crystalsmith.diffusion import PaperModel, save_model
+from crystalsmith.diffusion import PaperModel, default_checkpoint, load_model, save_model
 from crystalsmith.generation import OrderWarning, generate, generate_records
 from crystalsmith.generation.drafts import ATOMS_PER_SITE
 from test_diffusion_paper import small_model
@@ -111,3 +112,25 @@ def test_bad_input(
     error = capsys.readouterr().err
     assert says in error and error.count("\n") == 1
     assert not out.exists()
+
+
+def test_the_checkpoint_that_ships() -> None:
+    """As many crystals seen as the published model at least, small, and good for crystals in a few steps."""
+    path = default_checkpoint("paper")
+    assert path.stat().st_size < 8e6
+    shipped = load_model("paper")
+    assert isinstance(shipped, PaperModel)
+    assert int(shipped.metadata["crystals_seen"]) >= 32 * 16_000
+    assert shipped.max_atoms == 20 and len(shipped.elements) > 80 and not shipped.joint
+    orders = [
+        {"id": "salt", "space_group": 225, "sites": {"Na": 1, "Cl": 1}, "count": 12},
+        {"id": "perovskite", "space_group": 221, "sites": {"Sr": 1, "Ti": 1, "O": 1}, "count": 12},
+    ]
+    records = list(generate_records(shipped, orders, seed=0, steps=3))
+    crystals = [r.crystal for r in records if r.crystal is not None]
+    assert len(crystals) >= 22
+    # Sites find special positions: in general position a site has 48 atoms in these groups.
+    sizes = [c.n_atoms / len(c.sites) for c in crystals]
+    assert sorted(sizes)[len(sizes) // 2] <= 8
+    density = [abs(np.linalg.det(c.primitive_lattice)) / c.n_atoms for c in crystals]
+    assert 8 < sorted(density)[len(density) // 2] < 40
