@@ -16,7 +16,11 @@ def add_parser(commands: Any) -> None:
         description="Train a model on a file of data build. Interrupted, the same command goes on where it"
         " stopped.",
     )
-    parser.add_argument("--config", metavar="FILE", help="YAML file of settings, or default or paper for those that come with the package")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="YAML file of settings, or default or paper for those that come with the package",
+    )
     parser.add_argument("--train", metavar="FILE", help="training file (setting train)")
     parser.add_argument("--validation", metavar="FILE", help="validation file (setting validation)")
     parser.add_argument("-o", "--out", metavar="FOLDER", help="folder of the run (setting out)")

@@ -18,7 +18,6 @@ import yaml
 from crystalsmith.errors import ConfigError
 from crystalsmith.networks import DenoiserConfig, DimeNetConfig
 
-
 SHIPPED = ("default", "paper")
 """Names of the settings that come with the package."""
 
