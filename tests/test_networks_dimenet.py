@@ -267,19 +267,26 @@ def test_a_crystal_does_not_depend_on_its_batch() -> None:
     assert torch.allclose(both[1][: len(strain)], strain, atol=1e-10)
 
 
-def test_outputs_change_smoothly_at_the_cutoff() -> None:
-    """A cell that grows by a hair moves edges past the cutoff, and the outputs by a hair."""
+def test_edges_fade_out_before_the_cutoff() -> None:
+    """What edges say to others comes and goes smoothly: a shell just inside the cutoff says nothing."""
     net = network()
+    block, c = net.interactions[0], net.config
     batch = to_general(batch_of(KNOWN["rutile"]))
     batch = batch.with_state(batch.position + 0.013, batch.lengths)
-    grown = [outputs(net, batch.with_state(batch.position, batch.lengths * (1 + x * 1e-6))) for x in range(2)]
-    edges = []
-    for length in np.linspace(1.0, 1.02, 60):
-        _, strain = outputs(net, batch.with_state(batch.position, batch.lengths * length))
-        edges.append(strain)
-    jumps = torch.stack(edges).diff(dim=0).abs().amax()
-    assert float((grown[1][1] - grown[0][1]).abs().max()) < 1e-4
-    assert float(jumps) < 0.2 * float(torch.stack(edges).abs().amax() + 1)
+    same = find_coincidence(batch, 1e-3)
+    shell = float(build_image_graph(batch, same, 3.0).distance.max())
+    heard, kept = [], []
+    for cutoff in (shell - 1e-5, shell + 1e-5):
+        graph = build_image_graph(batch, same, cutoff)
+        ends = (graph.source.tolist(), graph.target.tolist(), graph.distance.tolist())
+        x = np.stack([said(s, t, d, c.triplet) for s, t, d in zip(*ends, strict=True)])
+        sums = block.gather(torch.tensor(x), make_bonds(c, net.bessel, batch, same, graph)).detach()
+        inside = graph.distance < shell - 1e-5
+        heard.append(sums[inside])
+        kept.append((len(inside), int(inside.sum())))
+    assert kept[0][0] == kept[0][1] == kept[1][1] < kept[1][0]
+    assert float(heard[0].abs().max()) > 0.1
+    assert torch.allclose(heard[0], heard[1], atol=1e-3)  # the envelope of all others moves with the cutoff
 
 
 def test_size_and_tolerance() -> None:
