@@ -27,7 +27,7 @@ from crystalsmith.training.examples import (
     primitive_volumes,
     strains,
 )
-from crystalsmith.training.loss import Losses, denoising_losses, level_weight
+from crystalsmith.training.loss import Losses, denoising_losses, known_elements, level_weight
 from crystalsmith.training.unseen import neighbours, stand_in_for_unseen
 from crystalsmith.training.validate import LEVELS, validate
 from test_diffusion_model import small_model
@@ -171,7 +171,9 @@ class Oracle(nn.Module):
         super().__init__()
         self.model, self.clean, self.amount = model, clean, amount
 
-    def forward(self, batch: CrystalBatch, log_sigma: Tensor, strain: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, batch: CrystalBatch, log_sigma: Tensor, strain: Tensor, known: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         lay, sigma = batch.layout, log_sigma.exp()
         position = self.model.position.target(lay, self.clean.w, batch.w, sigma[lay.crystal, :1])
         unit, level = self.model.lattice.unit(lay), sigma[:, 1:]
@@ -289,3 +291,16 @@ def test_unseen_elements_take_after_their_neighbours() -> None:
     assert torch.equal(after[seen > 0], before[seen > 0])
     assert model.statistics.atomic_volume[39] == 25.0
     assert not (after[1:] == before[1:]).all(1)[seen[1:] == 0].any()
+
+
+def test_hidden_elements_are_hidden_in_all_of_a_crystal() -> None:
+    clean = batch_of(*CRYSTALS * 40)
+    lay = clean.layout
+    known = known_elements(clean, 0.3, torch.Generator().manual_seed(0))
+    assert known is not None and set(known.tolist()) == {0.0, 1.0}
+    assert abs(float(known.mean()) - 0.7) < 0.05
+    pairs = torch.stack([lay.crystal, lay.element], 1)
+    _, place = torch.unique(pairs, dim=0, return_inverse=True)
+    for pair in range(int(place.max()) + 1):
+        assert len(set(known[place == pair].tolist())) == 1
+    assert known_elements(clean, 0.0, torch.Generator()) is None

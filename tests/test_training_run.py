@@ -52,6 +52,7 @@ def settings(data: str, out: Path | str, **others: Any) -> dict[str, Any]:
         "orbits": 20,
         "crystals": 160,
         "warm_up": 5,
+        "forget": 0.0,
         "save_every": 1000,
         "validate_every": 1000,
         **others,

@@ -197,6 +197,9 @@ def _read_model(
     config: dict[str, Any], weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
 ) -> Model:
     network = Denoiser(DenoiserConfig(**config["network"]))
+    if network.properties is not None and "properties" not in config["network"]:
+        # A network from before it saw the elements' properties: they say nothing to it.
+        weights = {**weights, "properties.weight": torch.zeros_like(network.properties.weight)}
     network.load_state_dict(weights)
     statistics = Statistics(
         atomic_volume=tensors[_STATISTICS + "atomic_volume"].numpy().astype(np.float64),

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from crystalsmith.crystal.chemistry import element_features
 from crystalsmith.crystal.elements import period_and_group
 from crystalsmith.graph import CrystalBatch, Multigraph, build_multigraph, merge_edges, scaled_cutoff
 from crystalsmith.graph.ragged import segment_sum
@@ -36,6 +37,8 @@ class DenoiserConfig:
         cutoff: in units of the cube root of the volume per atom; 2.0 gives 33 edges an orbit.
         context: whether the network sees the space group, the Wyckoff position and structure factors.
         form_factors: channels of the crystal's structure factor.
+        properties: whether the network sees the elements' properties (``crystal.chemistry``) beside what it
+            learns of each element.
     """
 
     scalars: int = 128
@@ -45,6 +48,7 @@ class DenoiserConfig:
     cutoff: float = 2.0
     context: bool = True
     form_factors: int = 8
+    properties: bool = True
 
 
 @dataclass(frozen=True)
@@ -209,6 +213,7 @@ class Denoiser(nn.Module):
     """The network. Call it with a noised batch and its noise levels; see ``forward``."""
 
     period_group: Tensor
+    features: Tensor
 
     def __init__(self, config: DenoiserConfig | None = None) -> None:
         super().__init__()
@@ -221,6 +226,13 @@ class Denoiser(nn.Module):
         self.family = nn.Embedding(19, c.scalars)
         for e in (self.element, self.period, self.family):
             nn.init.normal_(e.weight, std=0.3)
+        self.properties = None
+        if c.properties:
+            table = torch.tensor(element_features(), dtype=torch.float32)
+            self.register_buffer("features", table, persistent=False)
+            # At first they say nothing.
+            self.properties = nn.utils.skip_init(nn.Linear, table.shape[1], c.scalars, bias=False)
+            nn.init.zeros_(self.properties.weight)
         self.multiplicity = nn.Linear(3, c.scalars)
         self.noise = nn.Sequential(nn.Linear(32, 64), nn.SiLU(), nn.Linear(64, NOISE))
         self.edge = nn.Sequential(nn.Linear(RADIAL, c.edges), nn.SiLU(), nn.Linear(c.edges, c.edges))
@@ -240,7 +252,12 @@ class Denoiser(nn.Module):
         return asdict(self.config)
 
     def forward(
-        self, batch: CrystalBatch, log_sigma: Tensor, strain: Tensor, graph: Multigraph | None = None
+        self,
+        batch: CrystalBatch,
+        log_sigma: Tensor,
+        strain: Tensor,
+        graph: Multigraph | None = None,
+        known: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Outputs for a noised batch.
 
@@ -249,6 +266,8 @@ class Denoiser(nn.Module):
             log_sigma: (B, 2) logarithms of the noise levels of positions and lattice.
             strain: (B, 6) scaled strain coordinates for the context path.
             graph: the multigraph of the batch, if it is at hand.
+            known: (S,) 0 where only an element's place in the periodic table and its properties are told, 1
+                where it is itself; all are if not given.
 
         Returns:
             (S, 3) in orthonormal free coordinates (zero beyond the degrees of freedom) and (B, 6) in the
@@ -260,7 +279,6 @@ class Denoiser(nn.Module):
         dtype = batch.w.dtype
         weight = t.multiplicity[lay.wyckoff] / lay.atoms[lay.crystal].to(dtype)
         noise = self.noise(noise_features(log_sigma).flatten(1))
-        period, family = self.period_group[lay.element].unbind(1)
         size = torch.stack(
             [
                 weight,
@@ -269,7 +287,7 @@ class Denoiser(nn.Module):
             ],
             1,
         )
-        s = self.element(lay.element) + self.period(period) + self.family(family) + self.multiplicity(size)
+        s = self.embed(lay.element, known) + self.multiplicity(size)
         factors = None
         if self.context is not None:
             factors = structure_factors(batch)
@@ -296,6 +314,15 @@ class Denoiser(nn.Module):
         else:
             direct = torch.nn.functional.pad(direct, (0, 5))
         return position * mask, (direct + self._stretch(s, edges, batch, weight)) * lay.strain_mask
+
+    def embed(self, element: Tensor, known: Tensor | None = None) -> Tensor:
+        """(S, scalars) what the network knows of elements (S,); ``known`` as of ``forward``."""
+        period, family = self.period_group[element].unbind(1)
+        own = self.element(element)
+        if known is not None:
+            own = own * known[:, None]
+        s = own + self.period(period) + self.family(family)
+        return s if self.properties is None else s + self.properties(self.features[element])
 
     def _edges(self, batch: CrystalBatch, graph: Multigraph) -> Edges:
         lay = batch.layout

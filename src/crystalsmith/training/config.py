@@ -42,6 +42,8 @@ class TrainConfig:
         ema: decay of the averaged weights.
         lattice_weight: weight of the lattice loss beside the position loss.
         focus: share of the noise times drawn from the decisive range, see ``diffusion.schedules.focus``.
+        forget: share of the elements of a crystal that the network sees by their place in the periodic table
+            and their properties alone, so that it learns to tell of rare elements by them.
         wrapped_target: of the paper's method: positions are compared with the mean of the noise over all
             points of the orbit that the noised one may have come from; if not, as published, with the noise.
         joint: of the paper's method: both scores from one state with both noised; if not, as published, that
@@ -76,6 +78,7 @@ class TrainConfig:
     ema: float = 0.999
     lattice_weight: float = 1.0
     focus: float = 0.55
+    forget: float = 0.1
     wrapped_target: bool = True
     joint: bool = False
     seed: int = 0
@@ -127,7 +130,7 @@ class TrainConfig:
         for name in ("ema", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
-        for name in ("decay", "focus"):
+        for name in ("decay", "focus", "forget"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must lie in [0, 1], not {getattr(self, name)}")
 

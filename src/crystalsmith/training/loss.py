@@ -65,7 +65,19 @@ def level_weight(sigma: Tensor) -> Tensor:
     return 1 / (0.2 + 1 / (1 + (sigma / 0.2) ** 4))
 
 
-def denoising_losses(model: Model, clean: CrystalBatch, time: Tensor, generator: torch.Generator) -> Losses:
+def known_elements(clean: CrystalBatch, forget: float, generator: torch.Generator) -> Tensor | None:
+    """(S,) 0 for orbits whose element is hidden, drawn for each element of each crystal; None for none."""
+    if forget == 0:
+        return None
+    lay = clean.layout
+    # All orbits of an element in a crystal together, or the others would tell.
+    kept = torch.rand(lay.size, 119, generator=generator) >= forget
+    return kept.to(clean.w)[lay.crystal, lay.element]
+
+
+def denoising_losses(
+    model: Model, clean: CrystalBatch, time: Tensor, generator: torch.Generator, forget: float = 0.0
+) -> Losses:
     """Noise a batch to the times given and compare what the network says with the noise.
 
     Args:
@@ -73,8 +85,10 @@ def denoising_losses(model: Model, clean: CrystalBatch, time: Tensor, generator:
         clean: B crystals.
         time: (B,) in [0, 1].
         generator: source of the noise, on the CPU.
+        forget: share of the elements that the network sees by their properties alone.
     """
     lay = clean.layout
+    known = known_elements(clean, forget, generator)
     noised, sigma = {}, {}
     for name, f, state in (("position", model.position, clean.w), ("lattice", model.lattice, clean.strain)):
         sigma[name] = f.schedule.sigma(time)
@@ -83,7 +97,7 @@ def denoising_losses(model: Model, clean: CrystalBatch, time: Tensor, generator:
     batch = clean.with_state(noised["position"], noised["lattice"])
     log_sigma = torch.stack([sigma["position"].log(), sigma["lattice"].log()], 1)
     spread = torch.sqrt(1 + sigma["lattice"] ** 2)[:, None] * model.lattice.unit(lay)
-    out_position, out_lattice = model.network(batch, log_sigma, batch.strain / spread)
+    out_position, out_lattice = model.network(batch, log_sigma, batch.strain / spread, known=known)
     out_position, out_lattice = out_position.float(), out_lattice.float()
     with torch.no_grad():
         target = model.position.target(lay, clean.w, batch.w, sigma["position"][lay.crystal, None])

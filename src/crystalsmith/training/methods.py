@@ -117,7 +117,7 @@ class DefaultMethod:
     ) -> tuple[Tensor, Tensor]:
         clean = equivalent(clean, generator)
         time = focus(stratified(clean.layout.size, generator), c.focus).to(clean.w.device)
-        return denoising_losses(model, clean, time, generator).mean()
+        return denoising_losses(model, clean, time, generator, c.forget).mean()
 
     def validate(self, model: Model, examples: Examples) -> dict[str, float]:
         return validate(model, examples)
