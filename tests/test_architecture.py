@@ -17,12 +17,13 @@ SOURCE = Path(crystalsmith.__file__).parent
 MAY_IMPORT: dict[str, set[str]] = {
     "symmetry": set(),
     "crystal": {"symmetry"},
+    "assignments": {"symmetry", "crystal"},
     "data": {"symmetry", "crystal"},
-    "graph": {"symmetry", "crystal", "data"},
-    "networks": {"symmetry", "crystal", "data", "graph"},
-    "diffusion": {"symmetry", "crystal", "data", "graph", "networks"},
-    "training": {"symmetry", "crystal", "data", "graph", "networks", "diffusion"},
-    "generation": {"symmetry", "crystal", "data", "graph", "networks", "diffusion"},
+    "graph": {"symmetry", "crystal", "assignments", "data"},
+    "networks": {"symmetry", "crystal", "assignments", "data", "graph"},
+    "diffusion": {"symmetry", "crystal", "assignments", "data", "graph", "networks"},
+    "training": {"symmetry", "crystal", "assignments", "data", "graph", "networks", "diffusion"},
+    "generation": {"symmetry", "crystal", "assignments", "data", "graph", "networks", "diffusion"},
     "pictures": {"symmetry", "crystal"},
     "relaxation": {"symmetry", "crystal"},
 }
