@@ -18,21 +18,25 @@ from crystalsmith.assignments.formula import Formula, parse_formula
 from crystalsmith.assignments.listing import list_assignments
 from crystalsmith.assignments.nearest import nearest_possible
 from crystalsmith.assignments.open_sites import CompositionPlan, Plan, SitePlan, Unfinished
+from crystalsmith.assignments.pairs import Pairs, from_pairs, to_pairs
 from crystalsmith.assignments.positions import Positions, positions_of
 
 __all__ = [
     "Assignment",
     "CompositionPlan",
     "Formula",
+    "Pairs",
     "Plan",
     "Positions",
     "SitePlan",
     "Unfinished",
     "canonical",
     "count_assignments",
+    "from_pairs",
     "images",
     "list_assignments",
     "nearest_possible",
     "parse_formula",
     "positions_of",
+    "to_pairs",
 ]
