@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from numbers import Integral
+
+import numpy as np
 
 from crystalsmith.assignments.counting import count_assignments
 from crystalsmith.assignments.formula import Formula
 from crystalsmith.assignments.positions import positions_of
 from crystalsmith.errors import OrderError
 
-_BEYOND = 10**12
+_BEYOND = 10**12  # what no cell holds
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def cell_counts(formula: Formula, space_group: int, z: int) -> tuple[int, ...] |
     """
     check_whole(z, "z")
     centring = positions_of(space_group).centring
-    whole = [divmod(n * z, centring) for _, n in formula.counts]
+    whole = [divmod(n * int(z), centring) for _, n in formula.counts]
     return None if any(rest for _, rest in whole) else tuple(n for n, _ in whole)
 
 
@@ -49,10 +50,10 @@ def check_whole(value: object, what: str) -> None:
     Raises:
         OrderError: so it is.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise OrderError(f"{what} must be a whole number of at least 1, not {value!r}")
     if value > _BEYOND:
-        raise OrderError(f"{what} is far too large; no cell holds so many atoms")
+        raise OrderError(f"{what} must be at most {_BEYOND}")
     if value < 1:
         raise OrderError(f"{what} must be at least 1{f', not {value}' if value > -_BEYOND else ''}")
 
