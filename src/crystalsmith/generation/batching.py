@@ -11,7 +11,7 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import ConfigError, CrystalsmithError
-from crystalsmith.generation.drafts import Drafter
+from crystalsmith.generation.drafts import Draft, Drafter
 from crystalsmith.generation.orders import Order
 from crystalsmith.generation.tries import Key, crystal_seed
 
@@ -46,7 +46,7 @@ def drain(queue: deque[Try]) -> Iterator[Try]:
 
 def fill(
     tries: Iterator[Try], left: deque[Try], batch_atoms: int, seed: int, drafter: Drafter
-) -> list[tuple[Try, Request, int]]:
+) -> list[tuple[Try, Draft, int]]:
     """Take tries until the batch is full.
 
     Args:
@@ -57,19 +57,19 @@ def fill(
         drafter: makes requests of orders.
 
     Returns:
-        Tries with their requests and seeds.
+        Tries with their drafts and seeds.
     """
-    batch: list[tuple[Try, Request, int]] = []
+    batch: list[tuple[Try, Draft, int]] = []
     atoms = 0
     for t in tries:
         try_seed = crystal_seed(seed, t.order.id, t.index, t.number)
         rng = np.random.default_rng(try_seed)
-        request = drafter.draft(t.order, rng, t.number)
-        atoms += drafter.size(request)
+        draft = drafter.draft(t.order, t.index, rng, t.number)
+        atoms += drafter.size(draft.request)
         if batch and atoms > batch_atoms:
             left.appendleft(t)
             break
-        batch.append((t, request, try_seed))
+        batch.append((t, draft, try_seed))
     return batch
 
 

@@ -9,7 +9,7 @@ third, the sites one after another):
   sites), and the sites so far.
 
 Elements enter by their properties beside an embedding, positions by their site symmetry, multiplicity and
-freedom beside one, groups by their point group and lattice beside one, so that the rare learn from the common.
+freedom beside one, groups by their point group and lattice beside one: the rare learn from the common.
 """
 
 from __future__ import annotations

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from crystalsmith.assignments import Assignment, Plan, positions_of
-from crystalsmith.assignments.counting import count_assignments
 from crystalsmith.networks.assignment_network import Steps
 
 PLACES = 27
 """Most positions of a space group."""
-
-
-@lru_cache(maxsize=1 << 16)
-def possible_groups(counts: tuple[int, ...]) -> np.ndarray:
-    """(231,) boolean: which space groups can hold atoms in these numbers, whatever the elements' order."""
-    result = np.zeros(231, dtype=bool)
-    ordered = tuple(sorted(counts))
-    for g in range(1, 231):
-        result[g] = count_assignments(g, ordered, False) > 0
-    result.setflags(write=False)
-    return result
 
 
 @dataclass(frozen=True)

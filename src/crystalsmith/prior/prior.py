@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crystalsmith.assignments import Assignment, CompositionPlan, Plan, SitePlan, images
+from crystalsmith.assignments import Assignment, CompositionPlan, Plan, SitePlan, images, positions_of
+from crystalsmith.assignments.possible_groups import possible_groups
 from crystalsmith.networks.assignment_network import ATOMS, RATIO, SITES, AssignmentNetwork, Elements
-from crystalsmith.prior.filling import allowed_of, candidates_of, fill, padded, possible_groups, steps_of
+from crystalsmith.prior.filling import allowed_of, candidates_of, fill, padded, steps_of
 from crystalsmith.prior.prototypes import Prototypes
 
 # What the network's word weighs beside prototypes: best likelihood of held-out crystals, flat around it.
@@ -45,7 +46,7 @@ class AssignmentPrior:
         self.prototypes = prototypes or Prototypes([])
         self._plans = lru_cache(maxsize=256)(_plan)
         self._units = lru_cache(maxsize=256)(self._units_of_network)
-        self._groups = lru_cache(maxsize=256)(self._groups_of_network)
+        self.groups_of_network = lru_cache(maxsize=256)(self._ask_groups)
 
     def units(self, elements: Key, ratio: Key, most: int) -> np.ndarray:
         """(most,) log-probabilities of 1, 2, ... smallest formula units in the primitive cell.
@@ -68,7 +69,7 @@ class AssignmentPrior:
             counts: atoms of each in the primitive cell.
         """
         weight = self._weight_of_groups(elements, counts)
-        q = np.exp(self._groups(elements, counts))
+        q = np.exp(self.groups_of_network(elements, counts))
         with np.errstate(divide="ignore"):
             return np.asarray(np.log((weight + TRUST_ATOMS * q) / (weight.sum() + TRUST_ATOMS)))
 
@@ -79,7 +80,7 @@ class AssignmentPrior:
         """
         lent = self.prototypes.by_atoms(elements, counts)
         weight = self._weight_of_groups(elements, counts)
-        base = TRUST_ATOMS * np.exp(self._groups(elements, counts))
+        base = TRUST_ATOMS * np.exp(self.groups_of_network(elements, counts))
         q = np.exp(self.network_assignments(elements, counts, cells))
         own = np.array([lent.get(cell, 0.0) for cell in cells])
         groups = np.array([g for g, _ in cells], dtype=int)
@@ -139,8 +140,9 @@ class AssignmentPrior:
         )
 
     @torch.no_grad()
-    def _groups_of_network(self, elements: Key, counts: Key) -> np.ndarray:
-        possible = torch.from_numpy(possible_groups(tuple(sorted(counts))).copy())
+    def _ask_groups(self, elements: Key, counts: Key) -> np.ndarray:
+        """(231,) log-probabilities by the network alone."""
+        possible = torch.from_numpy(possible_groups(counts).copy())
         logits = self.network.groups(told(elements, counts, ATOMS))[0].masked_fill(~possible, -torch.inf)
         return np.asarray(logits.log_softmax(0).double().numpy())
 
@@ -159,8 +161,6 @@ def _plan(space_group: int, numbers: Key, max_atoms: int) -> Plan:
 
 
 def _atoms(cell: Cell) -> int:
-    from crystalsmith.assignments import positions_of
-
     size = positions_of(cell[0]).size
     return sum(size[p] for own in cell[1] for p in own)
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from crystalsmith.assignments import CompositionPlan, Plan, SitePlan
+from crystalsmith.assignments.possible_groups import possible_groups
 from crystalsmith.networks.assignment_network import ATOMS, RATIO, SITES, Elements, Steps
-from crystalsmith.prior.filling import allowed_of, candidates_of, fill, padded, possible_groups, steps_of
+from crystalsmith.prior.filling import allowed_of, candidates_of, fill, padded, steps_of
 from crystalsmith.prior.known import Known
 
 
@@ -114,7 +115,7 @@ class PriorExamples:
             units=units,
             most=most,
             group=torch.tensor(groups),
-            groups=torch.from_numpy(np.stack([possible_groups(tuple(sorted(k.counts))) for k in crystals])),
+            groups=torch.from_numpy(np.stack([possible_groups(k.counts) for k in crystals])),
             steps=steps_of(fillings, groups),
             candidates=candidates_of(groups),
             allowed=allowed_of(fillings),
