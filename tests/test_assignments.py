@@ -202,20 +202,10 @@ def brute_sites(group: int, sites: tuple[int, ...], max_atoms: int) -> list[Assi
     ]
 
 
-@settings(max_examples=100)
-@given(
-    group=st.integers(1, 230),
-    sites=st.lists(st.integers(1, 3), min_size=1, max_size=3),
-    spare=st.integers(-2, 12),
-)
-def test_numbers_of_sites_within_a_limit(group: int, sites: list[int], spare: int) -> None:
-    """Limits around the smallest cell, where they are tight, and above."""
-    numbers = tuple(sites)
-    assume(np.prod([float(len(brute_sets(group, None, n))) for n in numbers]) <= 5000)
+def check_sites(group: int, numbers: tuple[int, ...], spare: int) -> None:
     everything = brute_sites(group, numbers, 10**6)
     size = positions_of(group).size
-    least = min(sum(size[p] for own in a for p in own) for a in everything)
-    limit = least + spare
+    limit = min(sum(size[p] for own in a for p in own) for a in everything) + spare
     plan, every = SitePlan(group, numbers, limit), brute_sites(group, numbers, limit)
     assert plan.is_possible() == bool(every) == (spare >= 0)
     assert list(walk(plan)) == sorted(every)
@@ -224,6 +214,25 @@ def test_numbers_of_sites_within_a_limit(group: int, sites: list[int], spare: in
     if limit > 0:
         named = dict(zip("ABC", numbers, strict=False))
         assert count_choices(space_group(group), named, limit) == len(every)
+
+
+@settings(max_examples=100)
+@given(
+    group=st.integers(1, 230),
+    sites=st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple),
+    spare=st.integers(-2, 12),
+)
+def test_numbers_of_sites_within_a_limit(group: int, sites: tuple[int, ...], spare: int) -> None:
+    """Limits around the smallest cell, where they are tight, and above."""
+    assume(np.prod([float(len(brute_sets(group, None, n))) for n in sites]) <= 5000)
+    check_sites(group, sites, spare)
+
+
+@pytest.mark.parametrize("group", [63, 129, 147, 166, 177, 194, 217, 224])
+@pytest.mark.parametrize("sites", [(3,), (4,), (2, 1), (1, 2, 1)])
+def test_positions_without_freedom_larger_than_some_with(group: int, sites: tuple[int, ...]) -> None:
+    for spare in (-1, 0, 1, 4):
+        check_sites(group, sites, spare)
 
 
 def check_no_dead_ends(plan: Plan, every: list[Assignment]) -> None:
