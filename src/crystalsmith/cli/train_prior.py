@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
         "train-prior",
         help="train the prior over Wyckoff positions and put it into a checkpoint",
         description="Train the prior over cells, space groups and Wyckoff positions that orders for a formula"
-        " or a chemical system need, and put it into a checkpoint. Interrupted, the same command goes on after"
+        " or a system need, and put it into a checkpoint. Interrupted, the same command goes on after"
         " the last finished epoch.",
     )
     parser.add_argument("--train", required=True, metavar="FILE", help="a training file of data build")
