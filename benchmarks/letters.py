@@ -15,9 +15,10 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
-from crystalsmith.diffusion import load_model
-from crystalsmith.generation import WyckoffPrior
-from crystalsmith.generation.analogues import Analogues
+from crystalsmith.diffusion import Model, load_model
+from crystalsmith.generation import Order
+from crystalsmith.generation.drafts import drafter_of
+from crystalsmith.generation.limits import LETTERS
 from crystalsmith.symmetry import space_group, tables
 
 Pairs = tuple[tuple[str, str], ...]
@@ -50,31 +51,31 @@ def main() -> None:
     p.add_argument("--checkpoint")
     a = p.parse_args()
     model = load_model(a.checkpoint)
+    if not isinstance(model, Model) or model.prior is None:
+        raise SystemExit("the checkpoint has no learned prior; add one with crystalsmith train-prior")
     data = Dataset.open(a.data).subset(min_space_group=a.min_space_group)
     rows = np.random.default_rng(a.seed).permutation(len(data))[: a.n]
-    analogues = Analogues(model.occupations)
-    print(f"{len(analogues)} occupations known; {len(rows)} crystals, {a.draws} draws each")
-    for name, prior in (
-        ("frequencies", WyckoffPrior(model.wyckoff_counts)),
-        ("analogues", WyckoffPrior(model.wyckoff_counts, analogues)),
-    ):
+    print(f"{len(model.occupations)} occupations known; {len(rows)} crystals, {a.draws} draws each")
+    for letters in reversed(LETTERS):
+        drafter = drafter_of(model, letters)
         right, stoichiometry, found = [], [], []
         for row in rows:
             crystal: Crystal = data[int(row)]
             truth = tuple((s.element, s.letter) for s in crystal.sites)
             target, atoms = canonical(crystal.space_group, truth), composition(crystal.space_group, truth)
             sites = Counter(element for element, _ in truth)
-            drawn = []
-            for k in range(a.draws):
-                rng = np.random.default_rng([a.seed, int(row), k])
-                drawn.append(prior.draw(crystal.space_group, sites, rng, model.max_atoms))
+            order = Order(crystal.space_group, sites=dict(sites), count=a.draws)
+            drawn = [
+                drafter.draft(order, k, np.random.default_rng([a.seed, int(row), k]), 1).request.sites
+                for k in range(a.draws)
+            ]
             hits = [canonical(crystal.space_group, d) == target for d in drawn]
             right.append(np.mean(hits))
             found.append(any(hits))
             stoichiometry.append(np.mean([composition(crystal.space_group, d) == atoms for d in drawn]))
         shares = [f"{100 * np.mean(x):.1f} %" for x in (right, stoichiometry, found)]
         print(
-            f"{name:12} right letters {shares[0]}, right composition {shares[1]}, right letters among"
+            f"{letters:12} right letters {shares[0]}, right composition {shares[1]}, right letters among"
             f" {a.draws} {shares[2]}",
             flush=True,
         )

@@ -73,7 +73,18 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["generate"], ["show"], ["wyckoff"], ["demo"], ["data"], ["data", "build"], ["train"], ["info"]],
+    [
+        [],
+        ["generate"],
+        ["show"],
+        ["wyckoff"],
+        ["demo"],
+        ["data"],
+        ["data", "build"],
+        ["train"],
+        ["train-prior"],
+        ["info"],
+    ],
 )
 def test_help(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     assert main([*command, "--help"]) == 0
@@ -107,8 +118,8 @@ def test_importing_the_package_loads_no_torch() -> None:
         (["generate"], "-o/--output"),
         ([*SALT], "-o/--output"),
         (["generate", "-o", "x"], "nothing to make"),
-        (["generate", "--space-group", "225", "-o", "x"], "needs --sites"),
-        (["generate", "--sites", "Na=1", "-o", "x"], "nothing to make"),
+        (["generate", "--space-group", "225", "-o", "x"], "needs --formula, --system, --sites"),
+        (["generate", "--sites", "Na=1", "-o", "x"], "space_group is missing"),
         ([*SALT, "--wyckoff", "Na:a", "-o", "x"], "not allowed with"),
         (["generate", "orders.yaml", "--space-group", "225", "-o", "x"], "exclude each other"),
         (["generate", "no-such.yaml", "-o", "x"], "no such file"),
@@ -243,7 +254,7 @@ def test_demo(capsys: pytest.CaptureFixture[str], tmp_path: Path, fake: FakeMode
     atoms = ase.io.read(tmp_path / "demo" / "crystals.extxyz", index=":")
     assert 12 <= len(atoms) <= 16
     assert len({a.info["space_group"] for a in atoms}) >= 4
-    assert all(order.content.fewest_atoms(order.group) <= 20 for order in parse_orders(ORDERS))
+    assert all(order.content.check(order.bounds, 20) <= 20 for order in parse_orders(ORDERS))
 
 
 def test_show_draws_files_and_folders_and_says_what_it_cannot_draw(

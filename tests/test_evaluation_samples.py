@@ -185,5 +185,11 @@ def test_orders_for_the_crystals_of_a_reference(sources):
     assert target_orders(reference, 2, seed=1) == target_orders(reference, 2, seed=1)
     with pytest.raises(EvaluationError, match="only 3 crystals of set qualify"):
         target_orders(reference, 4)
-    with pytest.raises(EvaluationError, match="sites or wyckoff"):
-        target_orders(reference, give="formula")
+    formula = target_orders(reference, give="formula")
+    assert formula[0] == {"id": "rutile", "space_group": 136, "formula": "TiO2", "z": 2, "count": 1}
+    assert formula[1] == {"id": "rock-salt", "space_group": 225, "formula": "NaCl", "z": 4, "count": 1}
+    atoms = {o["id"]: o for o in target_orders(reference, give="atoms")}
+    assert atoms["rutile"] == {"id": "rutile", "formula": "TiO2", "atoms": 6, "count": 1}
+    assert atoms["rock-salt"] == {"id": "rock-salt", "formula": "NaCl", "atoms": 2, "count": 1}
+    with pytest.raises(EvaluationError, match="sites or wyckoff or formula or atoms, not 'colour'"):
+        target_orders(reference, give="colour")

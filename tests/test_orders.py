@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from crystalsmith.errors import OrderError, SymmetryError
 from crystalsmith.generation import Order, parse_order, parse_orders, read_orders
+from crystalsmith.symmetry import space_group
 
 EXAMPLES = int(os.environ.get("CRYSTALSMITH_EXAMPLES", "500"))
 SALT = {"space_group": 225, "sites": {"Na": 1, "Cl": 1}}
@@ -34,7 +35,7 @@ def test_order_of_letters_may_carry_their_multiplicity() -> None:
 
 def test_letter_with_freedom_and_the_27th_letter() -> None:
     order = parse_order({"space_group": 47, "wyckoff": [["O", "A"], ["O", "A"], ["Ti", "a"]]})
-    assert order.content.fewest_atoms(order.group) == 17
+    assert order.content.check(order.bounds, 20) == 17
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,8 @@ def test_letter_with_freedom_and_the_27th_letter() -> None:
         ({"id": "x" * 101}, ["not safe"]),
         ({"id": "\u0627"}, ["not safe"]),
         ({"spacegroup": 225}, ["unknown key 'spacegroup'", "space_group"]),
-        ({"formula": "NaCl"}, ["unknown key 'formula'", "known are"]),
+        ({"formula": "NaCl"}, ["one of sites, wyckoff, formula, system", "sites and formula"]),
+        ({"!": "red"}, ["unknown key '!'", "known are id, space_group, sites, wyckoff, formula, system"]),
         ({7: 225}, ["unknown key 7"]),
     ],
 )
@@ -265,6 +267,10 @@ ORDERS = st.fixed_dictionaries(
         "space_group": st.integers(-1, 232) | st.sampled_from(["Fm-3m", "P1", "R3c:H"]) | PLAIN,
         "sites": SITES,
         "wyckoff": PAIRS,
+        "formula": st.sampled_from(["NaCl", "Ca(OH)2", "Fe0", "La1.8O3", "Xy"])
+        | st.text("CaO2()", max_size=6),
+        "system": st.sampled_from(["Cu-K-Si", "K K", "Na,Cl"]) | PLAIN,
+        **{key: st.integers(-1, 60) | PLAIN for key in ("z", "atoms", "max_atoms", "max_sites")},
         "count": st.integers(-1, 5) | PLAIN,
         "cuont": PLAIN,
     },
@@ -282,8 +288,10 @@ def test_no_order_whatever_leads_to_another_error(data: Any) -> None:
         assert len(str(error).splitlines()) == 1
         return
     assert parse_order(json.loads(json.dumps(order.to_mapping()))) == order
-    fixed = [letter for _, letter in order.wyckoff or () if order.group.wyckoff[letter].dof == 0]
-    assert len(fixed) == len(set(fixed))
+    if order.wyckoff is not None:
+        letters = space_group(order.space_group).wyckoff
+        fixed = [letter for _, letter in order.wyckoff if letters[letter].dof == 0]
+        assert len(fixed) == len(set(fixed))
 
 
 @settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck))
