@@ -87,7 +87,7 @@ class Compositions:
         patterns: Counter[Key] = Counter()
         if seen and n <= _MOST_ELEMENTS:
             kept = [(z, r) for z, r in seen if sum(r) <= max_atoms]
-            theirs = np.array([z for z, _ in kept]).reshape(len(kept), n)
+            theirs = np.array([z for z, _ in kept], dtype=int).reshape(len(kept), n)
             asked = np.array(elements)
             for order in permutations(range(n)):
                 d = dissimilarity()[asked[None, :], theirs[:, order]].sum(1)
