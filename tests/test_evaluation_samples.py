@@ -185,9 +185,15 @@ def test_orders_for_the_crystals_of_a_reference(sources):
     assert target_orders(reference, 2, seed=1) == target_orders(reference, 2, seed=1)
     with pytest.raises(EvaluationError, match="only 3 crystals of set qualify"):
         target_orders(reference, 4)
-    formula = target_orders(reference, give="formula")
-    assert formula[0] == {"id": "rutile", "space_group": 136, "formula": "TiO2", "z": 2, "count": 1}
-    assert formula[1] == {"id": "rock-salt", "space_group": 225, "formula": "NaCl", "z": 4, "count": 1}
+    formula = {o["id"]: o for o in target_orders(reference, give="formula")}
+    assert formula["rutile"] == {"id": "rutile", "space_group": 136, "formula": "TiO2", "z": 2, "count": 1}
+    assert formula["rock-salt"] == {
+        "id": "rock-salt",
+        "space_group": 225,
+        "formula": "NaCl",
+        "z": 4,
+        "count": 1,
+    }
     atoms = {o["id"]: o for o in target_orders(reference, give="atoms")}
     assert atoms["rutile"] == {"id": "rutile", "formula": "TiO2", "atoms": 6, "count": 1}
     assert atoms["rock-salt"] == {"id": "rock-salt", "formula": "NaCl", "atoms": 2, "count": 1}
