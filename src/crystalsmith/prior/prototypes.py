@@ -25,6 +25,9 @@ WIDTH, POWER = 0.3, 3.0
 MOST_MATCHES = 5040
 """Ways to match elements; compositions with more of them have no prototypes."""
 
+MOST_LENT = 2000
+"""Matches that lend; those of the largest weight where there are more."""
+
 Key = tuple[int, ...]
 _NONE = np.zeros(0, dtype=int)
 
@@ -86,10 +89,15 @@ class Prototypes:
             result[int(np.gcd.reduce(own))] += weight
         return dict(result)
 
+    def matches_by_atoms(self, elements: Key, counts: Key) -> list[tuple[float, int, tuple[int, ...]]]:
+        """(weight, crystal, which of its elements stands for each one asked for) of all with these atoms."""
+        return self._matches(
+            elements, counts, self._by_atoms.get(tuple(sorted(counts)), _NONE), self.known.atoms
+        )
+
     def _assignments_by_atoms(self, elements: Key, counts: Key) -> dict[tuple[int, Assignment], float]:
         """Weight of each (space group, canonical assignment) that makes a composition."""
-        rows = self._by_atoms.get(tuple(sorted(counts)), _NONE)
-        return self._lent(self._matches(elements, counts, rows, self.known.atoms))
+        return self._lent(self.matches_by_atoms(elements, counts))
 
     def _assignments_by_sites(
         self, space_group: int, elements: Key, sites: Key
@@ -124,16 +132,22 @@ class Prototypes:
         orders = np.argsort(numbers_of[places], axis=1, kind="stable")
         theirs = np.take_along_axis(self.known.element[places], orders, 1)
         z = np.array([elements[e] for e in asked])
-        result = []
-        for change in _changes(sizes):
-            d = dissimilarity()[z[None, :], theirs[:, change]].sum(1)
-            weights = (1 + d / (2 * POWER * WIDTH**2)) ** -POWER
-            for weight, i, order in zip(weights.tolist(), rows.tolist(), orders.tolist(), strict=True):
-                match = [0] * len(asked)
-                for place, e in enumerate(asked):
-                    match[e] = order[change[place]]
-                result.append((weight, i, tuple(match)))
-        return result
+        changes = np.array(_changes(sizes))
+        d = np.stack([dissimilarity()[z[None, :], theirs[:, change]].sum(1) for change in changes])
+        weights = (1 + d / (2 * POWER * WIDTH**2)) ** -POWER
+        # By weight, then by crystal and change, so that the choice does not hang on rounding alone.
+        best = np.argsort(-weights.T.ravel(), kind="stable")[:MOST_LENT]
+        crystal, change = np.divmod(best, len(changes))
+        match = np.empty((len(best), len(asked)), dtype=int)
+        match[:, asked] = np.take_along_axis(orders[crystal], changes[change], 1)
+        return list(
+            zip(
+                weights[change, crystal].tolist(),
+                rows[crystal].tolist(),
+                map(tuple, match.tolist()),
+                strict=True,
+            )
+        )
 
 
 def _changes(sizes: Key) -> list[list[int]]:
