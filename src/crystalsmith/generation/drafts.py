@@ -143,9 +143,9 @@ def drafter_of(model: AnyModel, letters: str) -> Drafter:
 
 def learned_source(model: Model, draws_only: bool = False) -> Learned | None:
     """The learned prior of a model, with the crystals of its training set; None if it has none."""
-    from crystalsmith.prior import AssignmentPrior, Compositions, Prototypes, known_assignments
+    from crystalsmith.prior import AssignmentPrior, Compositions, KnownCrystals, Prototypes
 
     if model.prior is None:
         return None
-    known = known_assignments(model.occupations)
+    known = KnownCrystals.read(model.occupations)
     return Learned(AssignmentPrior(model.prior, Prototypes(known)), Compositions(known), draws_only)

@@ -1,7 +1,7 @@
 """What crystals do with a composition: a learned prior over cells, space groups and Wyckoff assignments."""
 
 from crystalsmith.prior.compositions import Compositions
-from crystalsmith.prior.known import Known, known_assignments
+from crystalsmith.prior.known import Known, KnownCrystals, known_assignments
 from crystalsmith.prior.likely import (
     Cells,
     Choice,
@@ -19,6 +19,7 @@ __all__ = [
     "Choice",
     "Compositions",
     "Known",
+    "KnownCrystals",
     "Prototypes",
     "draw_choice",
     "draw_letters",

@@ -8,7 +8,6 @@ charge-neutral compositions are drawn; systems without anions make intermetallic
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
@@ -18,7 +17,7 @@ import numpy as np
 
 from crystalsmith.crystal.chemistry import oxidation_states
 from crystalsmith.crystal.properties import dissimilarity
-from crystalsmith.prior.known import Known
+from crystalsmith.prior.known import Known, KnownCrystals
 
 _WIDTH, _POWER = 0.6, 3.0
 _FREQUENCY = 1.0  # weight of all ratios by frequency together
@@ -65,13 +64,13 @@ class Compositions:
         known: crystals to learn from.
     """
 
-    def __init__(self, known: Sequence[Known]) -> None:
-        self._seen: dict[int, Counter[tuple[Key, Key]]] = defaultdict(Counter)
-        for k in known:
-            counts = k.counts
-            units = math.gcd(*counts)
-            ratio = tuple(n // units for n in counts)
-            self._seen[len(ratio)][(k.elements, ratio)] += 1
+    def __init__(self, known: KnownCrystals | Sequence[Known]) -> None:
+        known = known if isinstance(known, KnownCrystals) else KnownCrystals.of(known)
+        self._seen: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        for n, _, rows in known.by_number_of_elements():
+            ratio = known.atoms[rows] // np.gcd.reduce(known.atoms[rows], axis=1, keepdims=True)
+            both, times = np.unique(np.column_stack([known.element[rows], ratio]), axis=0, return_counts=True)
+            self._seen[n] = both[:, :n], both[:, n:], times
         self.probabilities = lru_cache(maxsize=64)(self._probabilities)
 
     def _probabilities(self, elements: Key, max_atoms: int) -> dict[Key, float]:
@@ -82,28 +81,28 @@ class Compositions:
             max_atoms: largest smallest formula unit.
         """
         n = len(elements)
-        seen = self._seen.get(n, Counter())
+        nothing = np.zeros((0, n), int), np.zeros((0, n), int), np.zeros(0, int)
+        theirs, ratios, times = self._seen.get(n, nothing)
+        kept = ratios.sum(1) <= max_atoms
+        theirs, ratios, times = theirs[kept], ratios[kept], times[kept]
         weight: dict[Key, float] = defaultdict(float)
         patterns: Counter[Key] = Counter()
-        if seen and n <= _MOST_ELEMENTS:
-            kept = [(z, r) for z, r in seen if sum(r) <= max_atoms]
-            theirs = np.array([z for z, _ in kept], dtype=int).reshape(len(kept), n)
+        if n <= _MOST_ELEMENTS:
             asked = np.array(elements)
             for order in permutations(range(n)):
                 d = dissimilarity()[asked[None, :], theirs[:, order]].sum(1)
                 lent = (1 + d / (2 * _POWER * _WIDTH**2)) ** -_POWER
-                for w, (_, ratio) in zip(lent.tolist(), kept, strict=True):
-                    weight[tuple(ratio[k] for k in order)] += w
-        for (_, ratio), times in seen.items():
-            if sum(ratio) <= max_atoms:
-                patterns[tuple(sorted(ratio))] += times
+                for w, ratio in zip(lent.tolist(), ratios[:, order].tolist(), strict=True):
+                    weight[tuple(ratio)] += w
+        for ratio, number in zip(np.sort(ratios, axis=1).tolist(), times.tolist(), strict=True):
+            patterns[tuple(ratio)] += number
         if not patterns and n <= max_atoms:
             patterns[(1,) * n] = 1
         whole = sum(patterns.values())
-        for pattern, times in patterns.items():
+        for pattern, number in patterns.items():
             orders = set(permutations(pattern)) if n <= _MOST_ELEMENTS else {pattern}
-            for ratio in orders:
-                weight[ratio] += _FREQUENCY * times / whole / len(orders)
+            for one in orders:
+                weight[one] += _FREQUENCY * number / whole / len(orders)
         if is_ionic(elements):
             neutral = {r: w for r, w in weight.items() if is_neutral(elements, r)}
             weight = defaultdict(float, neutral or weight)
