@@ -17,9 +17,6 @@ MAX_SITES = 200
 """More inequivalent sites than this in one order are taken for a mistake."""
 
 
-"""Kinds of order by the key that marks them."""
-
-
 def short(value: object) -> str:
     """``repr`` on one line of bounded length, whatever the value."""
     brief = reprlib.Repr()
