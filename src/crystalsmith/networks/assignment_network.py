@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from crystalsmith.crystal.chemistry import element_features
 from crystalsmith.crystal.elements import period_and_group
+from crystalsmith.errors import ConfigError
 from crystalsmith.symmetry.tables import names, tables
 
 MOST = 64
@@ -48,6 +49,13 @@ class AssignmentNetworkConfig:
     heads: int = 4
     layers: int = 3
     dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.heads, self.layers) < 1 or self.width % self.heads:
+            raise ConfigError(
+                f"width must be a multiple of heads and layers positive, not {self.width}, {self.heads} and"
+                f" {self.layers}"
+            )
 
 
 @dataclass(frozen=True)
