@@ -64,7 +64,9 @@ def _run(args: argparse.Namespace) -> int:
     )
     record = {k: v for k, v in model.metadata.items() if k not in ("format", "config")}
     path = Path(args.output) / "model.safetensors"
-    save_model(model, path, {**record, **prior_record(config, last)}, half=True)
+    # The denoiser keeps the precision that its checkpoint has.
+    half = all(bool((v == v.half()).all()) for v in model.network.state_dict().values())
+    save_model(model, path, {**record, **prior_record(config, last)}, half)
     if not args.quiet:
         print(f"checkpoint with the prior: {path}")
     return 0

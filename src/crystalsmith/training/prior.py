@@ -75,7 +75,7 @@ def train_prior(
         out: folder of the state (``prior-state.safetensors``) and the log (``prior-log.csv``).
         c: settings.
         report: told of every finished epoch: its number, how many there are, and the held-out
-            log-likelihoods, nats a crystal.
+            log-likelihoods, nats a crystal; of the last one where all were finished before.
 
     Returns:
         The network with averaged weights.
@@ -107,7 +107,8 @@ def train_prior(
     total = c.epochs * sum(1 for _ in examples.epoch(c.batch, np.random.default_rng(0)))
     parameters = [p for p in network.parameters() if p.requires_grad]
     network.train()
-    for epoch in range(c.epochs * state.step // total, c.epochs):
+    done = c.epochs * state.step // total
+    for epoch in range(done, c.epochs):
         rng = np.random.default_rng([c.seed, epoch])
         torch.manual_seed(c.seed * 1_000_003 + epoch)
         losses = []
@@ -135,6 +136,8 @@ def train_prior(
         if report is not None:
             report(epoch + 1, c.epochs, scores)
     network.load_state_dict({**network.state_dict(), **state.average})
+    if done >= c.epochs and report is not None:
+        report(done, c.epochs, validate_prior(network, held))
     return network.eval()
 
 
