@@ -53,7 +53,7 @@ def make(making: Making, load: Callable[[], AnyModel]) -> int:
 
     began = time.monotonic()
     model = load()
-    checked = sort_out(making.orders, model)
+    checked = sort_out(making.orders, model, making.letters)
     orders = checked.orders
     options: dict[str, Any] = {
         "seed": making.seed,

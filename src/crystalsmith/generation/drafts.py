@@ -12,11 +12,11 @@ from crystalsmith.errors import OrderError
 from crystalsmith.generation.allocation import allocate
 from crystalsmith.generation.limits import resolve_letters
 from crystalsmith.generation.orders import Order
-from crystalsmith.generation.sources import Frequencies, Learned, Recipe, Source
+from crystalsmith.generation.sources import Frequencies, Recipe, Source, learned_source
 from crystalsmith.generation.wyckoff_prior import WyckoffPrior
 
 if TYPE_CHECKING:
-    from crystalsmith.diffusion import AnyModel, Model, Request
+    from crystalsmith.diffusion import AnyModel, Request
 
 # crystalsmith.diffusion is imported inside functions: torch takes seconds, and bad orders are refused before.
 
@@ -139,13 +139,3 @@ def drafter_of(model: AnyModel, letters: str) -> Drafter:
     frequencies = Frequencies(WyckoffPrior(model.wyckoff_counts))
     source = frequencies if how == "frequencies" else learned_source(model, how == "drawn") or frequencies
     return LetterDrafter(source, frequencies, model.max_atoms)
-
-
-def learned_source(model: Model, draws_only: bool = False) -> Learned | None:
-    """The learned prior of a model, with the crystals of its training set; None if it has none."""
-    from crystalsmith.prior import AssignmentPrior, Compositions, KnownCrystals, Prototypes
-
-    if model.prior is None:
-        return None
-    known = KnownCrystals.read(model.occupations)
-    return Learned(AssignmentPrior(model.prior, Prototypes(known)), Compositions(known), draws_only)

@@ -126,7 +126,7 @@ def generate_batches(
         ConfigError: an unknown sampler or impossible setting.
     """
     parsed = parse_orders(orders)
-    check_orders(parsed, model)
+    check_orders(parsed, model, letters)
     positive("batch_atoms", batch_atoms)
     positive("max_tries", max_tries)
     if isinstance(seed, bool) or not isinstance(seed, int):

@@ -103,8 +103,10 @@ def _cells(formula: Formula, bounds: Bounds, largest: int) -> tuple[Units, ...]:
 
 def _refuse(formula: Formula, bounds: Bounds, largest: int) -> None:
     if len(bounds.groups) == 1:
+        open_size = bounds.z is None and bounds.atoms is None
+        limit = bounds.max_atoms or (largest if open_size else None)
         try:
-            possible_cells(formula, bounds.groups[0], bounds.z, bounds.atoms, bounds.max_atoms or largest)
+            possible_cells(formula, bounds.groups[0], bounds.z, bounds.atoms, limit)
         except OrderError as error:
             raise ImpossibleOrder(str(error)) from None
     if bounds.atoms is not None and bounds.atoms % sum(formula.ratio):

@@ -10,8 +10,10 @@ import numpy as np
 
 from crystalsmith.errors import ImpossibleOrder, OrderError
 from crystalsmith.generation.bounds import Bounds
-from crystalsmith.generation.order_values import parse_element, short
+from crystalsmith.generation.order_values import name_groups, parse_element, short
 from crystalsmith.generation.sources import Recipe, Source
+from crystalsmith.generation.wyckoff_prior import fewest_atoms
+from crystalsmith.symmetry import space_group
 
 MOST_ELEMENTS = 6
 
@@ -56,7 +58,14 @@ class System:
                     f"a crystal of {len(self.symbols)} elements has at least as many {what}; raise max_{what}"
                     f" from {value}"
                 )
-        return len(self.symbols)
+        least = min(fewest_atoms(space_group(g), len(self.symbols)) for g in bounds.allowed)
+        if least > bounds.largest(limit):
+            raise ImpossibleOrder(
+                f"{name_groups(bounds.groups)} needs at least {least} atoms in the primitive cell for"
+                f" {len(self.symbols)} elements; the limit is {bounds.largest(limit)}: raise max_atoms or"
+                " allow other space groups"
+            )
+        return least
 
     def choices(self, bounds: Bounds, limit: int) -> int | None:
         return None

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from crystalsmith.errors import ConfigError, ImpossibleOrder
 from crystalsmith.generation.orders import Order
+from crystalsmith.generation.sources import Learned, learned_source
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
@@ -58,17 +61,28 @@ class Checked:
     notes: list[str]
 
 
-def sort_out(orders: Sequence[Order], model: AnyModel) -> Checked:
+def sort_out(orders: Sequence[Order], model: AnyModel, letters: str = LETTERS[0]) -> Checked:
     """Compare orders with what the model was trained for, and with what is possible at all.
+
+    Args:
+        orders: what is asked for.
+        model: of any method.
+        letters: one of ``LETTERS``.
 
     Raises:
         OrderError: no order can be carried out, with the reason of the first.
     """
     result = Checked([], [], [])
+    resolve_letters(letters)
+    learned: Learned | None = None
     for order in orders:
         try:
-            result.notes.extend(_check(order, model))
+            notes = _check(order, model)
+            if order.formula is not None or order.system is not None:
+                learned = learned or learned_source(model)
+                _check_open(order, model, learned, letters)
             result.orders.append(order)
+            result.notes.extend(notes)
         except ImpossibleOrder as error:
             result.refused.append(Refusal(order, str(error)))
     if not result.orders:
@@ -82,7 +96,7 @@ def sort_out(orders: Sequence[Order], model: AnyModel) -> Checked:
     return result
 
 
-def check_orders(orders: Sequence[Order], model: AnyModel) -> list[str]:
+def check_orders(orders: Sequence[Order], model: AnyModel, letters: str = LETTERS[0]) -> list[str]:
     """As ``sort_out``, where every order must be possible.
 
     Returns:
@@ -91,7 +105,7 @@ def check_orders(orders: Sequence[Order], model: AnyModel) -> list[str]:
     Raises:
         OrderError: an order that no crystal within the model's limit satisfies.
     """
-    checked = sort_out(orders, model)
+    checked = sort_out(orders, model, letters)
     if checked.refused:
         raise ImpossibleOrder(str(checked.refused[0]))
     return checked.notes
@@ -125,6 +139,22 @@ def _check(order: Order, model: AnyModel) -> list[str]:
             f" most {model.max_atoms}, so expect little of the larger ones"
         ]
     return []
+
+
+def _check_open(order: Order, model: AnyModel, learned: Learned | None, letters: str) -> None:
+    """Refuse an order for a formula or a system for which there is no learned prior, or no recipe."""
+    if learned is None:
+        raise ImpossibleOrder(
+            f"orders for a {order.content.key} need a learned prior over Wyckoff positions, which this"
+            " checkpoint lacks; add one with crystalsmith train-prior"
+        )
+    if letters == "frequencies":
+        raise ImpossibleOrder(
+            f"orders for a {order.content.key} need the learned prior; leave --letters frequencies out"
+        )
+    if order.system is not None:
+        # As ``Learned.draw_system`` does where luck is against a crystal.
+        order.content.draw(order.bounds, learned, model.max_atoms, np.random.default_rng(0))
 
 
 def _check_paper(order: Order, model: AnyModel) -> None:

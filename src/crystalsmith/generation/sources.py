@@ -16,6 +16,7 @@ from crystalsmith.generation.wyckoff_prior import WyckoffPrior
 from crystalsmith.symmetry import space_group
 
 if TYPE_CHECKING:
+    from crystalsmith.diffusion import AnyModel
     from crystalsmith.prior import AssignmentPrior, Choice, Compositions
 
 _ATTEMPTS = 100
@@ -42,7 +43,9 @@ class Recipe:
     Attributes:
         space_group: number.
         sites: (element, letter) of every site.
-        log_prior: logarithm of its probability within its order; None where nothing is known of it.
+        log_prior: logarithm of its probability within its order, given what was drawn before (the
+            composition of a system; the group or the numbers of sites where an order leaves them open); None
+            where nothing is known of it.
     """
 
     space_group: int
@@ -116,8 +119,8 @@ class Frequencies:
     @staticmethod
     def _no_prior() -> ConfigError:
         return ConfigError(
-            "orders for a formula or a system need the learned prior over Wyckoff positions, which this"
-            " checkpoint lacks; add one with crystalsmith train-prior, and leave --letters frequencies out"
+            "frequencies of Wyckoff positions know nothing of compositions; orders for a formula or a system"
+            " need the learned prior"
         )
 
 
@@ -177,20 +180,34 @@ class Learned:
         symbols = tuple(sorted(elements, key=formula_order))
         chances = self.compositions.probabilities(tuple(NUMBERS[e] for e in symbols), max_atoms)
         ratios, weights = list(chances), np.array(list(chances.values()))
-        for _ in range(_ATTEMPTS if ratios else 0):
-            ratio = ratios[int(rng.choice(len(ratios), p=weights))]
+        # Where luck is against this crystal it becomes the one that showed the order to be possible: the
+        # check before a run draws with the second generator.
+        attempts = _ATTEMPTS if ratios else 0
+        for chance in [rng] * attempts + [np.random.default_rng(0)] * attempts:
+            ratio = ratios[int(chance.choice(len(ratios), p=weights))]
             kind = FormulaKind(Formula(tuple(zip(symbols, ratio, strict=True))))
             try:
                 cells = kind.cells(Bounds(bounds.groups, max_atoms=max_atoms), max_atoms)
             except ImpossibleOrder:
                 continue
-            recipe = self.draw_cell(kind.formula, cells, rng)
+            recipe = self.draw_cell(kind.formula, cells, chance)
             if bounds.max_sites is None or len(recipe.sites) <= bounds.max_sites:
                 return recipe
         raise ImpossibleOrder(
             f"no crystal of {'-'.join(elements)} was found within the bounds in {_ATTEMPTS} draws; raise"
             " max_atoms or max_sites, or allow other space groups"
         )
+
+
+def learned_source(model: AnyModel, draws_only: bool = False) -> Learned | None:
+    """The learned prior of a model, with the crystals of its training set; None if it has none."""
+    from crystalsmith.diffusion import PaperModel
+    from crystalsmith.prior import AssignmentPrior, Compositions, KnownCrystals, Prototypes
+
+    if isinstance(model, PaperModel) or model.prior is None:
+        return None
+    known = KnownCrystals.read(model.occupations)
+    return Learned(AssignmentPrior(model.prior, Prototypes(known)), Compositions(known), draws_only)
 
 
 def _by_formula_order(sites: Mapping[str, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
