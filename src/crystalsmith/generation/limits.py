@@ -127,9 +127,12 @@ def _check(order: Order, model: AnyModel) -> list[str]:
         limit = MAX_ATOMS
     if least > limit:
         where = f"space group {order.groups_name}" if groups else "it"
+        sites, mend = " for these sites", "fewer sites or another space group"
+        if order.formula is not None:
+            sites, mend = "", "a smaller cell or formula"
         raise ImpossibleOrder(
-            f"{where} needs at least {least} atoms in the primitive cell for these sites; the limit is"
-            f" {limit}: ask for fewer sites or another space group"
+            f"{where} needs at least {least} atoms in the primitive cell{sites}; the limit is {limit}: ask for"
+            f" {mend}"
         )
     largest = max(least, order.max_atoms or 0)
     if largest > model.max_atoms:
