@@ -2,8 +2,9 @@
 
 An assignment is the right one with its probability p, and then one sample of it succeeds with a chance that
 falls with its free parameters. The next crystal always goes where it adds most to the expected number of
-orders that are met: an assignment without freedom, which every sample gets right, is not repeated before the
-others had their turn, and a likely one with many free parameters is.
+orders that are met: an assignment without freedom, which nearly every sample gets right, is not repeated
+before others had their turn that are likelier than its sample was to fail, however likely it is itself; one
+with many free parameters is.
 
 The chance of failing m times is that of a beta distribution of success rates, because some crystals of a kind
 are harder than others: prod_j (b + j) / (a + b + j). Success rates of one sample and of eight were measured

@@ -131,8 +131,8 @@ def _check(order: Order, model: AnyModel) -> list[str]:
         if order.formula is not None:
             sites, mend = "", "a smaller cell or formula"
         raise ImpossibleOrder(
-            f"{where} needs at least {least} atoms in the primitive cell{sites}; the limit is {limit}: ask for"
-            f" {mend}"
+            f"{where} needs at least {least} atoms in the primitive cell{sites}; the limit is {limit}: ask"
+            f" for {mend}"
         )
     largest = max(least, order.max_atoms or 0)
     if largest > model.max_atoms:
