@@ -77,6 +77,19 @@ def test_no_other_shares_meet_more_orders(recipes: list[Recipe], count: int) -> 
     assert worth(tuple(made[k] for k in range(len(recipes)))) == pytest.approx(best, rel=1e-9)
 
 
+@given(RECIPES, st.integers(0, 9))
+def test_gain_is_what_one_more_sample_adds(recipes: list[Recipe], made: int) -> None:
+    for r in recipes:
+        b = 1.3 * (1 - success(r.freedom))
+
+        def failed(m: int, b: float = b) -> float:
+            """All m samples, by the beta-binomial distribution."""
+            return math.gamma(b + m) * math.gamma(1.3) / math.gamma(1.3 + m) / math.gamma(b)
+
+        expected = math.exp(r.log_prior or 0.0) * (failed(made) - failed(made + 1))
+        assert gain(r, made) == pytest.approx(expected, rel=1e-6)
+
+
 @given(RECIPES)
 def test_one_more_sample_of_the_same_adds_ever_less(recipes: list[Recipe]) -> None:
     for r in recipes:

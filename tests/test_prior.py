@@ -289,17 +289,27 @@ def test_known_crystals_and_the_network_speak_together() -> None:
     assert np.exp(prior.groups(elements, (1, 1))) == pytest.approx(
         (w * np.eye(231)[225] + TRUST_ATOMS * groups) / (w + TRUST_ATOMS)
     )
-    # Group and assignment together are mixed as the groups are.
-    cells = [(225, a) for a in list_assignments(225, (1, 1))]
-    joint = groups[225] * np.exp(alone.assignments(elements, (1, 1), cells))
-    lent = np.array([w if a == ((0,), (1,)) else 0.0 for _, a in cells])
-    found = prior.groups(elements, (1, 1))[225] + prior.assignments(elements, (1, 1), cells)
-    assert np.exp(found) == pytest.approx((lent + TRUST_ATOMS * joint) / (w + TRUST_ATOMS), abs=1e-6)
     cells = [(225, a) for a in all_by_sites(225, (1, 1), 12)]
     q = np.exp(alone.letters(elements, (1, 1), cells, 12))
     lent = np.array([w if a == ((0,), (1,)) else 0.0 for _, a in cells])
     found = np.exp(prior.letters(elements, (1, 1), cells, 12))
     assert found == pytest.approx((lent + TRUST_SITES * q) / (w + TRUST_SITES), abs=1e-6)
+
+
+def test_groups_and_assignments_together_are_mixed_as_groups_are() -> None:
+    network = small_prior().network
+    prior, alone = AssignmentPrior(network, Prototypes([PEROVSKITE])), AssignmentPrior(network)
+    elements, counts = elements_of("Ba", "Ti", "O"), (1, 1, 3)
+    lent = prior.prototypes.by_atoms(elements, counts)
+    w = sum(lent.values())
+    for group in (221, 123):
+        cells = [(group, a) for a in list_assignments(group, counts)]
+        joint = alone.groups(elements, counts)[group] + alone.assignments(elements, counts, cells)
+        found = prior.groups(elements, counts)[group] + prior.assignments(elements, counts, cells)
+        own = np.array([lent.get(c, 0.0) for c in cells])
+        assert (own.max() > 0) == (group == 221)
+        expected = (own + TRUST_ATOMS * np.exp(joint)) / (w + TRUST_ATOMS)
+        np.testing.assert_allclose(np.exp(found), expected, rtol=1e-4)
 
 
 def test_crystals_of_a_data_set_are_known_by_their_letters() -> None:
