@@ -95,6 +95,7 @@ def generate_batches(
     sampler: str | None = None,
     max_tries: int = MAX_TRIES,
     letters: str = LETTERS[0],
+    best_of: int = 1,
     on_event: Callable[[BatchStep], None] | None = None,
     done: Mapping[Key, str | None] | None = None,
 ) -> Iterator[list[Generated]]:
@@ -113,6 +114,7 @@ def generate_batches(
         sampler: name of the sampler; the model's default if None.
         max_tries: tries for one crystal.
         letters: where letters come from that an order leaves open, one of ``limits.LETTERS``.
+        best_of: drafts of each crystal, K; all of them are yielded, draft j of crystal i with index i K + j.
         on_event: told of every sampler step.
         done: tries of an earlier run of the same orders and their failures (None for a sound crystal). They
             are not made or yielded again, and yet make up batches as they did, so that what remains comes out
@@ -129,6 +131,7 @@ def generate_batches(
     check_orders(parsed, model)
     positive("batch_atoms", batch_atoms)
     positive("max_tries", max_tries)
+    positive("best_of", best_of)
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise ConfigError(f"seed must be a whole number, not {seed!r}")
     sampler, steps = choose_sampler(model.method, sampler, steps)
@@ -144,7 +147,12 @@ def generate_batches(
 
     def run() -> Iterator[list[Generated]]:
         again: deque[Try] = deque()
-        first = (Try(order, index, 1) for order in parsed for index in range(order.count))
+        first = (
+            Try(order, index, 1, draft, best_of)
+            for order in parsed
+            for index in range(order.count)
+            for draft in range(best_of)
+        )
         while batch := fill(chain(drain(again), first), again, batch_atoms, seed, drafter):
             if all(t.key in known for t, _, _ in batch):
                 again.extend(t.next for t, _, _ in batch if known[t.key] is not None and t.number < max_tries)
@@ -160,7 +168,7 @@ def generate_batches(
                 else:
                     sound = crystal if isinstance(crystal, Crystal) and failure is None else None
                     final = failure is None or t.number >= max_tries
-                    name = t.order.id, t.index, t.number
+                    name = t.key
                     fresh.append(
                         Generated(
                             *name, seed=try_seed, request=request, crystal=sound, failure=failure, final=final

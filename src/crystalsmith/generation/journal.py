@@ -143,4 +143,4 @@ def _line(record: Generated) -> dict[str, Any]:
         "crystal": None if record.crystal is None else record.crystal.to_dict(),
         "failure": record.failure,
         "final": record.final,
-    }
+    } | ({} if record.log_prior is None else {"log_prior": record.log_prior})
