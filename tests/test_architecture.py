@@ -23,10 +23,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "networks": {"symmetry", "crystal", "assignments", "data", "graph"},
     "diffusion": {"symmetry", "crystal", "assignments", "data", "graph", "networks"},
     "training": {"symmetry", "crystal", "assignments", "data", "graph", "networks", "diffusion"},
-    "generation": {"symmetry", "crystal", "assignments", "data", "graph", "networks", "diffusion"},
     "pictures": {"symmetry", "crystal"},
     "relaxation": {"symmetry", "crystal"},
 }
+MAY_IMPORT["ranking"] = {*MAY_IMPORT["training"], "relaxation"}
+MAY_IMPORT["generation"] = {*MAY_IMPORT["ranking"], "ranking"}
 MAY_IMPORT["evaluation"] = {"symmetry", "crystal", "data", "generation", "relaxation"}
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 LAYERS = list(MAY_IMPORT)

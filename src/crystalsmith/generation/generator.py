@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import ConfigError
 from crystalsmith.generation.batching import Try, drain, fill, sample
+from crystalsmith.generation.choice import best_records
 from crystalsmith.generation.drafts import drafter_of
 from crystalsmith.generation.limits import (
     BATCH_ATOMS,
@@ -46,7 +47,9 @@ def generate(
         orders: ``Order`` objects or mappings such as ``{"space_group": 225, "sites": {"Na": 1, "Cl": 1},
             "count": 10}``.
         seed: seed of the run.
-        **options: further options of ``generate_batches``.
+        **options: further options. ``best_of``: drafts of each crystal, of which the best one is returned.
+            ``judges`` and ``potential``: who decides, see ``ranking.resolve_judges``. All others are those of
+            ``generate_batches``.
 
     Returns:
         Crystals as they are finished. One that is given up is left out with an ``OrderWarning``;
@@ -54,7 +57,8 @@ def generate(
 
     Raises:
         OrderError: orders that are wrong or beyond the model.
-        ConfigError: an unknown sampler or impossible setting.
+        ConfigError: an unknown sampler or judge, or an impossible setting.
+        RelaxationError: an unknown potential, or one that cannot be loaded.
     """
     parsed = parse_orders(orders)
     for note in check_orders(parsed, model):
@@ -78,10 +82,18 @@ def generate_records(
     orders: Iterable[Order | Mapping[str, Any]],
     *,
     seed: int = 0,
+    best_of: int = 1,
+    judges: str | Iterable[str] | None = None,
+    potential: str | None = None,
     **options: Any,
 ) -> Iterator[Generated]:
     """As ``generate``, with a record for every crystal asked for, failures included, as they are finished."""
-    batches = generate_batches(model, orders, seed=seed, **options)
+    from crystalsmith.ranking import Ladder
+
+    ladder = Ladder.of(model, judges, potential, positive("best_of", best_of))
+    batches = generate_batches(model, orders, seed=seed, best_of=best_of, **options)
+    if ladder is not None:
+        return best_records(batches, ladder, best_of)
     return (record for batch in batches for record in batch if record.final)
 
 

@@ -15,12 +15,13 @@ class Score:
     Attributes:
         formula: reduced formula; energies are compared between drafts of the same one only.
         likely: the model's own judgement, log-odds that the draft is right.
-        denoising: its denoising error, the mean over noise levels of the logarithms of the mean squares.
-        agreement: drafts of the crystal that are alike, the draft itself included, as a smooth count.
+        denoising: its denoising error, see ``denoising.denoising_error``.
+        agreement: share of the crystal's drafts that are like it, itself included.
         log_prior: log-likelihood of its assignment of Wyckoff positions.
         energy: single point of the potential, eV per atom.
         relaxed_energy: after a few steps of symmetric relaxation, eV per atom.
-        temperature: eV per atom by which energies are weighed.
+        temperature: eV per atom that count as one unit of log-odds against a draft.
+        energy_failure: why it has no energy.
     """
 
     formula: str
@@ -31,13 +32,19 @@ class Score:
     energy: float | None = None
     relaxed_energy: float | None = None
     temperature: float | None = None
+    energy_failure: str | None = None
+
+    @property
+    def probability(self) -> float:
+        """That the draft is right, by the model's own judgement."""
+        return 1 / (1 + math.exp(-max(-700.0, min(700.0, self.likely))))
 
     @property
     def best_energy(self) -> float | None:
         """The lowest energy known, eV per atom."""
         return self.energy if self.relaxed_energy is None else self.relaxed_energy
 
-    def with_(self, **parts: float | None) -> Score:
+    def with_(self, **parts: float | str | None) -> Score:
         """The same with other parts."""
         return replace(self, **parts)  # type: ignore[arg-type]
 
