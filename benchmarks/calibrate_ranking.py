@@ -5,8 +5,9 @@
 
 A logistic model gives the log-odds that a draft is right (it matches the crystal whose space group and
 letters it was given), from its denoising error, the logarithm of its agreement and log(1 + free parameters):
-maximum likelihood with a weak pull towards zero. The temperatures of energies are then those that give right
-drafts the largest share in exp(figure), the mean over rows with right and wrong drafts.
+maximum likelihood with a weak pull towards zero. The temperatures of energies are then the likeliest ones:
+the share of a row's right drafts in exp(figure) has the largest mean logarithm over rows that have right and
+wrong drafts.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ def logistic(features: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.asarray(minimize(loss, np.zeros(x.shape[1])).x)
 
 
-def share_of_right(
+def likelihood_of_right(
     rows: list[tuple[list[Score], np.ndarray, int]], weights: Calibration, temperature: float, relaxed: bool
 ) -> float:
-    """Mean share of the right drafts in exp(figure)."""
-    shares = []
+    """Mean logarithm of the share of the right drafts in exp(figure)."""
+    logarithms = []
     for scores, right, free in rows:
         parts = [
             s.with_(
@@ -54,9 +55,8 @@ def share_of_right(
             for s in scores
         ]
         figure = np.array(totals(parts))
-        share = np.exp(figure - figure.max())
-        shares.append(share[right].sum() / share.sum())
-    return float(np.mean(shares))
+        logarithms.append(np.logaddexp.reduce(figure[right]) - np.logaddexp.reduce(figure))
+    return float(np.mean(logarithms))
 
 
 def main() -> None:
@@ -88,7 +88,7 @@ def main() -> None:
             if with_energy:
                 values[name] = max(
                     TEMPERATURES,
-                    key=lambda t, v=values, n=name: share_of_right(  # type: ignore[misc]
+                    key=lambda t, v=values, n=name: likelihood_of_right(  # type: ignore[misc]
                         with_energy, Calibration(**v), t, n == "relaxation"
                     ),
                 )
