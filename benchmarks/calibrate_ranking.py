@@ -5,9 +5,10 @@
 
 A logistic model gives the log-odds that a draft is right (it matches the crystal whose space group and
 letters it was given), from its denoising error, the logarithm of its agreement and log(1 + free parameters):
-maximum likelihood with a weak pull towards zero. The temperatures of energies are then the likeliest ones:
-the share of a row's right drafts in exp(figure) has the largest mean logarithm over rows that have right and
-wrong drafts.
+maximum likelihood with a weak pull towards zero. The temperatures of energies are then those that give the
+right drafts of a row the largest share in exp(figure), in the mean over rows that have right and wrong ones:
+a smooth stand-in for the chance that a right one comes first. (Their likelihood would be ruled by a few rows
+where the potential prefers a wrong draft.)
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ def logistic(features: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.asarray(minimize(loss, np.zeros(x.shape[1])).x)
 
 
-def likelihood_of_right(
+def share_of_right(
     rows: list[tuple[list[Score], np.ndarray, int]], weights: Calibration, temperature: float, relaxed: bool
 ) -> float:
-    """Mean logarithm of the share of the right drafts in exp(figure)."""
-    logarithms = []
+    """Mean share of the right drafts in exp(figure)."""
+    shares = []
     for scores, right, free in rows:
         parts = [
             s.with_(
@@ -55,8 +56,8 @@ def likelihood_of_right(
             for s in scores
         ]
         figure = np.array(totals(parts))
-        logarithms.append(np.logaddexp.reduce(figure[right]) - np.logaddexp.reduce(figure))
-    return float(np.mean(logarithms))
+        shares.append(np.exp(np.logaddexp.reduce(figure[right]) - np.logaddexp.reduce(figure)))
+    return float(np.mean(shares))
 
 
 def main() -> None:
@@ -88,7 +89,7 @@ def main() -> None:
             if with_energy:
                 values[name] = max(
                     TEMPERATURES,
-                    key=lambda t, v=values, n=name: likelihood_of_right(  # type: ignore[misc]
+                    key=lambda t, v=values, n=name: share_of_right(  # type: ignore[misc]
                         with_energy, Calibration(**v), t, n == "relaxation"
                     ),
                 )
