@@ -202,9 +202,7 @@ def main() -> None:
             chosen = (values >= low) & (values <= (np.inf if high is None else high))
             if chosen.any():
                 print(row_of(f"{title} {bin_label(low, high)}", hits, chosen))
-    print(
-        f"composition as asked: {100 * exact / made:.2f} %; space group as asked: {100 * same_group / made:.2f} %"
-    )
+    print(f"as asked: composition {100 * exact / made:.2f} %, space group {100 * same_group / made:.2f} %")
     ranks = np.array([rank_of_truth(source, o, truth[o.id], 64) for o in orders])
     for name, chosen in (("all", everything), ("formula not in training", np.array(new))):
         shares = ", ".join(f"{100 * np.mean(ranks[chosen] <= k):.1f} % in the first {k}" for k in (1, 5, 20))
