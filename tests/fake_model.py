@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from crystalsmith.crystal import SYMBOLS, Crystal, Site
-from crystalsmith.data.wyckoff import no_occupations
+from crystalsmith.data.wyckoff import Occupations, no_occupations
 from crystalsmith.diffusion import Request
 from crystalsmith.errors import StructureError
+from crystalsmith.networks.assignment_network import AssignmentNetwork
 from crystalsmith.symmetry import lattice_to_cell, space_group, strain_mask, strain_to_lattice
 
 
@@ -22,6 +23,8 @@ class FakeModel:
         broken: share of seeds for which the whole batch fails.
         seconds: time that each crystal takes.
         volume: Angstrom^3 per atom.
+        prior: network of the prior over Wyckoff assignments; letters come from frequencies without it.
+        occupations: what the prior knows beside its network; nothing if None.
     """
 
     method, least_group = "default", 1
@@ -30,11 +33,18 @@ class FakeModel:
     elements = frozenset(SYMBOLS[1:95])
 
     def __init__(
-        self, bad: float = 0.0, broken: float = 0.0, seconds: float = 0.0, volume: float = 20.0
+        self,
+        bad: float = 0.0,
+        broken: float = 0.0,
+        seconds: float = 0.0,
+        volume: float = 20.0,
+        prior: AssignmentNetwork | None = None,
+        occupations: Occupations | None = None,
     ) -> None:
+        self.prior = prior
         self.bad, self.broken, self.seconds, self.volume = bad, broken, seconds, volume
         self.wyckoff_counts = np.zeros((1731, 6), dtype=np.int32)
-        self.occupations = no_occupations()
+        self.occupations = no_occupations() if occupations is None else occupations
         self.batches: list[list[Request]] = []
 
     def sample(

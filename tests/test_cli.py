@@ -72,7 +72,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["generate"], ["show"], ["demo"], ["data"], ["data", "build"], ["train"], ["info"]]
+    "command",
+    [[], ["generate"], ["show"], ["wyckoff"], ["demo"], ["data"], ["data", "build"], ["train"], ["info"]],
 )
 def test_help(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     assert main([*command, "--help"]) == 0

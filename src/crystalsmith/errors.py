@@ -27,6 +27,10 @@ class OrderError(CrystalsmithError, ValueError):
     """An order that cannot be understood or that no crystal can satisfy."""
 
 
+class ImpossibleOrder(OrderError):
+    """An order that is well formed but that no crystal can satisfy; other orders beside it still can be."""
+
+
 class CheckpointError(CrystalsmithError, ValueError):
     """A checkpoint that is missing, truncated, damaged or of another version."""
 

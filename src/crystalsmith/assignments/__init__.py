@@ -12,27 +12,35 @@ Words used throughout:
   compare, is the canonical one.
 """
 
+from crystalsmith.assignments.cells import Cell, possible_cells
 from crystalsmith.assignments.counting import count_assignments
 from crystalsmith.assignments.equivalence import Assignment, canonical, images
 from crystalsmith.assignments.formula import Formula, parse_formula
 from crystalsmith.assignments.listing import list_assignments
-from crystalsmith.assignments.nearest import nearest_possible
+from crystalsmith.assignments.nearest import Possible, nearest_possible
 from crystalsmith.assignments.open_sites import CompositionPlan, Plan, SitePlan, Unfinished
+from crystalsmith.assignments.pairs import Pairs, from_pairs, to_pairs
 from crystalsmith.assignments.positions import Positions, positions_of
 
 __all__ = [
     "Assignment",
+    "Cell",
     "CompositionPlan",
     "Formula",
+    "Pairs",
     "Plan",
     "Positions",
+    "Possible",
     "SitePlan",
     "Unfinished",
     "canonical",
     "count_assignments",
+    "from_pairs",
     "images",
     "list_assignments",
     "nearest_possible",
     "parse_formula",
     "positions_of",
+    "possible_cells",
+    "to_pairs",
 ]

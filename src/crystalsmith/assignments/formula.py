@@ -12,6 +12,8 @@ from crystalsmith.errors import OrderError
 MAX_ATOMS = 1000
 """Atoms in one formula unit; more are taken for a mistake."""
 
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+
 
 @dataclass(frozen=True)
 class Formula:
@@ -60,7 +62,7 @@ def parse_formula(text: object) -> Formula:
     """
     if not isinstance(text, str):
         raise OrderError(f"a formula is text such as BaTiO3, not {_short(text)}")
-    plain = "".join(text.split())
+    plain = "".join(text.split()).translate(_SUBSCRIPTS)
     if not plain:
         raise OrderError("the formula is empty; write one such as BaTiO3")
     if len(plain) > 200:
@@ -72,10 +74,13 @@ def parse_formula(text: object) -> Formula:
         )
     for symbol in re.findall(r"[A-Z][a-z]?", plain):
         if symbol not in NUMBERS:
-            raise OrderError(f"formula {_short(plain)}: {symbol} is no chemical element")
+            hint = "; write H, isotopes are not told apart" if symbol in ("D", "T") else ""
+            raise OrderError(f"formula {_short(plain)}: {symbol} is no chemical element{hint}")
     if not re.fullmatch(r"[A-Za-z0-9()\[\]]+", plain):
-        raise OrderError(f"formula {_short(plain)} is not understood; write one such as BaTiO3 or Ca(OH)2")
+        raise _not_understood(plain)
     counts = _count(plain.replace("[", "(").replace("]", ")"), plain)
+    if not counts:
+        raise _not_understood(plain)
     for element, n in counts.items():
         if n == 0:
             raise OrderError(
@@ -92,11 +97,16 @@ def _count(text: str, plain: str) -> dict[str, int]:
     try:
         return {str(e): int(n) for e, n in Parsed(text).count().items()}
     except (ValueError, KeyError, IndexError, AssertionError, RecursionError, OverflowError):
-        raise OrderError(
-            f"formula {_short(plain)} is not understood; write one such as BaTiO3 or Ca(OH)2"
-        ) from None
+        raise _not_understood(plain) from None
+
+
+def _not_understood(plain: str) -> OrderError:
+    return OrderError(f"formula {_short(plain)} is not understood; write one such as BaTiO3 or Ca(OH)2")
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # integers beyond Python's conversion limit
+        text = "a huge number"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from crystalsmith.assignments.equivalence import Assignment, canonical
-from crystalsmith.assignments.open_sites import CompositionPlan, Plan, walk
+from crystalsmith.assignments.equivalence import Assignment
+from crystalsmith.assignments.open_sites import CompositionPlan, Plan, walk_distinct
 
 
 def list_assignments(space_group: int, counts: tuple[int, ...]) -> Iterator[Assignment]:
@@ -22,4 +22,4 @@ def list_plan(plan: Plan) -> Iterator[Assignment]:
     """Distinct assignments of a plan, canonical ones, in ascending order."""
     if not plan.is_possible():
         return iter(())
-    return (found for found in walk(plan) if canonical(plan.space_group, found) == found)
+    return walk_distinct(plan)

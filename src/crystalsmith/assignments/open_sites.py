@@ -17,6 +17,11 @@ from typing import Protocol
 from crystalsmith.assignments.equivalence import Assignment
 from crystalsmith.assignments.positions import Positions, positions_of
 
+Moves = tuple[tuple[int, ...], ...]
+"""Permutations of the positions."""
+
+_REMEMBERED = 100_000  # states whose allowed positions are kept, so that a long listing needs no more memory
+
 
 @dataclass(frozen=True)
 class Unfinished:
@@ -83,6 +88,8 @@ class _Filling:
     def allowed(self, state: Unfinished) -> tuple[bool, ...]:
         found = self._known.get(state)
         if found is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
             found = self._known[state] = self._allowed(state)
         return found
 
@@ -99,11 +106,16 @@ class _Filling:
 
     def _next(self, state: Unfinished, position: int, owed: int, room: int) -> Unfinished:
         used = state.used | (1 << position) if self.positions.fixed[position] else state.used
-        element, last = state.element, position
-        while owed == 0 and element < len(self.numbers):
-            element, last = element + 1, -1
-            owed = self.numbers[element] if element < len(self.numbers) else 0
-        return Unfinished(element, owed, last, used, room)
+        if owed:
+            return Unfinished(state.element, owed, position, used, room)
+        return self._fill(state.element + 1, used, room)
+
+    def _fill(self, element: int, used: int, room: int) -> Unfinished:
+        """Before the first site of an element, or of the next that needs any."""
+        while element < len(self.numbers) and self.numbers[element] == 0:
+            element += 1
+        owed = self.numbers[element] if element < len(self.numbers) else 0
+        return Unfinished(element, owed, -1, used, room)
 
     def _open(self, state: Unfinished) -> Iterator[int]:
         """Positions that the order of positions and the taken ones leave open."""
@@ -154,7 +166,7 @@ class CompositionPlan(_Filling):
 
     @property
     def start(self) -> Unfinished:
-        return Unfinished(0, self.numbers[0]) if self.numbers else Unfinished(0, 0)
+        return self._fill(0, used=0, room=0)
 
     def is_possible(self) -> bool:
         return self._rest(0, self._left(0))
@@ -204,7 +216,7 @@ class SitePlan(_Filling):
 
     @property
     def start(self) -> Unfinished:
-        return Unfinished(0, self.numbers[0] if self.numbers else 0, room=self.max_atoms)
+        return self._fill(0, used=0, room=self.max_atoms)
 
     def is_possible(self) -> bool:
         return self._fewest(sum(self.numbers), self._left(0)) <= self.max_atoms
@@ -237,17 +249,62 @@ class SitePlan(_Filling):
 
 
 def walk(plan: Plan, state: Unfinished | None = None) -> Iterator[Assignment]:
-    """All assignments of a plan in ascending order, equivalent ones too, lazily."""
+    """All assignments of a plan in ascending order, equivalent ones too, lazily.
+
+    Args:
+        plan: what they fulfil.
+        state: where to begin, if not at the start; what was filled before it is left out.
+    """
+    return _walk(plan, plan.start if state is None else state, ())
+
+
+def walk_distinct(plan: Plan) -> Iterator[Assignment]:
+    """The canonical assignments of a plan in ascending order, lazily."""
+    return _walk(plan, plan.start, positions_of(plan.space_group).permutations)
+
+
+def _walk(plan: Plan, start: Unfinished, moves: Moves) -> Iterator[Assignment]:
+    """Depth first, without those that one of the permutations makes smaller."""
     filled: list[list[int]] = [[] for _ in plan.numbers]
-
-    def fill(here: Unfinished) -> Iterator[Assignment]:
-        if plan.finished(here):
+    if plan.finished(start):
+        yield tuple(tuple(own) for own in filled)
+        return
+    # For each site: the state before it, positions to try, permutations that keep the elements before.
+    # A stack of our own, because a crystal may have more sites than Python allows calls within calls.
+    stack = [(start, _choices(plan, start), moves)]
+    while stack:
+        here, choices, moves = stack[-1]
+        own = filled[here.element]
+        if (p := next(choices, None)) is None:
+            stack.pop()
+            if stack:
+                filled[stack[-1][0].element].pop()
+            continue
+        own.append(p)
+        there = plan.advance(here, p)
+        keeping = moves if there.element == here.element else _keeping(moves, own)
+        if keeping is not None and not plan.finished(there):
+            stack.append((there, _choices(plan, there), keeping))
+            continue
+        if keeping is not None:
             yield tuple(tuple(own) for own in filled)
-            return
-        for p, ok in enumerate(plan.allowed(here)):
-            if ok:
-                filled[here.element].append(p)
-                yield from fill(plan.advance(here, p))
-                filled[here.element].pop()
+        own.pop()
 
-    return fill(plan.start if state is None else state)
+
+def _choices(plan: Plan, state: Unfinished) -> Iterator[int]:
+    return (p for p, ok in enumerate(plan.allowed(state)) if ok)
+
+
+def _keeping(moves: Moves, own: list[int]) -> Moves | None:
+    """Those permutations that leave an element as it is; None where one makes it smaller.
+
+    The elements before are left as they are by all of them, so that whatever follows is not canonical then.
+    """
+    keeping = []
+    for move in moves:
+        image = sorted(move[p] for p in own)
+        if image < own:
+            return None
+        if image == own:
+            keeping.append(move)
+    return tuple(keeping)

@@ -73,9 +73,10 @@ def add_parser(commands: Any) -> None:
     orders.add_argument("-n", "--number", type=options.positive, metavar="N", help="orders (default: all)")
     orders.add_argument(
         "--give",
-        choices=("sites", "wyckoff"),
+        choices=("sites", "wyckoff", "formula", "atoms"),
         default="sites",
-        help="what an order tells besides the space group: numbers of sites (default), or Wyckoff letters",
+        help="what an order tells: the space group with numbers of sites (default), Wyckoff letters, or"
+        " formula and Z; or the formula and the atoms of the primitive cell, without a space group",
     )
     orders.add_argument(
         "-k", "--count", type=options.positive, default=1, metavar="K", help="crystals of each (default: 1)"

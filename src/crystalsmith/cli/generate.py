@@ -14,13 +14,20 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """\
 examples:
+  crystalsmith generate --formula BaTiO3 -n 20 -o batio3
+  crystalsmith generate --formula SiO2 --space-group 154 --z 3 -n 10 -o quartz
+  crystalsmith generate --system Cu-K-Si -n 200 -o cuksi
   crystalsmith generate --space-group 225 --sites Na=1,Cl=1 -n 10 -o salt
   crystalsmith generate --space-group Pm-3m --wyckoff Sr:a,Ti:b,O:c -o perovskite --picture
   crystalsmith generate orders.yaml -o crystals
 
 orders.yaml (or the same as JSON, one order a line, in orders.jsonl):
-  - {id: salt, space_group: 225, sites: {Na: 1, Cl: 1}, count: 10}
+  - {id: titanate, formula: BaTiO3, max_atoms: 10, count: 20}
+  - {id: quartz, formula: SiO2, space_group: 154, z: 3}
+  - {id: search, system: Cu-K-Si, max_sites: 6, count: 200}
+  - {id: salts, space_group: [221, 225], sites: {K: 1-2, Cl: 1-2}, count: 10}
   - {id: perovskite, space_group: Pm-3m, wyckoff: [[Sr, a], [Ti, b], [O, c]], count: 4}
+An order that no crystal can satisfy is named and left out; the others run, and the exit status is 1.
 """
 
 
@@ -36,14 +43,37 @@ def add_parser(commands: Any) -> None:
     )
     order = parser.add_argument_group("what to make: a file of orders, or one order")
     order.add_argument("orders", nargs="?", metavar="ORDERS", help="YAML or JSON lines")
-    order.add_argument("--space-group", metavar="NUMBER|SYMBOL", help="1 to 230, or a symbol such as Fm-3m")
+    order.add_argument(
+        "--space-group",
+        metavar="NUMBER|SYMBOL",
+        help="1 to 230, or a symbol such as Fm-3m; several with commas, ranges such as 195-230; may be left"
+        " out with --formula and --system",
+    )
     which = order.add_mutually_exclusive_group()
+    which.add_argument("--formula", metavar="BaTiO3", help="exactly this composition")
+    which.add_argument("--system", metavar="Cu-K-Si", help="all of these elements, in ratios that are drawn")
     which.add_argument(
         "--sites",
         metavar="Na=1,Cl=1",
-        help="elements and inequivalent sites of each; Wyckoff letters are drawn, see --letters",
+        help="elements and inequivalent sites of each, or ranges such as K=1-2; Wyckoff letters are open",
     )
     which.add_argument("--wyckoff", metavar="Na:a,Cl:b", help="elements and Wyckoff letters, site by site")
+    size = order.add_mutually_exclusive_group()
+    size.add_argument(
+        "--z", type=options.positive, metavar="Z", help="formula units in the conventional cell (--formula)"
+    )
+    size.add_argument(
+        "--atoms", type=options.positive, metavar="N", help="atoms in the primitive cell (--formula)"
+    )
+    order.add_argument(
+        "--max-atoms",
+        type=options.positive,
+        metavar="N",
+        help="largest primitive cell (default: the largest that the model was trained on)",
+    )
+    order.add_argument(
+        "--max-sites", type=options.positive, metavar="N", help="most inequivalent sites (--system)"
+    )
     order.add_argument(
         "-n", "--count", type=options.positive, metavar="N", help="crystals of this order (default: 1)"
     )
@@ -71,10 +101,11 @@ def add_parser(commands: Any) -> None:
     )
     sampling.add_argument(
         "--letters",
-        choices=("analogues", "frequencies"),
-        default="analogues",
-        help="where letters come from that --sites leaves open: similar known crystals, or how often each"
-        " position is occupied, which is right less often and more inventive (default: analogues)",
+        choices=("likely", "drawn", "frequencies"),
+        default="likely",
+        help="how what an order leaves open is filled in: the likeliest by the learned prior, random draws"
+        " from it, or by how often each position is occupied, which is right less often and more inventive"
+        " (default: likely)",
     )
     ranking = parser.add_argument_group("ranking")
     ranking.add_argument(
@@ -123,33 +154,58 @@ def run(args: argparse.Namespace) -> int:
     return make(making, lambda: options.load(args))
 
 
+_ORDER_OPTIONS = (
+    "space_group",
+    "formula",
+    "system",
+    "sites",
+    "wyckoff",
+    "z",
+    "atoms",
+    "max_atoms",
+    "max_sites",
+    "count",
+)
+
+
 def _orders(args: argparse.Namespace) -> list[Order]:
     from crystalsmith.generation import parse_orders, read_orders
 
-    given = [
-        name
-        for name in ("--space-group", "--sites", "--wyckoff", "--count")
-        if getattr(args, name[2:].replace("-", "_")) is not None
-    ]
+    given = {key: getattr(args, key) for key in _ORDER_OPTIONS if getattr(args, key) is not None}
     if args.orders is not None:
         if given:
+            option = "--" + next(iter(given)).replace("_", "-")
             raise OrderError(
-                f"{given[0]} and a file of orders exclude each other; write it into {args.orders} instead"
+                f"{option} and a file of orders exclude each other; write it into {args.orders} instead"
             )
         return read_orders(args.orders)
-    if args.space_group is None:
-        raise OrderError("nothing to make: give a file of orders, or --space-group with --sites or --wyckoff")
-    if args.sites is None and args.wyckoff is None:
-        raise OrderError("--space-group needs --sites, such as Na=1,Cl=1, or --wyckoff, such as Na:a,Cl:b")
-    order: dict[str, Any] = {
-        "space_group": args.space_group,
-        "count": 1 if args.count is None else args.count,
-    }
-    if args.sites is not None:
-        order["sites"] = parse_sites(args.sites)
-    else:
-        order["wyckoff"] = parse_wyckoff(args.wyckoff)
+    if not given.keys() & {"formula", "system", "sites", "wyckoff"}:
+        if "space_group" in given:
+            raise OrderError(
+                "--space-group needs --formula, --system, --sites, such as Na=1,Cl=1, or --wyckoff, such as"
+                " Na:a,Cl:b"
+            )
+        raise OrderError("nothing to make: give a file of orders, --formula, --system, --sites or --wyckoff")
+    order: dict[str, Any] = {"count": 1, **given}
+    if "space_group" in order:
+        order["space_group"] = parse_space_groups(order["space_group"])
+    if "sites" in order:
+        order["sites"] = parse_sites(order["sites"])
+    if "wyckoff" in order:
+        order["wyckoff"] = parse_wyckoff(order["wyckoff"])
     return parse_orders([order], "command line")
+
+
+def parse_space_groups(text: str) -> str | list[str | int]:
+    """``"Fm-3m"`` as it is; ``"221,195-200"`` as a list. A hyphen between numbers makes a range."""
+    groups: list[str | int] = []
+    for part in _split(text):
+        low, hyphen, high = part.partition("-")
+        if hyphen and low.isdecimal() and high.isdecimal() and max(len(low), len(high)) < 6:
+            groups += range(int(low), int(high) + 1)
+        else:
+            groups.append(part)
+    return text if groups in ([], [text.strip()]) else groups
 
 
 def parse_sites(text: str) -> dict[str, int | str]:

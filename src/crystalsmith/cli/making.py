@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crystalsmith.generation import Order, RunFolder, check_orders, generate_batches, run_identity
+from crystalsmith.generation import Order, RunFolder, generate_batches, run_identity, sort_out
 from crystalsmith.generation.limits import BATCH_ATOMS, LETTERS, MAX_TRIES
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def make(making: Making, load: Callable[[], AnyModel]) -> int:
         load: gives the model.
 
     Returns:
-        Exit status: 0, or 1 where crystals had to be given up.
+        Exit status: 0, or 1 where crystals had to be given up or orders were left out.
 
     Raises:
         CrystalsmithError: orders, checkpoint, settings or folder that cannot be used.
@@ -59,7 +59,8 @@ def make(making: Making, load: Callable[[], AnyModel]) -> int:
 
     began = time.monotonic()
     model = load()
-    notes = check_orders(making.orders, model)
+    checked = sort_out(making.orders, model)
+    orders = checked.orders
     options: dict[str, Any] = {
         "seed": making.seed,
         "max_tries": making.max_tries,
@@ -72,21 +73,23 @@ def make(making: Making, load: Callable[[], AnyModel]) -> int:
         {"judges": ladder.judges, "potential": ladder.potential} if ladder is not None else {}
     )
     identity = run_identity(
-        making.orders, checkpoint=model.hash, method=model.method, **options, **sampling, **judging
+        orders, checkpoint=model.hash, method=model.method, **options, **sampling, **judging
     )
     opened = RunFolder.open(
-        making.output, making.orders, identity, arguments=making.arguments, overwrite=making.overwrite
+        making.output, orders, identity, arguments=making.arguments, overwrite=making.overwrite
     )
     with opened as folder:
-        for note in notes:
+        for note in checked.notes:
             print(f"crystalsmith: warning: {note}", file=sys.stderr)
+        for refusal in checked.refused:
+            print(f"crystalsmith: left out: {refusal}", file=sys.stderr)
         before = folder.settled
         try:
             with ProgressBar(folder.asked, before, drafts=making.best_of, quiet=making.quiet) as bar:
                 _judge(folder, ladder, bar)  # drafts that an earlier process left unjudged
                 batches = generate_batches(
                     model,
-                    making.orders,
+                    orders,
                     batch_atoms=making.batch_atoms or BATCH_ATOMS,
                     on_event=bar.step,
                     done=folder.done,
@@ -105,7 +108,13 @@ def make(making: Making, load: Callable[[], AnyModel]) -> int:
             draw_run(folder)
         if not making.quiet:
             print_summary(folder, manifest, before, time.monotonic() - began, model)
-    return 1 if manifest["failures"] else 0
+        if checked.refused:
+            print(
+                f"crystalsmith: {len(checked.refused)} of {len(making.orders)} orders are impossible and were"
+                " left out",
+                file=sys.stderr,
+            )
+    return 1 if manifest["failures"] or checked.refused else 0
 
 
 def _judge(folder: RunFolder, ladder: Ladder | None, bar: ProgressBar) -> None:

@@ -49,7 +49,7 @@ def print_summary(
     for order in folder.orders[:_ROWS]:
         table.add_row(
             order.id,
-            f"{order.group.symbol} ({order.space_group})",
+            order.groups_name,
             f"{made[order.id].total()}/{order.count}",
             _formulas(made[order.id]),
             _choices(order, len(letters[order.id]), model),
@@ -89,5 +89,5 @@ def _choices(order: Order, drawn: int, model: AnyModel) -> str:
         return f"{drawn} found"
     if order.wyckoff is not None:
         return "given"
-    choices = order.content.choices(order.group, model.max_atoms)
-    return str(drawn) if choices is None else f"{drawn} of {choices}"
+    choices = order.content.choices(order.bounds, model.max_atoms)
+    return str(drawn) if choices is None else f"{drawn} of {choices:,}"

@@ -29,12 +29,13 @@ from crystalsmith.diffusion.paper import Levels, PaperModel
 from crystalsmith.diffusion.schedules import LogSchedule
 from crystalsmith.errors import CheckpointError, OutputError
 from crystalsmith.networks import Denoiser, DenoiserConfig, DimeNet, DimeNetConfig
+from crystalsmith.networks.assignment_network import AssignmentNetwork, AssignmentNetworkConfig
 from crystalsmith.symmetry import tables
 
 FORMAT, PAPER_FORMAT = "crystalsmith-model-1", "crystalsmith-paper-1"
 SHIPPED = ("default", "paper")
 """Names of the checkpoints that ship with the package, and of the methods that they are of."""
-_NETWORK, _STATISTICS = "network.", "statistics."
+_NETWORK, _STATISTICS, _PRIOR = "network.", "statistics.", "prior."
 _OCCUPATIONS = {
     "space_group": torch.uint8,
     "start": torch.int32,
@@ -70,27 +71,32 @@ def save_model(
     if isinstance(model, PaperModel):
         form, config = PAPER_FORMAT, _paper_parts(model, tensors)
     else:
-        form, config = FORMAT, _parts(model, tensors)
+        form, config = FORMAT, _parts(model, tensors, dtype)
     metadata = {**record, "format": form, "config": json.dumps(config)}
     write_tensors(tensors, metadata, path)
     return path
 
 
-def _parts(model: Model, tensors: dict[str, Tensor]) -> dict[str, object]:
-    """The configuration of a model of the default method; adds its statistics to the tensors."""
+def _parts(model: Model, tensors: dict[str, Tensor], dtype: torch.dtype) -> dict[str, object]:
+    """The configuration of a model of the default method; adds its statistics and prior to the tensors."""
     s = model.statistics
     tensors[_STATISTICS + "atomic_volume"] = torch.tensor(s.atomic_volume, dtype=torch.float32)
     tensors[_STATISTICS + "wyckoff_counts"] = torch.tensor(s.wyckoff_counts, dtype=torch.int32)
     tensors[_STATISTICS + "elements"] = torch.tensor(s.elements, dtype=torch.int32)
     for name, kind in _OCCUPATIONS.items():
         tensors[f"{_STATISTICS}occupations.{name}"] = torch.tensor(getattr(s.occupations, name), dtype=kind)
-    return {
+    config: dict[str, object] = {
         "network": model.network.config_dict(),
         "position": asdict(model.position.schedule),
         "lattice": asdict(model.lattice.schedule),
         "lattice_scale": list(model.lattice.scale),
         "max_atoms": s.max_atoms,
     }
+    if model.prior is not None:
+        config["prior"] = model.prior.config_dict()
+        for name, value in model.prior.state_dict().items():
+            tensors[_PRIOR + name] = value.detach().to("cpu", dtype).contiguous()
+    return config
 
 
 def _paper_parts(model: PaperModel, tensors: dict[str, Tensor]) -> dict[str, object]:
@@ -186,7 +192,7 @@ def load_model(path: str | Path | None = None, device: str | torch.device = "cpu
         raise CheckpointError(
             f"checkpoint {path} does not hold what its version promises ({reason(e)}); copy it again"
         ) from None
-    if not all(bool(torch.isfinite(v).all()) for v in weights.values()):
+    if not all(bool(torch.isfinite(v).all()) for v in tensors.values() if v.is_floating_point()):
         raise CheckpointError(f"checkpoint {path} holds weights that are not finite; use another one")
     model.network.to(device).eval()
     model.metadata, model.hash = metadata, hashlib.sha256(raw).hexdigest()
@@ -211,7 +217,13 @@ def _read_model(
     position = PositionField(LogSchedule(**config["position"]))
     lattice = LatticeField(tuple(config["lattice_scale"]), LogSchedule(**config["lattice"]))
     _check(statistics, lattice)
-    return Model(network, position, lattice, statistics)
+    prior = None
+    if "prior" in config:
+        prior = AssignmentNetwork(AssignmentNetworkConfig(**config["prior"]))
+        kept = {k.removeprefix(_PRIOR): v.float() for k, v in tensors.items() if k.startswith(_PRIOR)}
+        prior.load_state_dict(kept)
+        prior.eval()
+    return Model(network, position, lattice, statistics, prior)
 
 
 def _read_paper(

@@ -20,6 +20,7 @@ from crystalsmith.diffusion.schedules import sampling_times
 from crystalsmith.errors import OrderError
 from crystalsmith.graph import CrystalBatch, Layout, make_layout, to_crystals
 from crystalsmith.networks import Denoiser
+from crystalsmith.networks.assignment_network import AssignmentNetwork
 from crystalsmith.symmetry import space_group
 
 
@@ -50,6 +51,7 @@ class Model:
         network: the denoiser.
         position, lattice: the diffused fields.
         statistics: reference volumes and frequencies of the training set.
+        prior: network of the prior over Wyckoff assignments; None in checkpoints that lack it.
         metadata: the checkpoint's own record (configuration, training), strings.
         hash: SHA-256 of the checkpoint file, empty for a model that was not loaded.
     """
@@ -58,6 +60,7 @@ class Model:
     position: PositionField
     lattice: LatticeField
     statistics: Statistics
+    prior: AssignmentNetwork | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     hash: str = ""
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import gcd
 from typing import Any
 
 import numpy as np
 
 from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.elements import reduced_formula
 from crystalsmith.errors import EvaluationError, OrderError
 from crystalsmith.evaluation.geometry import standard_crystal
 from crystalsmith.evaluation.samples import SampleSet
 from crystalsmith.generation import parse_order
 
-GIVEN = ("sites", "wyckoff")
-"""What an order tells: inequivalent sites by element (the paper's setting), or their letters too."""
+GIVEN = ("sites", "wyckoff", "formula", "atoms")
+"""What an order tells: the space group with the inequivalent sites by element (the paper's setting), or with
+their letters, or with the formula and Z; or formula and atoms in the primitive cell alone, no space group."""
 
 
 def target_orders(
@@ -63,7 +66,7 @@ def target_orders(
         if sample.id in taken:
             raise EvaluationError(f"{reference.name}: two crystals have the id {sample.id}")
         taken.add(sample.id)
-        order = {"id": sample.id, "space_group": crystal.space_group, give: _given(crystal, give)}
+        order = {"id": sample.id, **_given(crystal, give)}
         try:
             parse_order({**order, "count": count})
         except OrderError as error:
@@ -74,7 +77,15 @@ def target_orders(
     return orders
 
 
-def _given(crystal: Crystal, give: str) -> dict[str, int] | list[list[str]]:
+def _given(crystal: Crystal, give: str) -> dict[str, Any]:
+    group = {"space_group": crystal.space_group}
     if give == "sites":
-        return dict(Counter(site.element for site in crystal.sites))
-    return [[site.element, site.letter] for site in crystal.sites]
+        return {**group, "sites": dict(Counter(site.element for site in crystal.sites))}
+    if give == "wyckoff":
+        return {**group, "wyckoff": [[site.element, site.letter] for site in crystal.sites]}
+    counts: Counter[str] = Counter()
+    for site, position in zip(crystal.sites, crystal.positions_of_sites, strict=True):
+        counts[site.element] += position.multiplicity
+    if give == "formula":
+        return {**group, "formula": reduced_formula(counts), "z": gcd(*counts.values())}
+    return {"formula": reduced_formula(counts), "atoms": crystal.n_atoms}

@@ -1,7 +1,7 @@
 """Generation: orders, the letters they leave open, crystals made to order, and the folder they go to."""
 
 from crystalsmith.generation.generator import generate, generate_batches, generate_records
-from crystalsmith.generation.limits import OrderWarning, check_orders
+from crystalsmith.generation.limits import OrderWarning, check_orders, sort_out
 from crystalsmith.generation.manifest import run_identity
 from crystalsmith.generation.order_files import read_orders
 from crystalsmith.generation.orders import Order, parse_order, parse_orders
@@ -27,4 +27,5 @@ __all__ = [
     "read_entries",
     "read_orders",
     "run_identity",
+    "sort_out",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import ConfigError, CrystalsmithError
-from crystalsmith.generation.drafts import Drafter
+from crystalsmith.generation.drafts import Draft, Drafter
 from crystalsmith.generation.orders import Order
 from crystalsmith.generation.tries import Key, crystal_seed
 
@@ -61,7 +61,7 @@ def drain(queue: deque[Try]) -> Iterator[Try]:
 
 def fill(
     tries: Iterator[Try], left: deque[Try], batch_atoms: int, seed: int, drafter: Drafter
-) -> list[tuple[Try, Request, int]]:
+) -> list[tuple[Try, Draft, int]]:
     """Take tries until the batch is full.
 
     Args:
@@ -72,20 +72,20 @@ def fill(
         drafter: makes requests of orders.
 
     Returns:
-        Tries with their requests and seeds.
+        Tries with their drafts and seeds.
     """
-    batch: list[tuple[Try, Request, int]] = []
+    batch: list[tuple[Try, Draft, int]] = []
     atoms = 0
     for t in tries:
         try_seed = crystal_seed(seed, t.order.id, t.place, t.number)
-        # Of the crystal, not of the draft: all drafts of a crystal share their letters.
+        # Of the crystal, not of the draft: all drafts of a crystal share their assignment.
         rng = np.random.default_rng(crystal_seed(seed, t.order.id, t.index, t.number))
-        request = drafter.draft(t.order, rng, t.number)
-        atoms += drafter.size(request)
+        draft = drafter.draft(t.order, t.index, rng, t.number)
+        atoms += drafter.size(draft.request)
         if batch and atoms > batch_atoms:
             left.appendleft(t)
             break
-        batch.append((t, request, try_seed))
+        batch.append((t, draft, try_seed))
     return batch
 
 

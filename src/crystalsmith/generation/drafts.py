@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from crystalsmith.generation.analogues import Analogues
+from crystalsmith.errors import OrderError
+from crystalsmith.generation.allocation import allocate
 from crystalsmith.generation.limits import resolve_letters
 from crystalsmith.generation.orders import Order
+from crystalsmith.generation.sources import Frequencies, Learned, Recipe, Source
 from crystalsmith.generation.wyckoff_prior import WyckoffPrior
 
 if TYPE_CHECKING:
-    from crystalsmith.diffusion import AnyModel, Request
+    from crystalsmith.diffusion import AnyModel, Model, Request
 
 # crystalsmith.diffusion is imported inside functions: torch takes seconds, and bad orders are refused before.
 
-ANALOGUE_TRIES = 4
-"""Tries with letters by analogy; where there are few analogues, they all give the same letters."""
+LIKELY_TRIES = 4
+"""Tries with the assignment that a crystal was given; after them others get their turn."""
 
 ATOMS_PER_SITE = 4
 """What a site of the paper's method counts for in a batch, which has no atoms before it is drawn."""
+
+_KEPT = 64  # orders whose likely recipes are at hand; orders come one after another
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What the model is asked for, and the logarithm of the assignment's probability where it is known."""
+
+    request: Request
+    log_prior: float | None = None
 
 
 class Drafter(Protocol):
     """Makes requests of orders, as a method takes them."""
 
-    def draft(self, order: Order, rng: np.random.Generator, number: int) -> Request:
-        """What to make at try ``number``, from 1."""
+    def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Draft:
+        """What to make of crystal ``index``, from 0, at try ``number``, from 1."""
         ...
 
     def size(self, request: Request) -> int:
@@ -36,33 +50,72 @@ class Drafter(Protocol):
 
 
 class LetterDrafter:
-    """Draws the Wyckoff letters that an order leaves open.
+    """Fills in what an order leaves open.
+
+    Orders for a composition or for numbers of sites get the likeliest assignments, shared out as in
+    ``generation.allocation``; what cannot be listed is drawn crystal by crystal.
 
     Args:
-        prior: where from; without its analogues after ``ANALOGUE_TRIES`` tries.
-        max_atoms: largest primitive cell.
+        source: where from.
+        fallback: where letters come from when tries with the source's have failed.
+        max_atoms: largest primitive cell that the model was trained on.
     """
 
-    def __init__(self, prior: WyckoffPrior, max_atoms: int) -> None:
-        self.prior, self.max_atoms = prior, max_atoms
+    def __init__(self, source: Source, fallback: Source, max_atoms: int) -> None:
+        self.source, self.fallback, self.max_atoms = source, fallback, max_atoms
+        self._shared: OrderedDict[Order, tuple[list[Recipe], list[int]] | None] = OrderedDict()
 
-    def draft(self, order: Order, rng: np.random.Generator, number: int) -> Request:
+    def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Draft:
         from crystalsmith.diffusion import Request
 
-        letters = self.prior if number <= ANALOGUE_TRIES else self.prior.frequencies_only
-        return Request(order.space_group, order.content.draw(order.group, letters, rng, self.max_atoms))
+        recipe = self._recipe(order, index, rng, number)
+        return Draft(Request(recipe.space_group, recipe.sites), recipe.log_prior)
 
     def size(self, request: Request) -> int:
         return request.n_atoms
+
+    def _recipe(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Recipe:
+        content, bounds = order.content, order.bounds
+        shared = self._share(order)
+        if shared is not None:
+            recipes, places = shared
+            if number <= LIKELY_TRIES or len(recipes) > 1 or order.wyckoff is not None:
+                beyond = max(0, number - LIKELY_TRIES)
+                return recipes[(places[index] + beyond) % len(recipes)]
+        elif number <= LIKELY_TRIES or order.sites is None:
+            return content.draw(bounds, self.source, self.max_atoms, rng)
+        if order.sites is None:
+            return content.draw(bounds, self.source, self.max_atoms, rng)
+        return content.draw(bounds, self.fallback, self.max_atoms, rng)
+
+    def _share(self, order: Order) -> tuple[list[Recipe], list[int]] | None:
+        """Likely recipes, and which of them each crystal gets."""
+        if order not in self._shared:
+            width = min(256, max(12, 2 * order.count))
+            recipes = order.content.likely(order.bounds, self.source, self.max_atoms, width)
+            self._shared[order] = None if recipes is None else (recipes, allocate(recipes, order.count))
+            if len(self._shared) > _KEPT:
+                self._shared.popitem(last=False)
+        return self._shared[order]
 
 
 class SiteDrafter:
     """Leaves the letters to the method: elements and numbers of sites are all it takes from an order."""
 
-    def draft(self, order: Order, rng: np.random.Generator, number: int) -> Request:
+    def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Draft:
         from crystalsmith.diffusion import Request
+        from crystalsmith.generation.kind_letters import Letters
+        from crystalsmith.generation.kind_sites import Sites
 
-        return Request(order.space_group, tuple((element, "*") for element in order.content.site_elements))
+        groups = order.bounds.groups
+        group = groups[int(rng.integers(len(groups)))] if len(groups) > 1 else groups[0]
+        if isinstance(order.content, Letters):
+            elements = [element for element, _ in order.content.pairs]
+        elif isinstance(order.content, Sites):
+            elements = [e for e, n in order.content.draw_numbers(rng).items() for _ in range(n)]
+        else:
+            raise OrderError(f"order {order.id}: the paper's method takes numbers of sites, no composition")
+        return Draft(Request(group, tuple((element, "*") for element in elements)))
 
     def size(self, request: Request) -> int:
         return ATOMS_PER_SITE * request.n_orbits
@@ -73,15 +126,26 @@ def drafter_of(model: AnyModel, letters: str) -> Drafter:
 
     Args:
         model: of any method.
-        letters: where letters come from that an order leaves open, one of ``limits.LETTERS``.
+        letters: how what an order leaves open is filled in, one of ``limits.LETTERS``.
 
     Raises:
-        ConfigError: another source of letters.
+        ConfigError: another way.
     """
     from crystalsmith.diffusion import PaperModel
 
-    source = resolve_letters(letters)
+    how = resolve_letters(letters)
     if isinstance(model, PaperModel):
         return SiteDrafter()
-    analogues = Analogues(model.occupations) if source == "analogues" else None
-    return LetterDrafter(WyckoffPrior(model.wyckoff_counts, analogues), model.max_atoms)
+    frequencies = Frequencies(WyckoffPrior(model.wyckoff_counts))
+    source = frequencies if how == "frequencies" else learned_source(model, how == "drawn") or frequencies
+    return LetterDrafter(source, frequencies, model.max_atoms)
+
+
+def learned_source(model: Model, draws_only: bool = False) -> Learned | None:
+    """The learned prior of a model, with the crystals of its training set; None if it has none."""
+    from crystalsmith.prior import AssignmentPrior, Compositions, KnownCrystals, Prototypes
+
+    if model.prior is None:
+        return None
+    known = KnownCrystals.read(model.occupations)
+    return Learned(AssignmentPrior(model.prior, Prototypes(known)), Compositions(known), draws_only)

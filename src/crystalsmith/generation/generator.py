@@ -170,10 +170,10 @@ def generate_batches(
                 again.extend(t.next for t, _, _ in batch if known[t.key] is not None and t.number < max_tries)
                 continue
             # All of a batch that was cut off half way: its other members show in a crystal's last digits.
-            requests, seeds = [r for _, r, _ in batch], [s for _, _, s in batch]
+            requests, seeds = [d.request for _, d, _ in batch], [s for _, _, s in batch]
             made = sample(model, requests, seeds, tell(len(batch)), steps=steps, sampler=sampler)
             fresh = []
-            for (t, request, try_seed), crystal in zip(batch, made, strict=True):
+            for (t, draft, try_seed), crystal in zip(batch, made, strict=True):
                 failure = crystal if isinstance(crystal, str) else fault(crystal)
                 if t.key in known:
                     failure = known[t.key]
@@ -183,7 +183,13 @@ def generate_batches(
                     name = t.key
                     fresh.append(
                         Generated(
-                            *name, seed=try_seed, request=request, crystal=sound, failure=failure, final=final
+                            *name,
+                            seed=try_seed,
+                            request=draft.request,
+                            crystal=sound,
+                            failure=failure,
+                            final=final,
+                            log_prior=draft.log_prior,
                         )
                     )
                 if failure is not None and t.number < max_tries:

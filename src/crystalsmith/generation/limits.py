@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crystalsmith.errors import ConfigError, OrderError
+from crystalsmith.errors import ConfigError, ImpossibleOrder
 from crystalsmith.generation.orders import Order
 
 if TYPE_CHECKING:
@@ -17,9 +18,10 @@ BATCH_ATOMS = 512
 MAX_TRIES = 10
 """Tries for one crystal before it is given up."""
 
-LETTERS = ("analogues", "frequencies")
-"""Where the letters come from that an order leaves open: similar crystals of the training set first, or only
-how often each position is occupied. The first is right far more often, the second more inventive."""
+LETTERS = ("likely", "drawn", "frequencies")
+"""How what an order leaves open is filled in: with what the learned prior finds likeliest, with random draws
+from it, or with letters drawn by how often each position is occupied. The first is right most often, the
+others are more inventive."""
 
 MAX_ATOMS = 1000
 """Primitive cells beyond this are refused even when their letters are given."""
@@ -29,8 +31,59 @@ class OrderWarning(UserWarning):
     """An order that the model can serve only beyond what it was trained for, or a crystal that it gave up."""
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """An order that is not carried out, and why, in one line."""
+
+    order: Order
+    reason: str
+
+    def __str__(self) -> str:
+        where = f"{self.order.place} ({self.order.id})" if self.order.place else f"order {self.order.id}"
+        return f"{where}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Orders sorted out.
+
+    Attributes:
+        orders: that can be carried out.
+        refused: that cannot.
+        notes: warnings, one line each.
+    """
+
+    orders: list[Order]
+    refused: list[Refusal]
+    notes: list[str]
+
+
+def sort_out(orders: Sequence[Order], model: AnyModel) -> Checked:
+    """Compare orders with what the model was trained for, and with what is possible at all.
+
+    Raises:
+        OrderError: no order can be carried out, with the reason of the first.
+    """
+    result = Checked([], [], [])
+    for order in orders:
+        try:
+            result.notes.extend(_check(order, model))
+            result.orders.append(order)
+        except ImpossibleOrder as error:
+            result.refused.append(Refusal(order, str(error)))
+    if not result.orders:
+        more = f" (and {len(result.refused) - 1} more orders)" if len(result.refused) > 1 else ""
+        raise ImpossibleOrder(f"{result.refused[0]}{more}")
+    new = sorted({e for order in result.orders for e in order.content.elements} - set(model.elements))
+    if new:
+        result.notes.append(
+            f"the model has never seen {', '.join(new)} in training; crystals that hold them are guesses"
+        )
+    return result
+
+
 def check_orders(orders: Sequence[Order], model: AnyModel) -> list[str]:
-    """Compare orders with what the model was trained for.
+    """As ``sort_out``, where every order must be possible.
 
     Returns:
         Warnings, one line each.
@@ -38,38 +91,53 @@ def check_orders(orders: Sequence[Order], model: AnyModel) -> list[str]:
     Raises:
         OrderError: an order that no crystal within the model's limit satisfies.
     """
-    notes = []
-    for order in orders:
-        if order.space_group < model.least_group:
-            raise OrderError(
-                f"order {order.id}: the {model.method} method makes crystals of space groups"
-                f" {model.least_group} to 230, not {order.space_group}; use the default method"
-            )
-        least, limit = order.content.fewest_atoms(order.group), model.max_atoms
+    checked = sort_out(orders, model)
+    if checked.refused:
+        raise ImpossibleOrder(str(checked.refused[0]))
+    return checked.notes
+
+
+def _check(order: Order, model: AnyModel) -> list[str]:
+    """Warnings about one order; raises ImpossibleOrder."""
+    groups = order.bounds.groups
+    if model.method == "paper":
+        _check_paper(order, model)
         if order.wyckoff is not None:
-            limit = max(limit, MAX_ATOMS)
-        if order.wyckoff is not None and model.method == "paper":
-            notes.append(
+            return [
                 f"order {order.id}: the paper's method finds the letters of its sites itself; it takes"
                 " elements and numbers of sites from this order, not its letters"
-            )
-        where = f"order {order.id}: space group {order.space_group} ({order.group.symbol})"
-        if model.max_atoms < least <= limit:
-            notes.append(
-                f"{where} with these letters has {least} atoms in the primitive cell; the model was trained"
-                f" on at most {model.max_atoms}, so expect little"
-            )
-        elif least > limit:
-            raise OrderError(
-                f"{where} needs at least {least} atoms in the primitive cell for these sites; the limit is"
-                f" {limit}: ask for fewer sites or another space group"
-            )
-    new = sorted({e for order in orders for e in order.content.elements} - set(model.elements))
-    if new:
-        notes.append(
-            f"the model has never seen {', '.join(new)} in training; crystals that hold them are guesses"
+            ]
+    least = order.content.check(order.bounds, model.max_atoms)
+    limit = MAX_ATOMS if order.wyckoff is not None else max(model.max_atoms, order.max_atoms or 0)
+    if order.formula is not None:
+        limit = MAX_ATOMS
+    if least > limit:
+        where = f"space group {order.groups_name}" if groups else "it"
+        raise ImpossibleOrder(
+            f"{where} needs at least {least} atoms in the primitive cell for these sites; the limit is"
+            f" {limit}: ask for fewer sites or another space group"
         )
-    return notes
+    largest = max(least, order.max_atoms or 0)
+    if largest > model.max_atoms:
+        what = "has" if least == largest else "may have"
+        return [
+            f"order {order.id} {what} {largest} atoms in the primitive cell; the model was trained on at"
+            f" most {model.max_atoms}, so expect little of the larger ones"
+        ]
+    return []
+
+
+def _check_paper(order: Order, model: AnyModel) -> None:
+    if order.sites is None and order.wyckoff is None:
+        raise ImpossibleOrder(
+            "the paper's method takes numbers of sites, and no exact composition; use the default method"
+        )
+    wrong = [g for g in order.bounds.groups if g < model.least_group]
+    if wrong:
+        raise ImpossibleOrder(
+            f"the paper's method makes crystals of space groups {model.least_group} to 230, not {wrong[0]};"
+            " use the default method"
+        )
 
 
 def choose_sampler(method: str, sampler: str | None, steps: int | None) -> tuple[str, int]:
@@ -90,7 +158,7 @@ def resolve_letters(letters: str) -> str:
         ConfigError: anything else.
     """
     if letters not in LETTERS:
-        raise ConfigError(f"letters come from {' or '.join(LETTERS)}, not from {letters!r}")
+        raise ConfigError(f"letters are {' or '.join(LETTERS)}, not {letters!r}")
     return letters
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from crystalsmith.errors import OrderError
-from crystalsmith.generation.order_kinds import short
+from crystalsmith.generation.order_values import short
 from crystalsmith.generation.orders import Order, parse_order, unique_orders
 
 

@@ -9,54 +9,88 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from crystalsmith.errors import OrderError, SymmetryError
-from crystalsmith.generation.order_kinds import KINDS, Kind, parse_count, short
-from crystalsmith.symmetry import SpaceGroup, space_group
+from crystalsmith.errors import OrderError
+from crystalsmith.generation.bounds import Bounds
+from crystalsmith.generation.order_kinds import KINDS, Kind
+from crystalsmith.generation.order_values import name_groups, parse_count, parse_groups, short
 
 MAX_COUNT = 1_000_000
 """Crystals in one order."""
 
-_KEYS = ("id", "space_group", *KINDS, "count")
+MAX_ATOMS = 1000
+"""Larger cells are taken for a mistake."""
+
+_BOUNDS = ("z", "atoms", "max_atoms", "max_sites")
+_KEYS = ("id", "space_group", *KINDS, *_BOUNDS, "count")
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Order:
-    """Crystals of one space group asked for: a valid one, or no Order comes to be.
+    """Crystals asked for: a valid order, or no Order comes to be.
 
     Attributes:
-        space_group: number; a Hermann-Mauguin symbol is turned into one.
-        sites: inequivalent sites by element, such as ``{"Na": 1, "Cl": 1}``; their Wyckoff letters will be
-            drawn.
+        space_group: number of the space group, a tuple of several, or None for any; Hermann-Mauguin symbols
+            are turned into numbers.
+        sites: inequivalent sites by element, such as ``{"Na": 1, "Cl": "1-2"}``; their Wyckoff letters will
+            be drawn.
         wyckoff: or the sites with their letters, such as ``[("Na", "a"), ("Cl", "b")]``.
+        formula: or an exact composition, such as ``"BaTiO3"``.
+        system: or a chemical system, such as ``"Cu-K-Si"``, whose compositions will be drawn.
+        z: formula units in the conventional cell; with ``formula``.
+        atoms: exact number of atoms in the primitive cell; with ``formula``.
+        max_atoms: largest primitive cell; with all but ``wyckoff``.
+        max_sites: most inequivalent sites; with ``system``.
         count: crystals.
         id: name of the order, fit for file names; it takes part in the seeds of its crystals. Made from the
             rest if left out.
+        place: where the order was read, for messages.
 
     Raises:
         OrderError: anything wrong with it, with the mend.
     """
 
-    space_group: int
-    sites: Mapping[str, int] | None = field(default=None, hash=False)
+    space_group: int | tuple[int, ...] | None = None
+    sites: Mapping[str, int | str] | None = field(default=None, hash=False)
     wyckoff: Sequence[tuple[str, str]] | None = None
+    formula: str | None = None
+    system: str | None = None
+    z: int | None = None
+    atoms: int | None = None
+    max_atoms: int | None = None
+    max_sites: int | None = None
     count: int = 1
     id: str = ""
+    place: str = field(default="", compare=False, repr=False)
+    bounds: Bounds = field(init=False, repr=False, compare=False)
+    """Space groups and sizes that the order allows."""
     content: Kind = field(init=False, repr=False, compare=False)
-    """What of ``sites``, ``wyckoff`` was given, with its behaviour."""
+    """What of ``sites``, ``wyckoff``, ``formula``, ``system`` was given, with its behaviour."""
 
     def __post_init__(self) -> None:
-        group = _group(self.space_group)
+        groups = () if self.space_group is None else parse_groups(self.space_group)
         given = [key for key in KINDS if getattr(self, key) is not None]
         if len(given) != 1:
             named = " and ".join(given) if given else "none of them"
             raise OrderError(f"an order needs one of {', '.join(KINDS)}, and this one has {named}")
-        content = KINDS[given[0]].parse(getattr(self, given[0]), group)
+        kind = KINDS[given[0]]
+        sizes = {}
+        for name in _BOUNDS:
+            value = getattr(self, name)
+            if value is not None:
+                if name not in kind.takes:
+                    takes = f"it takes {', '.join(kind.takes)}" if kind.takes else "leave it out"
+                    raise OrderError(f"{name} does not go with {kind.key}; {takes}")
+                sizes[name] = parse_count(value, name, MAX_ATOMS)
+        bounds = Bounds(groups, **sizes)
+        content = kind.parse(getattr(self, given[0]), bounds)
         value = content.value
         hidden = {
-            "space_group": group.number,
+            "space_group": None if not groups else groups[0] if len(groups) == 1 else groups,
             given[0]: tuple(tuple(pair) for pair in value) if isinstance(value, list) else value,
+            **sizes,
             "count": parse_count(self.count, "count", MAX_COUNT),
+            "bounds": bounds,
             "content": content,
         }
         for key, normal in hidden.items():
@@ -64,32 +98,35 @@ class Order:
         object.__setattr__(self, "id", _default_id(self) if self.id == "" else _parse_id(self.id))
 
     @property
-    def group(self) -> SpaceGroup:
-        """The space group."""
-        return space_group(self.space_group)
+    def groups_name(self) -> str:
+        """The space groups, for people: ``Fm-3m (225)``, or ``any``."""
+        return name_groups(self.bounds.groups) if self.bounds.groups else "any"
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain JSON types, such that ``parse_order`` gives an equal order."""
-        return {
-            "id": self.id,
-            "space_group": self.space_group,
-            self.content.key: self.content.value,
-            "count": self.count,
-        }
+        result: dict[str, Any] = {"id": self.id}
+        if self.space_group is not None:
+            several = isinstance(self.space_group, tuple)
+            result["space_group"] = list(self.bounds.groups) if several else self.space_group
+        result[self.content.key] = self.content.value
+        result |= {name: getattr(self, name) for name in _BOUNDS if getattr(self, name) is not None}
+        result["count"] = self.count
+        return result
 
 
 def parse_order(mapping: object, where: str = "order") -> Order:
     """Make an order from plain data.
 
     Args:
-        mapping: keys ``space_group``, one of ``sites`` and ``wyckoff``, and optionally ``id`` and ``count``.
+        mapping: keys as the attributes of ``Order``: one of ``sites``, ``wyckoff``, ``formula`` and
+            ``system``, what bounds it, and optionally ``id`` and ``count``.
         where: what to call it in errors, such as ``"orders.yaml, order 3"``.
 
     Raises:
         OrderError: anything wrong with it, naming ``where`` and the mend.
     """
     try:
-        return _parse(mapping)
+        return replace(_parse(mapping), place=where)
     except OrderError as error:
         name = mapping.get("id") if isinstance(mapping, Mapping) else None
         known = f" ({name})" if isinstance(name, str) and _SAFE_ID.fullmatch(name) else ""
@@ -160,8 +197,6 @@ def _parse(mapping: object) -> Order:
             )
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_KEYS)}"
             raise OrderError(f"unknown key {short(key)}; {hint}")
-    if mapping.get("space_group") is None:
-        raise OrderError("space_group is missing; give a number from 1 to 230 or a symbol such as Fm-3m")
     values = {key: value for key, value in mapping.items() if value is not None}
     # A number is a fine name in YAML; booleans and the like are a slip.
     if isinstance(values.get("id"), int) and not isinstance(values["id"], bool):
@@ -169,17 +204,6 @@ def _parse(mapping: object) -> Order:
     elif values.get("id") == "":
         raise OrderError("id is empty; give a name such as salt or leave the key out")
     return Order(**values)
-
-
-def _group(value: object) -> SpaceGroup:
-    if isinstance(value, str) and len(value) > 40:
-        raise OrderError(
-            f"unknown space group {short(value)}; give a number from 1 to 230 or a symbol such as Fm-3m"
-        )
-    try:
-        return space_group(value)  # type: ignore[arg-type]
-    except SymmetryError as error:
-        raise OrderError(str(error)) from None
 
 
 def _parse_id(value: object) -> str:
@@ -196,7 +220,10 @@ def _parse_id(value: object) -> str:
 
 
 def _default_id(order: Order) -> str:
-    name = f"{order.space_group}-{order.content.tag}"
+    groups = order.bounds.groups
+    bounds = [f"{k}{getattr(order, k)}" for k in _BOUNDS if getattr(order, k) is not None]
+    several = [f"{groups[0]}to{groups[-1]}x{len(groups)}"] if len(groups) > 1 else [str(g) for g in groups]
+    name = "-".join([*several, order.content.tag, *bounds])
     if len(name) > 60:
         name = f"{name[:48]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
     return name

@@ -1,22 +1,19 @@
-"""Which Wyckoff letters a crystal's sites take: by analogy with training crystals, or from frequencies.
+"""Which Wyckoff letters a crystal's sites take, from frequencies alone.
 
-Analogues (``generation.analogues``) decide where there are close ones. Otherwise letters are drawn one site
-after another with probabilities that depend on the space group and on the number of sites of the whole
-crystal. A letter without freedom is one set of points and can be taken once. Counts are smoothed in two
-steps: towards the counts of neighbouring numbers of sites, and those towards a guess that small orbits are
-likelier, so a group that was never seen works too.
+Letters are drawn one site after another with probabilities that depend on the space group and on the number
+of sites of the whole crystal. A letter without freedom is one set of points and can be taken once. Counts are
+smoothed in two steps: towards the counts of neighbouring numbers of sites, and those towards a guess that
+small orbits are likelier, so a group that was never seen works too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 
 import numpy as np
 
 from crystalsmith.data.wyckoff import SITE_BINS, site_bin
 from crystalsmith.errors import CheckpointError, OrderError
-from crystalsmith.generation.analogues import Analogues
 from crystalsmith.symmetry import SpaceGroup, space_group, tables
 
 # Pseudo-counts of the two smoothing steps, and how much one bin tells about the next: best on held-out
@@ -69,14 +66,12 @@ class WyckoffPrior:
     Args:
         counts: (1731, 6) how often each row of ``Tables`` was occupied in training, by ``SITE_BINS``; the
             checkpoint holds them.
-        analogues: training crystals that lend their letters; frequencies alone decide without them.
 
     Raises:
         CheckpointError: counts of another shape, or negative ones.
     """
 
-    def __init__(self, counts: np.ndarray, analogues: Analogues | None = None) -> None:
-        self._analogues = analogues
+    def __init__(self, counts: np.ndarray) -> None:
         counts = np.asarray(counts)
         wanted = (len(tables().letter), len(SITE_BINS))
         if counts.shape != wanted or not np.all(counts >= 0):
@@ -85,11 +80,6 @@ class WyckoffPrior:
                 " use a checkpoint made by this version"
             )
         self._counts = counts.astype(float)
-
-    @cached_property
-    def frequencies_only(self) -> WyckoffPrior:
-        """The same without analogues."""
-        return WyckoffPrior(self._counts)
 
     def probabilities(self, which: int | str | SpaceGroup, n_sites: int) -> np.ndarray:
         """(letters,) probability of each letter of the group, a first, in a crystal of ``n_sites``."""
@@ -134,10 +124,6 @@ class WyckoffPrior:
                 f"{len(elements)} sites in {group.symbol} ({group.number}) make at least {least} atoms"
                 f" in the primitive cell, more than the limit of {max_atoms}; ask for fewer sites"
             )
-        if self._analogues is not None:
-            found = self._analogues.draw(group, sites, rng, max_atoms)
-            if found is not None:
-                return found
         probability = self.probabilities(group, len(elements))
         letters = list(group.wyckoff)
         taken: set[str] = set()

@@ -211,7 +211,9 @@ def _averaged(model: AnyModel, state: RunState) -> Iterator[None]:
 def _save(c: TrainConfig, model: AnyModel, state: RunState, path: Path) -> None:
     state.save(path, asdict(c))
     before = int(model.metadata.get("crystals_seen", "0"))
+    kept = {k: v for k, v in model.metadata.items() if k == "prior_training"}
     record = {
+        **kept,
         "crystals_seen": str(before + state.seen),
         "training": json.dumps(
             {

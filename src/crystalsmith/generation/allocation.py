@@ -1,0 +1,57 @@
+"""How a budget of crystals is shared out over the assignments that an order allows.
+
+An assignment is the right one with its probability p, and then one sample of it succeeds with a chance that
+falls with its free parameters. The next crystal always goes where it adds most to the expected number of
+orders that are met: an assignment without freedom, which every sample gets right, is not repeated before the
+others had their turn, and a likely one with many free parameters is.
+
+The chance of failing m times is that of a beta distribution of success rates, because some crystals of a kind
+are harder than others: prod_j (b + j) / (a + b + j). Success rates of one sample and of eight were measured
+on held-out crystals.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+
+from crystalsmith.generation.sources import Recipe
+
+# Fewest free parameters, and how often one sample is right; ``_SPREAD`` is a + b.
+_SUCCESS = ((0, 0.99), (1, 0.93), (2, 0.95), (3, 0.94), (4, 0.85), (6, 0.70), (9, 0.35))
+_SPREAD = 1.3
+_FLOOR = 1e-12
+
+
+def success(freedom: int) -> float:
+    """How often one sample with these many free parameters is right, once its assignment is."""
+    return next(rate for least, rate in reversed(_SUCCESS) if freedom >= least)
+
+
+def gain(recipe: Recipe, made: int) -> float:
+    """What one more sample adds to the chance of meeting the order, after ``made`` of the same recipe."""
+    rate = success(recipe.freedom)
+    a, b = _SPREAD * rate, _SPREAD * (1 - rate)
+    failed = math.prod((b + j) / (_SPREAD + j) for j in range(made))
+    likely = 1.0 if recipe.log_prior is None else math.exp(recipe.log_prior)
+    return max(likely, _FLOOR) * failed * a / (_SPREAD + made)
+
+
+def allocate(recipes: Sequence[Recipe], count: int) -> list[int]:
+    """Which recipe each of so many crystals is made of; the first n are those of a budget of n.
+
+    Args:
+        recipes: likely first, at least one.
+        count: crystals.
+    """
+    made = [0] * len(recipes)
+    queue = [(-gain(r, 0), k) for k, r in enumerate(recipes)]
+    heapq.heapify(queue)
+    result = []
+    for _ in range(count):
+        _, k = queue[0]
+        made[k] += 1
+        result.append(k)
+        heapq.heapreplace(queue, (-gain(recipes[k], made[k]), k))
+    return result

@@ -1,0 +1,129 @@
+"""Orders for an exact composition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from crystalsmith.assignments import Formula, count_assignments, parse_formula, positions_of, possible_cells
+from crystalsmith.assignments.possible_groups import possible_groups
+from crystalsmith.errors import ImpossibleOrder, OrderError
+from crystalsmith.generation.bounds import Bounds
+from crystalsmith.generation.order_values import name_groups
+from crystalsmith.generation.sources import Recipe, Source, Units
+
+_COUNTABLE = 3000  # pairs of cell and space group up to which counting takes about a second
+
+
+@dataclass(frozen=True)
+class FormulaKind:
+    """Exactly this composition; cell, space group and Wyckoff letters are left open as far as no bound
+    fixes them."""
+
+    key: ClassVar[str] = "formula"
+    takes: ClassVar[tuple[str, ...]] = ("z", "atoms", "max_atoms")
+    formula: Formula
+
+    @classmethod
+    def parse(cls, value: object, bounds: Bounds) -> FormulaKind:
+        if bounds.z is not None and bounds.atoms is not None:
+            raise OrderError("z and atoms both tell how large the cell is; give one of them")
+        return cls(parse_formula(value))
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        return self.formula.elements
+
+    @property
+    def value(self) -> str:
+        return str(self.formula)
+
+    @property
+    def tag(self) -> str:
+        return str(self.formula)
+
+    def check(self, bounds: Bounds, limit: int) -> int:
+        return min(c.units for c in self.cells(bounds, limit)) * sum(self.formula.ratio)
+
+    def choices(self, bounds: Bounds, limit: int) -> int | None:
+        cells = self.cells(bounds, limit)
+        if sum(len(c.groups) for c in cells) > _COUNTABLE:
+            return None
+        return sum(
+            count_assignments(g, tuple(n * c.units for n in self.formula.ratio))
+            for c in cells
+            for g in c.groups
+        )
+
+    def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Recipe] | None:
+        return source.likely_cells(self.formula, self.cells(bounds, limit), number)
+
+    def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Recipe:
+        return source.draw_cell(self.formula, self.cells(bounds, limit), rng)
+
+    def cells(self, bounds: Bounds, limit: int) -> tuple[Units, ...]:
+        """The cells that the bounds allow and some assignment fills, small ones first.
+
+        Raises:
+            ImpossibleOrder: there is none.
+        """
+        # One formula unit may be more than the model was trained on, which is warned about elsewhere.
+        largest = bounds.max_atoms or max(limit, sum(self.formula.ratio))
+        return _cells(self.formula, bounds, largest)
+
+
+@lru_cache(maxsize=1024)
+def _cells(formula: Formula, bounds: Bounds, largest: int) -> tuple[Units, ...]:
+    unit = sum(formula.ratio)
+    by_units: dict[int, list[int]] = {}
+    if bounds.z is not None:
+        for g in bounds.allowed:
+            units, rest = divmod(bounds.z * formula.units, positions_of(g).centring)
+            if not rest:
+                by_units.setdefault(units, []).append(g)
+    elif bounds.atoms is not None:
+        units, rest = divmod(bounds.atoms, unit)
+        if not rest:
+            by_units[units] = list(bounds.allowed)
+    else:
+        by_units = {k: list(bounds.allowed) for k in range(1, largest // unit + 1)}
+    found = []
+    for units in sorted(by_units):
+        if bounds.max_atoms is None or units * unit <= bounds.max_atoms:
+            possible = possible_groups(tuple(n * units for n in formula.ratio))
+            if groups := tuple(g for g in by_units[units] if possible[g]):
+                found.append(Units(units, groups))
+    if not found:
+        _refuse(formula, bounds, largest)
+    return tuple(found)
+
+
+def _refuse(formula: Formula, bounds: Bounds, largest: int) -> None:
+    if len(bounds.groups) == 1:
+        try:
+            possible_cells(formula, bounds.groups[0], bounds.z, bounds.atoms, bounds.max_atoms or largest)
+        except OrderError as error:
+            raise ImpossibleOrder(str(error)) from None
+    if bounds.atoms is not None and bounds.atoms % sum(formula.ratio):
+        raise ImpossibleOrder(
+            f"{bounds.atoms} atoms are no multiple of the {sum(formula.ratio)} atoms of {formula.name}"
+        )
+    where = f"in {name_groups(bounds.groups)}" if bounds.groups else "in any space group"
+    size = next(
+        (
+            text
+            for value, text in (
+                (bounds.z, f"z = {bounds.z}"),
+                (bounds.atoms, f"{bounds.atoms} atoms"),
+                (largest, f"at most {largest} atoms"),
+            )
+            if value is not None
+        ),
+        "",
+    )
+    raise ImpossibleOrder(
+        f"no cell of {formula} with {size} {where}; raise max_atoms or allow other cells or space groups"
+    )

@@ -1,0 +1,83 @@
+"""Orders that give the Wyckoff letter of every site."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from crystalsmith.errors import OrderError
+from crystalsmith.generation.bounds import Bounds
+from crystalsmith.generation.order_values import MAX_SITES, parse_element, parse_letter, short
+from crystalsmith.generation.sources import Recipe, Source
+from crystalsmith.symmetry import space_group
+
+
+@dataclass(frozen=True)
+class Letters:
+    """The Wyckoff letter of every site."""
+
+    key: ClassVar[str] = "wyckoff"
+    takes: ClassVar[tuple[str, ...]] = ()
+    pairs: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def parse(cls, value: object, bounds: Bounds) -> Letters:
+        if len(bounds.groups) != 1:
+            raise OrderError("wyckoff letters are those of one space group; give one with space_group")
+        group = space_group(bounds.groups[0])
+        if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+            raise OrderError(
+                f"wyckoff must be a list of [element, letter], such as [[Na, a], [Cl, b]], not {short(value)}"
+            )
+        if not value:
+            raise OrderError("wyckoff is empty; name at least one [element, letter]")
+        if len(value) > MAX_SITES:
+            raise OrderError(f"{len(value)} sites in one crystal are too many; ask for at most {MAX_SITES}")
+        pairs = []
+        owner: dict[str, str] = {}
+        for pair in value:
+            if isinstance(pair, (str, bytes)) or not isinstance(pair, Sequence) or len(pair) != 2:
+                raise OrderError(
+                    f"wyckoff must be a list of [element, letter], such as [Na, a]; {short(pair)} is none"
+                )
+            element = parse_element(pair[0])
+            letter = parse_letter(pair[1], group)
+            if group.wyckoff[letter].dof == 0:
+                if letter in owner:
+                    whose = "twice" if owner[letter] == element else f"to both {owner[letter]} and {element}"
+                    free = ", ".join(name for name, p in group.wyckoff.items() if p.dof)
+                    raise OrderError(
+                        f"letter {letter} of {group.symbol} ({group.number}) has no free parameter and"
+                        f" cannot be given {whose}; letters that can repeat: {free}"
+                    )
+                owner[letter] = element
+            pairs.append((element, letter))
+        return cls(tuple(pairs))
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(element for element, _ in self.pairs))
+
+    @property
+    def value(self) -> list[list[str]]:
+        return [list(pair) for pair in self.pairs]
+
+    @property
+    def tag(self) -> str:
+        return "-".join(f"{element}.{letter}" for element, letter in self.pairs)
+
+    def check(self, bounds: Bounds, limit: int) -> int:
+        group = space_group(bounds.groups[0])
+        return sum(group.wyckoff[letter].multiplicity_primitive for _, letter in self.pairs)
+
+    def choices(self, bounds: Bounds, limit: int) -> int | None:
+        return 1
+
+    def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Recipe] | None:
+        return [Recipe(bounds.groups[0], self.pairs)]
+
+    def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Recipe:
+        return Recipe(bounds.groups[0], self.pairs)

@@ -1,0 +1,68 @@
+"""Orders for a chemical system: every crystal has a composition of its own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from crystalsmith.errors import ImpossibleOrder, OrderError
+from crystalsmith.generation.bounds import Bounds
+from crystalsmith.generation.order_values import parse_element, short
+from crystalsmith.generation.sources import Recipe, Source
+
+MOST_ELEMENTS = 6
+
+
+@dataclass(frozen=True)
+class System:
+    """All of these elements, in any ratio."""
+
+    key: ClassVar[str] = "system"
+    takes: ClassVar[tuple[str, ...]] = ("max_atoms", "max_sites")
+    symbols: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, value: object, bounds: Bounds) -> System:
+        if not isinstance(value, str):
+            raise OrderError(f"system must name elements, such as Cu-K-Si, not {short(value)}")
+        symbols = [parse_element(part) for part in re.split(r"[\s,-]+", value.strip()) if part]
+        if not symbols:
+            raise OrderError("system is empty; name elements, such as Cu-K-Si")
+        if len(set(symbols)) < len(symbols):
+            raise OrderError(f"system {short(value)} names an element twice")
+        if len(symbols) > MOST_ELEMENTS:
+            raise OrderError(f"system names {len(symbols)} elements; at most {MOST_ELEMENTS} can be drawn")
+        return cls(tuple(sorted(symbols)))
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        return self.symbols
+
+    @property
+    def value(self) -> str:
+        return "-".join(self.symbols)
+
+    @property
+    def tag(self) -> str:
+        return "-".join(self.symbols)
+
+    def check(self, bounds: Bounds, limit: int) -> int:
+        for value, what in ((bounds.largest(limit), "atoms"), (bounds.max_sites, "sites")):
+            if value is not None and value < len(self.symbols):
+                raise ImpossibleOrder(
+                    f"a crystal of {len(self.symbols)} elements has at least as many {what}; raise max_{what}"
+                    f" from {value}"
+                )
+        return len(self.symbols)
+
+    def choices(self, bounds: Bounds, limit: int) -> int | None:
+        return None
+
+    def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Recipe] | None:
+        return None
+
+    def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Recipe:
+        return source.draw_system(self.symbols, bounds, bounds.largest(limit), rng)

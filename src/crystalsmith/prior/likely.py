@@ -1,0 +1,152 @@
+"""Likely and random crystals of an order: cells, space groups and assignments together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crystalsmith.assignments import Assignment, positions_of
+from crystalsmith.prior.prior import TRUST_ATOMS, TRUST_SITES, AssignmentPrior, Key, total
+from crystalsmith.prior.search import beam, choose, draw
+
+_NEGLIGIBLE = 1e-3
+"""Cells and groups that hold less than this share of the probability are not searched while others are."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One canonical assignment that an order allows.
+
+    Attributes:
+        space_group: number.
+        counts: atoms of each element in the primitive cell.
+        assignment: of the order's elements.
+        log_p: logarithm of its probability within the order.
+    """
+
+    space_group: int
+    counts: Key
+    assignment: Assignment
+    log_p: float
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one size that an order for a composition allows.
+
+    Attributes:
+        units: smallest formula units in the primitive cell.
+        groups: space groups that may be; only possible ones.
+    """
+
+    units: int
+    groups: tuple[int, ...]
+
+
+def likely_choices(
+    prior: AssignmentPrior, elements: Key, ratio: Key, cells: Sequence[Cells], width: int
+) -> list[Choice]:
+    """The likeliest assignments for a composition, the likeliest first.
+
+    Their probabilities are exact; that none likelier is missing is not certain, as it is with all beams.
+
+    Args:
+        prior: whose probabilities.
+        elements: atomic numbers, cations first.
+        ratio: atoms of each in the smallest formula unit.
+        cells: what is allowed; nothing else has a probability.
+        width: about how many to find.
+    """
+    parts = _shares(prior, elements, ratio, cells)
+    found: list[Choice] = []
+    for part, share, groups in parts:
+        if share < np.log(_NEGLIGIBLE) and found:
+            continue
+        counts = tuple(n * part.units for n in ratio)
+        own = max(8, round(width * np.exp(share)))
+        candidates = dict.fromkeys(beam(prior, elements, counts, groups, own))
+        lent = prior.prototypes.by_atoms(elements, counts)
+        allowed = {g for g, _ in groups}
+        by_weight = sorted((c for c in lent if c[0] in allowed), key=lambda c: -lent[c])
+        candidates.update(dict.fromkeys(by_weight[: 2 * own]))
+        log_group = dict(groups)
+        listed = list(candidates)
+        logs = prior.assignments(elements, counts, listed)
+        found += [
+            Choice(g, counts, a, float(share + log_group[g] + log))
+            for (g, a), log in zip(listed, logs, strict=True)
+        ]
+    return sorted(found, key=lambda c: (-c.log_p, c.space_group, c.counts, c.assignment))
+
+
+def draw_choice(
+    prior: AssignmentPrior, elements: Key, ratio: Key, cells: Sequence[Cells], rng: np.random.Generator
+) -> Choice:
+    """A random assignment for a composition, by its probability; arguments as of ``likely_choices``."""
+    parts = _shares(prior, elements, ratio, cells)
+    part, share, groups = parts[choose(np.exp([s for _, s, _ in parts]), rng)]
+    counts = tuple(n * part.units for n in ratio)
+    group, log = groups[choose(np.exp([log for _, log in groups]), rng)]
+    lent = [(a, w) for (g, a), w in sorted(prior.prototypes.by_atoms(elements, counts).items()) if g == group]
+    base = TRUST_ATOMS * float(np.exp(prior.groups_of_network(elements, counts)[group]))
+    k = choose(np.array([base, *(w for _, w in lent)]), rng)
+    found = draw(prior, elements, counts, group, rng) if k == 0 else (group, lent[k - 1][0])
+    inner = float(prior.assignments(elements, counts, [found])[0])
+    return Choice(group, counts, found[1], float(share + log + inner))
+
+
+def likely_letters(
+    prior: AssignmentPrior, space_group: int, elements: Key, sites: Key, max_atoms: int, width: int
+) -> list[Choice]:
+    """The likeliest assignments for numbers of sites in a group; else as ``likely_choices``."""
+    candidates = dict.fromkeys(beam(prior, elements, sites, [(space_group, 0.0)], width, max_atoms))
+    lent = prior.prototypes.by_sites(space_group, elements, sites)
+    fitting = [c for c in sorted(lent, key=lambda c: -lent[c]) if sum(_counts(*c)) <= max_atoms]
+    candidates.update(dict.fromkeys(fitting[: 2 * width]))
+    listed = list(candidates)
+    logs = prior.letters(elements, sites, listed, max_atoms)
+    found = [Choice(g, _counts(g, a), a, float(log)) for (g, a), log in zip(listed, logs, strict=True)]
+    return sorted(found, key=lambda c: (-c.log_p, c.assignment))
+
+
+def draw_letters(
+    prior: AssignmentPrior,
+    space_group: int,
+    elements: Key,
+    sites: Key,
+    max_atoms: int,
+    rng: np.random.Generator,
+) -> Choice:
+    """A random assignment for numbers of sites in a group, by its probability."""
+    lent = [
+        (c, w)
+        for c, w in sorted(prior.prototypes.by_sites(space_group, elements, sites).items())
+        if sum(_counts(*c)) <= max_atoms
+    ]
+    k = choose(np.array([TRUST_SITES, *(w for _, w in lent)]), rng)
+    found = draw(prior, elements, sites, space_group, rng, max_atoms) if k == 0 else lent[k - 1][0]
+    log = float(prior.letters(elements, sites, [found], max_atoms)[0])
+    return Choice(space_group, _counts(*found), found[1], log)
+
+
+def _shares(
+    prior: AssignmentPrior, elements: Key, ratio: Key, cells: Sequence[Cells]
+) -> list[tuple[Cells, float, list[tuple[int, float]]]]:
+    """Cells with the logarithms of their share and of their groups' shares within them, largest first."""
+    most = max(c.units for c in cells)
+    units = prior.units(elements, ratio, most)
+    parts = []
+    for c in cells:
+        logs = prior.groups(elements, tuple(n * c.units for n in ratio))[list(c.groups)]
+        inner = total(logs)
+        groups = [(g, float(log - inner)) for g, log in zip(c.groups, logs, strict=True)]
+        parts.append((c, float(units[c.units - 1] + inner), groups))
+    whole = total(np.array([share for _, share, _ in parts]))
+    return sorted(((c, share - whole, g) for c, share, g in parts), key=lambda part: -part[1])
+
+
+def _counts(space_group: int, assignment: Assignment) -> Key:
+    size = positions_of(space_group).size
+    return tuple(sum(size[p] for p in own) for own in assignment)

@@ -1,0 +1,152 @@
+"""Training the prior over Wyckoff assignments: minutes on a CPU, resumable after every epoch."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from crystalsmith.data import Dataset
+from crystalsmith.data.wyckoff import occupations
+from crystalsmith.errors import ConfigError, DataError, OutputError
+from crystalsmith.networks.assignment_network import AssignmentNetwork, AssignmentNetworkConfig
+from crystalsmith.prior.known import known_assignments
+from crystalsmith.training.prior_examples import PriorExamples
+from crystalsmith.training.prior_loss import log_likelihoods, validate_prior
+from crystalsmith.training.state import new_state
+
+SITES_SHARE = 0.4
+"""Share of the crystals whose positions are learned from numbers of sites, not of atoms."""
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """Settings of one run.
+
+    Attributes:
+        network: size of the network.
+        epochs: times that every crystal is seen.
+        batch: crystals a step.
+        learning_rate: at the peak; it rises over the first 200 steps and falls to zero as a cosine.
+        weight_decay: of AdamW.
+        forget: share of the elements of a crystal that are told by their properties alone.
+        max_atoms: leave out larger primitive cells.
+        ema: decay of the averaged weights.
+        seed: of everything random.
+    """
+
+    network: AssignmentNetworkConfig = field(default_factory=AssignmentNetworkConfig)
+    epochs: int = 20
+    batch: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    forget: float = 0.1
+    max_atoms: int = 52
+    ema: float = 0.998
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "max_atoms"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError(f"learning_rate must be positive, not {self.learning_rate}")
+        if not 0 <= self.forget <= 1:
+            raise ConfigError(f"forget must lie in [0, 1], not {self.forget}")
+
+
+def train_prior(
+    train: Dataset,
+    validation: Dataset,
+    out: str | Path,
+    c: PriorConfig | None = None,
+    report: Callable[[int, int, dict[str, float]], None] | None = None,
+) -> AssignmentNetwork:
+    """Train, or go on with the training in a folder.
+
+    Args:
+        train, validation: crystals; positions and elements are all that is used of them.
+        out: folder of the state (``prior-state.safetensors``) and the log (``prior-log.csv``).
+        c: settings.
+        report: told of every finished epoch: its number, how many there are, and the held-out
+            log-likelihoods, nats a crystal.
+
+    Returns:
+        The network with averaged weights.
+
+    Raises:
+        DataError: no crystals.
+        OutputError: the folder cannot be written.
+        CheckpointError: the state in it is damaged or of another network.
+    """
+    c = c or PriorConfig()
+    out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise OutputError(f"cannot write to {out} ({e.strerror}); choose another folder") from None
+    sets = [
+        PriorExamples(known_assignments(occupations(d.subset(max_atoms=c.max_atoms))), c.max_atoms)
+        for d in (train, validation)
+    ]
+    examples, held = sets
+    if not len(examples) or not len(held):
+        raise DataError("the data set holds no crystal that may be used; raise max_atoms or build it anew")
+    torch.manual_seed(c.seed)
+    network = AssignmentNetwork(c.network)
+    state = new_state(network, c.learning_rate, c.weight_decay, 0.98)
+    path, log = out / "prior-state.safetensors", out / "prior-log.csv"
+    if path.exists():
+        state.load(path)
+    total = c.epochs * sum(1 for _ in examples.epoch(c.batch, np.random.default_rng(0)))
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    network.train()
+    for epoch in range(c.epochs * state.step // total, c.epochs):
+        rng = np.random.default_rng([c.seed, epoch])
+        torch.manual_seed(c.seed * 1_000_003 + epoch)
+        losses = []
+        for rows in examples.epoch(c.batch, rng):
+            known = (torch.rand(len(rows), 119) >= c.forget).float()
+            found = log_likelihoods(network, examples.batch(rows, rng.random(len(rows)) < SITES_SHARE, known))
+            loss = -(found.units.mean() + found.group.mean() + found.positions.mean())
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            rate = min(1.0, (state.step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * state.step / total))
+            for group in state.optimizer.param_groups:
+                group["lr"] = c.learning_rate * rate
+            state.optimizer.step()
+            state.optimizer.zero_grad(set_to_none=True)
+            state.step += 1
+            state.seen += len(rows)
+            state.update_average(c.ema)
+            losses.append(loss.item())
+        own = {k: p.detach().clone() for k, p in network.named_parameters()}
+        network.load_state_dict({**network.state_dict(), **state.average})
+        scores = validate_prior(network, held)
+        network.load_state_dict({**network.state_dict(), **own})
+        state.save(path, {**asdict(c), "kind": "prior"})
+        _write(log, {"epoch": epoch + 1, "seen": state.seen, "loss": float(np.mean(losses)), **scores})
+        if report is not None:
+            report(epoch + 1, c.epochs, scores)
+    network.load_state_dict({**network.state_dict(), **state.average})
+    return network.eval()
+
+
+def _write(log: Path, row: dict[str, float]) -> None:
+    new = not log.exists()
+    with log.open("a", newline="") as f:
+        writer = csv.DictWriter(f, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def prior_record(c: PriorConfig, scores: dict[str, float]) -> dict[str, str]:
+    """The training record of a prior for a checkpoint's metadata."""
+    return {"prior_training": json.dumps({**asdict(c), "validation": scores})}
