@@ -17,13 +17,17 @@ from crystalsmith.cli.main import main
 from crystalsmith.cli.making import Making, make
 from crystalsmith.errors import OutputError
 from crystalsmith.generation import (
+    WyckoffPrior,
     crystal_seed,
     generate,
     generate_batches,
     generate_records,
+    generator,
     parse_orders,
     read_entries,
 )
+from crystalsmith.generation.drafts import Draft, LetterDrafter
+from crystalsmith.generation.sources import Frequencies
 from crystalsmith.ranking import Ladder, totals
 from fake_model import FakeModel
 from test_generation_output import child, contents, die_at
@@ -126,6 +130,24 @@ def test_single_drafts_without_judges_are_what_they_always_were(tmp_path: Path) 
     one, two = ({(e.order_id, e.index): e.crystal for e in read_entries(tmp_path / x)} for x in ("a", "b"))
     assert one == two
     assert (tmp_path / "b" / "scores.jsonl").exists()
+
+
+def test_likelihood_of_assignments_is_journalled_and_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Likely(LetterDrafter):
+        def draft(self, order: Any, index: int, rng: Any, number: int) -> Draft:
+            made = super().draft(order, index, rng, number)
+            return Draft(made.request, -1000.0 if index == 0 else -0.5)
+
+    frequencies = Frequencies(WyckoffPrior(FakeModel().wyckoff_counts))
+    monkeypatch.setattr(generator, "drafter_of", lambda *_: Likely(frequencies, frequencies, 52))
+    assert run(tmp_path / "out") == 0
+    atoms = ase.io.read(tmp_path / "out" / "crystals.extxyz", index=":")
+    for order in ORDERS:
+        of_order = [a for a in atoms if a.info["order"] == order.id]
+        assert of_order[-1].info["index"] == 0 and of_order[-1].info["log_prior"] == -1000
+        assert all(a.info["log_prior"] == -0.5 for a in of_order[:-1])
 
 
 def test_crystals_without_a_sound_draft_are_given_up(tmp_path: Path) -> None:
