@@ -69,7 +69,7 @@ class Control:
         found = self.prototypes.matches_by_atoms(elements, tuple(counts.values()))
         result: list[Crystal] = []
         taken = set()
-        for weight, row, match in sorted(found, key=lambda m: (-m[0], m[1])):
+        for _, row, match in sorted(found, key=lambda m: (-m[0], m[1])):
             known = self.prototypes.known[row]
             if row in taken or (group is not None and known.space_group != group):
                 continue

@@ -68,7 +68,13 @@ def make(making: Making, load: Callable[[], AnyModel]) -> int:
         "best_of": making.best_of,
     }
     sampling: dict[str, Any] = {"sampler": making.sampler, "steps": making.steps}
-    ladder = Ladder.of(model, making.judges, making.potential, making.best_of)
+    ladder = Ladder.of(
+        model,
+        making.judges,
+        making.potential,
+        making.best_of,
+        sorts=any(order.count > 1 for order in orders),
+    )
     judging: dict[str, Any] = (
         {"judges": ladder.judges, "potential": ladder.potential} if ladder is not None else {}
     )

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from crystalsmith.crystal import Crystal
 from crystalsmith.generation.tries import Generated
 
@@ -43,6 +45,7 @@ def choose(
     drafts: Sequence[Crystal | None],
     log_priors: Sequence[float | None],
     ladder: Ladder,
+    denoising: Sequence[float] | None = None,
 ) -> Choice:
     """Judge the drafts of one crystal.
 
@@ -52,6 +55,7 @@ def choose(
         drafts: K crystals, None for those that were given up.
         log_priors: (K,) log-likelihoods of their assignments, where known.
         ladder: the judges.
+        denoising: denoising errors of those that were not given up, where they are known.
 
     Raises:
         RelaxationError: the potential cannot be loaded.
@@ -60,7 +64,8 @@ def choose(
 
     sound = [j for j, crystal in enumerate(drafts) if crystal is not None]
     crystals = [crystal for crystal in drafts if crystal is not None]
-    found = ladder.judge(crystals, [log_priors[j] for j in sound])
+    errors = None if denoising is None else np.asarray(denoising)
+    found = ladder.judge(crystals, [log_priors[j] for j in sound], errors)
     scores: list[Score | None] = [None] * len(drafts)
     best = 0
     if sound:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 JOURNAL, CRYSTALS, PICTURE = "crystals.jsonl", "crystals.extxyz", "crystals.png"
 SCORES = "scores.jsonl"
 CIFS, LOCK = "cif", ".lock"
+
+BLOCK = 16
+"""Crystals of single drafts that are judged in one batch."""
 
 
 @dataclass
@@ -199,6 +203,8 @@ class RunFolder:
     def judge(self, ladder: Ladder) -> Iterator[int]:
         """Judge the crystals whose drafts are all there, in the order in which they were completed.
 
+        Single drafts are denoised ``BLOCK`` crystals at a time, always the same ones together.
+
         Args:
             ladder: the judges.
 
@@ -212,9 +218,16 @@ class RunFolder:
         assert self.scores is not None
         self.ladder = ladder
         waiting = sorted(self._unjudged, key=lambda k: max(self.journal.last[p][1] for p in self._places(k)))
+        errors: dict[tuple[str, int], float] = {}
         for key in waiting:
+            if self.best_of == 1 and "denoising" in ladder.judges and key not in errors:
+                block = self._block(key)
+                if not all(k in self.journal.last for k in block):
+                    continue
+                errors |= self._denoise(block, ladder)
             drafts = list(self.journal.read(self._places(key)))
-            choice = choose(*key, [d.crystal for d in drafts], [d.log_prior for d in drafts], ladder)
+            known = [errors[key]] if key in errors and drafts[0].crystal is not None else None
+            choice = choose(*key, [d.crystal for d in drafts], [d.log_prior for d in drafts], ladder, known)
             with writing(self.path):
                 self.scores.append(choice)
                 for entry in best_entries(self.journal, self.scores, [key], self.best_of):
@@ -223,6 +236,21 @@ class RunFolder:
             self._unjudged.discard(key)
             self._judged.add(key)
             yield self.settled
+
+    def _block(self, key: tuple[str, int]) -> list[tuple[str, int]]:
+        """The crystals that this one is denoised together with: neighbours in its order."""
+        count = next(order.count for order in self.orders if order.id == key[0])
+        first = key[1] - key[1] % BLOCK
+        return [(key[0], i) for i in range(first, min(first + BLOCK, count))]
+
+    def _denoise(self, block: list[tuple[str, int]], ladder: Ladder) -> dict[tuple[str, int], float]:
+        entries = list(self.journal.read(block))
+        sound = [(k, e.crystal) for k, e in zip(block, entries, strict=True) if e.crystal is not None]
+        found = ladder.denoise([crystal for _, crystal in sound])
+        errors = dict.fromkeys(block, math.nan)  # of those that were given up
+        if found is not None:
+            errors |= {k: float(e) for (k, _), e in zip(sound, found, strict=True)}
+        return errors
 
     def _places(self, key: tuple[str, int]) -> list[tuple[str, int]]:
         return [(key[0], key[1] * self.best_of + j) for j in range(self.best_of)]

@@ -17,7 +17,11 @@ NEED_POTENTIAL = ("energy", "relaxation")
 
 
 def resolve_judges(
-    model: AnyModel, judges: str | Iterable[str] | None = None, potential: str | None = None, best_of: int = 1
+    model: AnyModel,
+    judges: str | Iterable[str] | None = None,
+    potential: str | None = None,
+    best_of: int = 1,
+    sorts: bool = False,
 ) -> tuple[str, ...]:
     """The judges of a run, in the order of ``JUDGES``; none where nothing is to be judged.
 
@@ -26,9 +30,10 @@ def resolve_judges(
     Args:
         model: of any method.
         judges: names, or a text with commas between them. By default all that the model and the potential
-            allow, and none for single drafts without a potential.
+            allow; none for single drafts without a potential that nobody sorts.
         potential: as ``relaxation.load_calculator`` takes it.
         best_of: drafts of each crystal.
+        sorts: whether the crystals of an order are sorted.
 
     Raises:
         ConfigError: an unknown judge, one without its potential or its model, or a potential without a judge
@@ -42,7 +47,7 @@ def resolve_judges(
         check_potential(potential)
     can_denoise = isinstance(model, Model)
     if judges is None:
-        if best_of == 1 and potential is None:
+        if best_of == 1 and potential is None and not (sorts and can_denoise):
             return ()
         left_out = {
             "denoising": not can_denoise,

@@ -54,10 +54,14 @@ class Ladder:
 
     @staticmethod
     def of(
-        model: AnyModel, judges: str | Iterable[str] | None, potential: str | None, best_of: int
+        model: AnyModel,
+        judges: str | Iterable[str] | None,
+        potential: str | None,
+        best_of: int,
+        sorts: bool = False,
     ) -> Ladder | None:
         """The ladder that settings ask for, None for none; see ``resolve_judges`` for them and for Raises."""
-        names = resolve_judges(model, judges, potential, best_of)
+        names = resolve_judges(model, judges, potential, best_of, sorts)
         return Ladder(model, names, potential) if names else None
 
     @property
@@ -72,7 +76,20 @@ class Ladder:
             self._calculator = load_calculator(self.potential)
         return self._calculator
 
-    def judge(self, drafts: Sequence[Crystal], log_priors: Sequence[float | None] = ()) -> list[Score]:
+    def denoise(self, crystals: Sequence[Crystal]) -> np.ndarray | None:
+        """(n,) denoising errors of crystals in one batch, for ``judge``; None where nobody asks for them."""
+        if "denoising" not in self.judges or not crystals:
+            return None
+        assert isinstance(self.model, Model)
+        with self._timed("denoising", len(crystals)):
+            return denoising_error(denoising_errors(self.model, crystals))
+
+    def judge(
+        self,
+        drafts: Sequence[Crystal],
+        log_priors: Sequence[float | None] = (),
+        denoising: np.ndarray | None = None,
+    ) -> list[Score]:
         """Judge the drafts of one crystal beside each other.
 
         The scores depend on these drafts alone, to the last digit: each crystal is judged by itself.
@@ -80,6 +97,7 @@ class Ladder:
         Args:
             drafts: n sound crystals.
             log_priors: (n,) log-likelihoods of their assignments, where known.
+            denoising: (n,) their denoising errors, where ``denoise`` was asked before.
 
         Returns:
             n scores; ``totals`` makes figures of them.
@@ -92,8 +110,9 @@ class Ladder:
         scores = [Score(formula=c.formula) for c in drafts]
         for i, value in enumerate(log_priors):
             scores[i] = scores[i].with_(log_prior=value)
-        if "denoising" in self.judges:
-            scores = self._denoise(drafts, scores)
+        errors = self.denoise(drafts) if denoising is None else denoising
+        if errors is not None:
+            scores = [s.with_(denoising=float(e)) for s, e in zip(scores, errors, strict=True)]
         single = len(drafts) == 1
         difference = np.zeros((1, 1)) if single else self._compare(drafts)
         if "agreement" in self.judges:
@@ -117,12 +136,6 @@ class Ladder:
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
         self.judged[name] = self.judged.get(name, 0) + crystals
-
-    def _denoise(self, drafts: Sequence[Crystal], scores: list[Score]) -> list[Score]:
-        assert isinstance(self.model, Model)
-        with self._timed("denoising", len(drafts)):
-            errors = denoising_error(denoising_errors(self.model, drafts))
-        return [s.with_(denoising=float(e)) for s, e in zip(scores, errors, strict=True)]
 
     def _compare(self, drafts: Sequence[Crystal]) -> np.ndarray:
         with self._timed("agreement", len(drafts)):
