@@ -69,7 +69,7 @@ class Control:
         found = self.prototypes.matches_by_atoms(elements, tuple(counts.values()))
         result: list[Crystal] = []
         taken = set()
-        for weight, row, match in sorted(found, key=lambda m: (-m[0], m[1])):
+        for _, row, match in sorted(found, key=lambda m: (-m[0], m[1])):
             known = self.prototypes.known[row]
             if row in taken or (group is not None and known.space_group != group):
                 continue
@@ -202,9 +202,7 @@ def main() -> None:
             chosen = (values >= low) & (values <= (np.inf if high is None else high))
             if chosen.any():
                 print(row_of(f"{title} {bin_label(low, high)}", hits, chosen))
-    print(
-        f"composition as asked: {100 * exact / made:.2f} %; space group as asked: {100 * same_group / made:.2f} %"
-    )
+    print(f"as asked: composition {100 * exact / made:.2f} %, space group {100 * same_group / made:.2f} %")
     ranks = np.array([rank_of_truth(source, o, truth[o.id], 64) for o in orders])
     for name, chosen in (("all", everything), ("formula not in training", np.array(new))):
         shares = ", ".join(f"{100 * np.mean(ranks[chosen] <= k):.1f} % in the first {k}" for k in (1, 5, 20))

@@ -24,10 +24,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "prior": {"symmetry", "crystal", "assignments", "data", "graph", "networks"},
     "diffusion": {"symmetry", "crystal", "assignments", "data", "graph", "networks"},
     "training": {"symmetry", "crystal", "assignments", "data", "graph", "networks", "prior", "diffusion"},
-    "generation": {"symmetry", "crystal", "assignments", "data", "graph", "networks", "prior", "diffusion"},
     "pictures": {"symmetry", "crystal"},
     "relaxation": {"symmetry", "crystal"},
 }
+MAY_IMPORT["ranking"] = {*MAY_IMPORT["training"], "relaxation"}
+MAY_IMPORT["generation"] = {*MAY_IMPORT["ranking"], "ranking"}
 MAY_IMPORT["evaluation"] = {"symmetry", "crystal", "assignments", "data", "generation", "relaxation"}
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 LAYERS = list(MAY_IMPORT)

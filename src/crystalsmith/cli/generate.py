@@ -107,6 +107,25 @@ def add_parser(commands: Any) -> None:
         " from it, or by how often each position is occupied, which is right less often and more inventive"
         " (default: likely)",
     )
+    ranking = parser.add_argument_group("ranking")
+    ranking.add_argument(
+        "--best-of",
+        type=options.positive,
+        default=1,
+        metavar="K",
+        help="drafts of each crystal, of which the best one is kept (default: 1)",
+    )
+    ranking.add_argument(
+        "--judges",
+        metavar="NAME,NAME",
+        help="who decides: validity, denoising, agreement, and with a potential energy and relaxation"
+        " (default: all that apply, and none for single drafts without a potential)",
+    )
+    ranking.add_argument(
+        "--potential",
+        metavar="NAME",
+        help="judge by energies too: chgnet, 7net-0, 7net-l3i5, mace:PATH or module:factory",
+    )
     options.add_model_options(parser)
     parser.set_defaults(run=run, resumes=True)
 
@@ -125,6 +144,9 @@ def run(args: argparse.Namespace) -> int:
         batch_atoms=args.batch,
         max_tries=args.tries,
         letters=args.letters,
+        best_of=args.best_of,
+        judges=args.judges,
+        potential=args.potential,
         picture=args.picture,
         overwrite=args.overwrite,
         quiet=args.quiet,

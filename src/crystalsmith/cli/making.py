@@ -14,7 +14,9 @@ from crystalsmith.generation import Order, RunFolder, generate_batches, run_iden
 from crystalsmith.generation.limits import BATCH_ATOMS, LETTERS, MAX_TRIES
 
 if TYPE_CHECKING:
+    from crystalsmith.cli.progress import ProgressBar
     from crystalsmith.diffusion import AnyModel
+    from crystalsmith.ranking import Ladder
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,9 @@ class Making:
     batch_atoms: int | None = None
     max_tries: int = MAX_TRIES
     letters: str = LETTERS[0]
+    best_of: int = 1
+    judges: str | None = None
+    potential: str | None = None
     picture: bool = False
     overwrite: bool = False
     quiet: bool = False
@@ -50,6 +55,7 @@ def make(making: Making, load: Callable[[], AnyModel]) -> int:
     """
     from crystalsmith.cli.progress import ProgressBar
     from crystalsmith.cli.summary import print_summary
+    from crystalsmith.ranking import Ladder
 
     began = time.monotonic()
     model = load()
@@ -59,9 +65,22 @@ def make(making: Making, load: Callable[[], AnyModel]) -> int:
         "seed": making.seed,
         "max_tries": making.max_tries,
         "letters": making.letters,
+        "best_of": making.best_of,
     }
     sampling: dict[str, Any] = {"sampler": making.sampler, "steps": making.steps}
-    identity = run_identity(orders, checkpoint=model.hash, method=model.method, **options, **sampling)
+    ladder = Ladder.of(
+        model,
+        making.judges,
+        making.potential,
+        making.best_of,
+        sorts=any(order.count > 1 for order in orders),
+    )
+    judging: dict[str, Any] = (
+        {"judges": ladder.judges, "potential": ladder.potential} if ladder is not None else {}
+    )
+    identity = run_identity(
+        orders, checkpoint=model.hash, method=model.method, **options, **sampling, **judging
+    )
     opened = RunFolder.open(
         making.output, orders, identity, arguments=making.arguments, overwrite=making.overwrite
     )
@@ -72,7 +91,8 @@ def make(making: Making, load: Callable[[], AnyModel]) -> int:
             print(f"crystalsmith: left out: {refusal}", file=sys.stderr)
         before = folder.settled
         try:
-            with ProgressBar(folder.asked, before, quiet=making.quiet) as bar:
+            with ProgressBar(folder.asked, before, drafts=making.best_of, quiet=making.quiet) as bar:
+                _judge(folder, ladder, bar)  # drafts that an earlier process left unjudged
                 batches = generate_batches(
                     model,
                     orders,
@@ -84,7 +104,8 @@ def make(making: Making, load: Callable[[], AnyModel]) -> int:
                 )
                 for batch in batches:
                     folder.record(batch)
-                    bar.finished(folder.settled)
+                    _judge(folder, ladder, bar)
+                    bar.finished(folder.settled, folder.parts_done)
         except KeyboardInterrupt:
             folder.close()
             raise
@@ -102,12 +123,20 @@ def make(making: Making, load: Callable[[], AnyModel]) -> int:
     return 1 if manifest["failures"] or checked.refused else 0
 
 
+def _judge(folder: RunFolder, ladder: Ladder | None, bar: ProgressBar) -> None:
+    """Judge the crystals whose drafts are all there."""
+    if ladder is None:
+        return
+    for settled in folder.judge(ladder):
+        bar.judged(settled)
+
+
 def draw_run(folder: RunFolder) -> Path | None:
     """Draw the sheet of a run's crystals; None where it has none."""
     from crystalsmith.cli.sheet import MOST, Panel, draw_sheet
     from crystalsmith.generation.output import PICTURE
 
-    crystals = (entry for entry in folder.entries() if entry.crystal is not None)
+    crystals = (entry for entry, _ in folder.ranked_entries() if entry.crystal is not None)
     # One more than fits, so that the sheet can say that there are more.
     panels = [
         Panel.of_crystal(e.crystal, f"{e.order_id} {e.index}")

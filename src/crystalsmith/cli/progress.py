@@ -12,16 +12,17 @@ from crystalsmith.generation import BatchStep
 
 
 class ProgressBar:
-    """Crystals finished of those asked for; sampler steps count as parts of their batch's crystals.
+    """Crystals finished of those asked for; drafts and sampler steps count as parts of their crystals.
 
     Args:
         total: crystals asked for.
         finished: how many of them are done already.
+        drafts: that are made of each crystal.
         quiet: show nothing. Nothing is shown either where standard error is no terminal.
     """
 
-    def __init__(self, total: int, finished: int, *, quiet: bool) -> None:
-        self._done = finished
+    def __init__(self, total: int, finished: int, *, drafts: int = 1, quiet: bool) -> None:
+        self._done, self._parts, self._drafts = finished, float(finished), drafts
         self._total = total
         console = Console(stderr=True)
         self._progress = Progress(
@@ -51,10 +52,16 @@ class ProgressBar:
 
     def step(self, event: BatchStep) -> None:
         """A sampler step was done."""
-        part = event.crystals * event.step / event.steps
-        self._progress.update(self._task, completed=min(self._done + part, self._total), count=self._count)
+        part = event.crystals * event.step / event.steps / self._drafts
+        done = min(self._parts + part, self._total)
+        self._progress.update(self._task, completed=done, count=self._count, description="crystals")
 
-    def finished(self, settled: int) -> None:
-        """A batch was done: so many crystals are finished or given up in all."""
-        self._done = settled
-        self._progress.update(self._task, completed=settled, count=self._count)
+    def finished(self, settled: int, parts: float | None = None) -> None:
+        """A batch was done: so many crystals are finished or given up in all, others in part."""
+        self._done, self._parts = settled, float(settled) if parts is None else parts
+        self._progress.update(self._task, completed=self._parts, count=self._count)
+
+    def judged(self, settled: int) -> None:
+        """The drafts of one more crystal were judged."""
+        self._done, self._parts = settled, max(self._parts, settled)
+        self._progress.update(self._task, completed=self._parts, count=self._count, description="judging")

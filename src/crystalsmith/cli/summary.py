@@ -63,9 +63,18 @@ def print_summary(
     notes = [f"{manifest['crystals']} of {manifest['asked']} crystals in {folder.path}", done]
     if manifest["resampled"]:
         notes.append(f"{manifest['resampled']} made again")
+    if folder.scores is not None:
+        notes.append(_judges(folder))
     if manifest["failures"]:
         notes.append(f"{len(manifest['failures'])} given up, see {folder.path / 'manifest.json'}")
     console.print("; ".join(notes), soft_wrap=True, highlight=False)
+
+
+def _judges(folder: RunFolder) -> str:
+    """How many drafts were made of each crystal, and what their judges took."""
+    took = [f"{name} {values['seconds']:.1f} s" for name, values in folder.judge_timings().items() if values]
+    judges = ", ".join(took) or "validity"
+    return f"best of {folder.best_of} drafts by {judges}" if folder.best_of > 1 else f"scored by {judges}"
 
 
 def _formulas(counts: Counter[str]) -> str:

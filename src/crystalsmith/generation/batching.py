@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,21 +21,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Try:
-    """One try to be made, from 1."""
+    """One try to be made.
+
+    Attributes:
+        order: what it is for.
+        index: of the crystal, from 0.
+        number: of the try, from 1.
+        draft: of the crystal, from 0.
+        drafts: that are made of each crystal.
+    """
 
     order: Order
     index: int
     number: int
+    draft: int = 0
+    drafts: int = 1
+
+    @property
+    def place(self) -> int:
+        """The draft's place among all of the order."""
+        return self.index * self.drafts + self.draft
 
     @property
     def key(self) -> Key:
-        """Order id, index and number."""
-        return self.order.id, self.index, self.number
+        """Order id, place and number."""
+        return self.order.id, self.place, self.number
 
     @property
     def next(self) -> Try:
         """The one after this has failed."""
-        return Try(self.order, self.index, self.number + 1)
+        return replace(self, number=self.number + 1)
 
 
 def drain(queue: deque[Try]) -> Iterator[Try]:
@@ -62,8 +77,9 @@ def fill(
     batch: list[tuple[Try, Draft, int]] = []
     atoms = 0
     for t in tries:
-        try_seed = crystal_seed(seed, t.order.id, t.index, t.number)
-        rng = np.random.default_rng(try_seed)
+        try_seed = crystal_seed(seed, t.order.id, t.place, t.number)
+        # Of the crystal, not of the draft: all drafts of a crystal share their assignment.
+        rng = np.random.default_rng(crystal_seed(seed, t.order.id, t.index, t.number))
         draft = drafter.draft(t.order, t.index, rng, t.number)
         atoms += drafter.size(draft.request)
         if batch and atoms > batch_atoms:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import ConfigError
 from crystalsmith.generation.batching import Try, drain, fill, sample
+from crystalsmith.generation.choice import best_records
 from crystalsmith.generation.drafts import drafter_of
 from crystalsmith.generation.limits import (
     BATCH_ATOMS,
@@ -46,7 +47,9 @@ def generate(
         orders: ``Order`` objects or mappings such as ``{"space_group": 225, "sites": {"Na": 1, "Cl": 1},
             "count": 10}``.
         seed: seed of the run.
-        **options: further options of ``generate_batches``.
+        **options: further options. ``best_of``: drafts of each crystal, of which the best one is returned.
+            ``judges`` and ``potential``: who decides, see ``ranking.resolve_judges``. All others are those of
+            ``generate_batches``.
 
     Returns:
         Crystals as they are finished. One that is given up is left out with an ``OrderWarning``;
@@ -54,7 +57,8 @@ def generate(
 
     Raises:
         OrderError: orders that are wrong or beyond the model.
-        ConfigError: an unknown sampler or impossible setting.
+        ConfigError: an unknown sampler or judge, or an impossible setting.
+        RelaxationError: an unknown potential, or one that cannot be loaded.
     """
     parsed = parse_orders(orders)
     for note in check_orders(parsed, model):
@@ -78,10 +82,18 @@ def generate_records(
     orders: Iterable[Order | Mapping[str, Any]],
     *,
     seed: int = 0,
+    best_of: int = 1,
+    judges: str | Iterable[str] | None = None,
+    potential: str | None = None,
     **options: Any,
 ) -> Iterator[Generated]:
     """As ``generate``, with a record for every crystal asked for, failures included, as they are finished."""
-    batches = generate_batches(model, orders, seed=seed, **options)
+    from crystalsmith.ranking import Ladder
+
+    ladder = Ladder.of(model, judges, potential, positive("best_of", best_of))
+    batches = generate_batches(model, orders, seed=seed, best_of=best_of, **options)
+    if ladder is not None:
+        return best_records(batches, ladder, best_of)
     return (record for batch in batches for record in batch if record.final)
 
 
@@ -95,6 +107,7 @@ def generate_batches(
     sampler: str | None = None,
     max_tries: int = MAX_TRIES,
     letters: str = LETTERS[0],
+    best_of: int = 1,
     on_event: Callable[[BatchStep], None] | None = None,
     done: Mapping[Key, str | None] | None = None,
 ) -> Iterator[list[Generated]]:
@@ -113,6 +126,7 @@ def generate_batches(
         sampler: name of the sampler; the model's default if None.
         max_tries: tries for one crystal.
         letters: where letters come from that an order leaves open, one of ``limits.LETTERS``.
+        best_of: drafts of each crystal, K; all of them are yielded, draft j of crystal i with index i K + j.
         on_event: told of every sampler step.
         done: tries of an earlier run of the same orders and their failures (None for a sound crystal). They
             are not made or yielded again, and yet make up batches as they did, so that what remains comes out
@@ -129,6 +143,7 @@ def generate_batches(
     check_orders(parsed, model, letters)
     positive("batch_atoms", batch_atoms)
     positive("max_tries", max_tries)
+    positive("best_of", best_of)
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise ConfigError(f"seed must be a whole number, not {seed!r}")
     sampler, steps = choose_sampler(model.method, sampler, steps)
@@ -144,7 +159,12 @@ def generate_batches(
 
     def run() -> Iterator[list[Generated]]:
         again: deque[Try] = deque()
-        first = (Try(order, index, 1) for order in parsed for index in range(order.count))
+        first = (
+            Try(order, index, 1, draft, best_of)
+            for order in parsed
+            for index in range(order.count)
+            for draft in range(best_of)
+        )
         while batch := fill(chain(drain(again), first), again, batch_atoms, seed, drafter):
             if all(t.key in known for t, _, _ in batch):
                 again.extend(t.next for t, _, _ in batch if known[t.key] is not None and t.number < max_tries)
@@ -160,7 +180,7 @@ def generate_batches(
                 else:
                     sound = crystal if isinstance(crystal, Crystal) and failure is None else None
                     final = failure is None or t.number >= max_tries
-                    name = t.order.id, t.index, t.number
+                    name = t.key
                     fresh.append(
                         Generated(
                             *name,
@@ -169,6 +189,7 @@ def generate_batches(
                             crystal=sound,
                             failure=failure,
                             final=final,
+                            log_prior=draft.log_prior,
                         )
                     )
                 if failure is not None and t.number < max_tries:

@@ -11,11 +11,14 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import CrystalsmithError, OutputError
 from crystalsmith.generation.tries import Generated, Key
+
+if TYPE_CHECKING:
+    from crystalsmith.ranking import Score
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Entry:
     seed: int
     crystal: Crystal | None
     failure: str | None
+    log_prior: float | None = None
+    score: Score | None = None
 
     @property
     def name(self) -> str:
@@ -125,7 +130,13 @@ class Journal:
                     data = json.loads(f.readline())
                     crystal = None if data["crystal"] is None else Crystal.from_dict(data["crystal"])
                     yield Entry(
-                        data["order"], data["index"], data["try"], data["seed"], crystal, data["failure"]
+                        data["order"],
+                        data["index"],
+                        data["try"],
+                        data["seed"],
+                        crystal,
+                        data["failure"],
+                        data.get("log_prior"),
                     )
                 except (ValueError, KeyError, TypeError, CrystalsmithError):
                     raise OutputError(
@@ -143,4 +154,4 @@ def _line(record: Generated) -> dict[str, Any]:
         "crystal": None if record.crystal is None else record.crystal.to_dict(),
         "failure": record.failure,
         "final": record.final,
-    }
+    } | ({} if record.log_prior is None else {"log_prior": record.log_prior})

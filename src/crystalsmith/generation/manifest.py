@@ -29,12 +29,17 @@ def run_identity(
     steps: int | None = None,
     max_tries: int = MAX_TRIES,
     letters: str = LETTERS[0],
+    best_of: int = 1,
+    judges: Sequence[str] = (),
+    potential: str | None = None,
 ) -> dict[str, Any]:
     """What makes two runs the same: everything that a crystal depends on, in plain JSON types.
 
-    The method is not told apart from the checkpoint, which is of one method.
+    The method is not told apart from the checkpoint, which is of one method. Drafts, judges and potential
+    stand in it only where there are judges.
     """
     name, number = choose_sampler(method, sampler, steps)
+    ranking = {"best_of": best_of, "judges": list(judges), "potential": potential}
     return {
         "version": __version__,
         "checkpoint": checkpoint,
@@ -44,7 +49,7 @@ def run_identity(
         "max_tries": max_tries,
         "letters": resolve_letters(letters),
         "orders": [order.to_mapping() for order in orders],
-    }
+    } | (ranking if judges else {})
 
 
 def read_manifest(path: Path, *, overwrite: bool = False) -> dict[str, Any] | None:
@@ -80,7 +85,14 @@ def read_manifest(path: Path, *, overwrite: bool = False) -> dict[str, Any] | No
     )
 
 
-_ANOTHER = {"version": "another version of crystalsmith", "orders": "other orders"}
+_ANOTHER = {
+    "version": "another version of crystalsmith",
+    "orders": "other orders",
+    "best_of": "another number of drafts",
+    "judges": "other judges",
+}
+_SILENT = ("orders", "judges")
+_UNRANKED: dict[str, Any] = {"best_of": 1, "judges": [], "potential": None}
 
 
 def refuse_other_run(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -89,9 +101,10 @@ def refuse_other_run(path: Path, old: dict[str, Any], new: dict[str, Any]) -> No
     Raises:
         OutputError: they differ; the message says in what.
     """
-    for key, value in new.items():
-        if old.get(key) != value:
-            detail = "" if key == "orders" else f": {old.get(key)!s:.12} there, {value!s:.12} now"
+    for key in {**new, **old}:
+        before, value = (run.get(key, _UNRANKED.get(key)) for run in (old, new))
+        if before != value:
+            detail = "" if key in _SILENT else f": {before!s:.12} there, {value!s:.12} now"
             raise OutputError(
                 f"folder {path} belongs to a run with {_ANOTHER.get(key, f'another {key}')}{detail};"
                 " choose another one with -o or add --overwrite"

@@ -10,6 +10,7 @@ from crystalsmith.crystal import Crystal
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import Request
+    from crystalsmith.ranking import Score
 
 Key = tuple[str, int, int]
 """Order id, index within the order from 0, try from 1."""
@@ -21,13 +22,16 @@ class Generated:
 
     Attributes:
         order_id: id of its order.
-        index: its place within the order, from 0.
+        index: its place within the order, from 0. Where several drafts are made of each crystal, drafts are
+            counted through: draft j of K of crystal i has the index i K + j.
         tries: which try this was, from 1.
         seed: seed of the try.
         request: what the model was asked for.
         crystal: the crystal, or None where the try failed.
         failure: why it failed, a few words without figures.
         final: no further try follows.
+        log_prior: log-likelihood of its assignment of Wyckoff positions, where the drafter knows it.
+        score: what judges made of it, where several drafts were compared.
     """
 
     order_id: str
@@ -38,6 +42,8 @@ class Generated:
     crystal: Crystal | None
     failure: str | None
     final: bool
+    log_prior: float | None = None
+    score: Score | None = None
 
     @property
     def key(self) -> Key:

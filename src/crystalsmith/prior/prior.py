@@ -22,7 +22,7 @@ from crystalsmith.prior.filling import allowed_of, candidates_of, fill, padded, 
 from crystalsmith.prior.prototypes import Prototypes
 
 # What the network's word weighs beside prototypes: best likelihood of held-out crystals, flat around it.
-TRUST_UNITS, TRUST_ATOMS, TRUST_SITES = 0.1, 0.1, 0.1
+TRUST_UNITS, TRUST_GROUPS, TRUST_ATOMS, TRUST_SITES = 0.3, 0.4, 0.06, 0.01
 
 BATCH = 512
 
@@ -71,7 +71,7 @@ class AssignmentPrior:
         weight = self._weight_of_groups(elements, counts)
         q = np.exp(self.groups_of_network(elements, counts))
         with np.errstate(divide="ignore"):
-            return np.asarray(np.log((weight + TRUST_ATOMS * q) / (weight.sum() + TRUST_ATOMS)))
+            return np.asarray(np.log((weight + TRUST_GROUPS * q) / (weight.sum() + TRUST_GROUPS)))
 
     def assignments(self, elements: Key, counts: Key, cells: Sequence[Cell]) -> np.ndarray:
         """(n,) log-probabilities of canonical assignments in their groups, given numbers of atoms.

@@ -20,7 +20,7 @@ from crystalsmith.crystal.properties import dissimilarity
 from crystalsmith.prior.known import Known, KnownCrystals
 
 # Best likelihood of the assignments of held-out crystals; flat around it.
-WIDTH, POWER = 0.3, 3.0
+WIDTH, POWER = 0.4, 3.0
 
 MOST_MATCHES = 5040
 """Ways to match elements; compositions with more of them have no prototypes."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from crystalsmith.diffusion import Model
+from crystalsmith.diffusion.residuals import noise_residuals
 from crystalsmith.graph import CrystalBatch
 from crystalsmith.graph.ragged import segment_sum
 
@@ -89,22 +90,10 @@ def denoising_losses(
     """
     lay = clean.layout
     known = known_elements(clean, forget, generator)
-    noised, sigma = {}, {}
-    for name, f, state in (("position", model.position, clean.w), ("lattice", model.lattice, clean.strain)):
-        sigma[name] = f.schedule.sigma(time)
-        normal = torch.randn(state.shape, generator=generator).to(state)
-        noised[name] = f.noise(lay, state, sigma[name][f.owner(lay), None] * normal * f.mask(lay))
-    batch = clean.with_state(noised["position"], noised["lattice"])
-    log_sigma = torch.stack([sigma["position"].log(), sigma["lattice"].log()], 1)
-    spread = torch.sqrt(1 + sigma["lattice"] ** 2)[:, None] * model.lattice.unit(lay)
-    out_position, out_lattice = model.network(batch, log_sigma, batch.strain / spread, known=known)
-    out_position, out_lattice = out_position.float(), out_lattice.float()
-    with torch.no_grad():
-        target = model.position.target(lay, clean.w, batch.w, sigma["position"][lay.crystal, None])
-    position = (out_position - target) ** 2 * lay.free_mask
-    lattice = (
-        model.lattice.residual(lay, clean.strain, batch.strain, out_lattice, sigma["lattice"][:, None]) ** 2
-    )
+    position_normal = torch.randn(clean.w.shape, generator=generator).to(clean.w)
+    lattice_normal = torch.randn(clean.strain.shape, generator=generator).to(clean.strain)
+    found = noise_residuals(model, clean, time, position_normal, lattice_normal, known)
+    position, lattice = found.position**2, found.lattice**2
 
     def per_crystal(x: Tensor) -> Tensor:
         return segment_sum(x.sum(1), lay.crystal, lay.size)
@@ -115,6 +104,6 @@ def denoising_losses(
         lattice=lattice.sum(1),
         position_count=per_crystal(lay.free_mask.to(position.dtype)),
         lattice_count=lay.strain_mask.sum(1),
-        position_target=per_crystal(target**2),
-        position_weight=level_weight(sigma["position"]),
+        position_target=per_crystal(found.target**2),
+        position_weight=level_weight(found.sigma),
     )
