@@ -40,7 +40,8 @@ from crystalsmith.prior import (
     likely_choices,
     likely_letters,
 )
-from crystalsmith.prior.prior import TRUST_ATOMS, TRUST_SITES, TRUST_UNITS
+from crystalsmith.prior.prior import TRUST_ATOMS, TRUST_GROUPS, TRUST_SITES, TRUST_UNITS
+from crystalsmith.prior.prototypes import POWER, WIDTH
 from crystalsmith.prior.search import beam, choose, draw
 from crystalsmith.symmetry import space_group
 from priors import known_occupations, small_prior
@@ -230,7 +231,7 @@ def test_elements_are_a_set() -> None:
 def weight(*pairs: tuple[str, str]) -> float:
     """Of a prototype whose elements stand for those asked for."""
     d = sum(dissimilarity()[NUMBERS[a], NUMBERS[b]] for a, b in pairs)
-    return float((1 + d / (2 * 3 * 0.3**2)) ** -3)
+    return float((1 + d / (2 * POWER * WIDTH**2)) ** -POWER)
 
 
 ROCK_SALT = Known(225, NACL, ((0,), (1,)))
@@ -287,7 +288,7 @@ def test_known_crystals_and_the_network_speak_together() -> None:
     )
     groups = np.exp(alone.groups(elements, (1, 1)))
     assert np.exp(prior.groups(elements, (1, 1))) == pytest.approx(
-        (w * np.eye(231)[225] + TRUST_ATOMS * groups) / (w + TRUST_ATOMS)
+        (w * np.eye(231)[225] + TRUST_GROUPS * groups) / (w + TRUST_GROUPS)
     )
     cells = [(225, a) for a in all_by_sites(225, (1, 1), 12)]
     q = np.exp(alone.letters(elements, (1, 1), cells, 12))
@@ -296,20 +297,20 @@ def test_known_crystals_and_the_network_speak_together() -> None:
     assert found == pytest.approx((lent + TRUST_SITES * q) / (w + TRUST_SITES), abs=1e-6)
 
 
-def test_groups_and_assignments_together_are_mixed_as_groups_are() -> None:
+def test_assignments_are_mixed_as_if_with_their_group() -> None:
+    """The network's word weighs as much as it finds the group likely."""
     network = small_prior().network
     prior, alone = AssignmentPrior(network, Prototypes([PEROVSKITE])), AssignmentPrior(network)
     elements, counts = elements_of("Ba", "Ti", "O"), (1, 1, 3)
     lent = prior.prototypes.by_atoms(elements, counts)
-    w = sum(lent.values())
     for group in (221, 123):
         cells = [(group, a) for a in list_assignments(group, counts)]
-        joint = alone.groups(elements, counts)[group] + alone.assignments(elements, counts, cells)
-        found = prior.groups(elements, counts)[group] + prior.assignments(elements, counts, cells)
+        q = np.exp(alone.assignments(elements, counts, cells))
+        base = TRUST_ATOMS * np.exp(alone.groups(elements, counts)[group])
         own = np.array([lent.get(c, 0.0) for c in cells])
         assert (own.max() > 0) == (group == 221)
-        expected = (own + TRUST_ATOMS * np.exp(joint)) / (w + TRUST_ATOMS)
-        np.testing.assert_allclose(np.exp(found), expected, rtol=1e-4)
+        found = np.exp(prior.assignments(elements, counts, cells))
+        np.testing.assert_allclose(found, (own + base * q) / (own.sum() + base), rtol=1e-4)
 
 
 def test_crystals_of_a_data_set_are_known_by_their_letters() -> None:
