@@ -217,6 +217,13 @@ def main() -> None:
                     "rms": {
                         k: [None if not np.isfinite(x) else x for x in v.tolist()] for k, v in hits.items()
                     },
+                    "each": {
+                        o.id: [
+                            [k, None if not np.isfinite(rms["ours", o.id, k]) else rms["ours", o.id, k]]
+                            for k in sorted(samples[o.id])
+                        ]
+                        for o in orders
+                    },
                     "rank": [None if not np.isfinite(x) else x for x in ranks.tolist()],
                 }
             )

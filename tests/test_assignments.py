@@ -30,6 +30,7 @@ from crystalsmith.assignments import (
     possible_cells,
     to_pairs,
 )
+from crystalsmith.assignments.counting import count_in_all
 from crystalsmith.assignments.listing import list_plan
 from crystalsmith.assignments.nearest import cell_counts
 from crystalsmith.assignments.open_sites import walk
@@ -661,3 +662,15 @@ def test_cells_or_a_reason(group: int, text: str, size: dict[str, int]) -> None:
         assert possible_cells(formula, group, **size) == wanted
     except OrderError as error:
         assert not wanted, error
+
+
+@pytest.mark.parametrize("number", [2, 47, 62, 166, 194, 221, 225])
+def test_assignments_of_all_cells_together(number: int) -> None:
+    """The sum over all compositions of up to six atoms with two and three elements."""
+    for elements in (1, 2, 3):
+        every = sum(
+            count_assignments(number, counts)
+            for counts in itertools.product(range(1, 7), repeat=elements)
+            if sum(counts) <= 6
+        )
+        assert count_in_all(number, elements, 6) == every

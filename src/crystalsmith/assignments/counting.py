@@ -82,3 +82,38 @@ def _count(fixed: tuple[tuple[int, int], ...], free: tuple[int, ...], counts: tu
                 after[key] = after.get(key, 0) + so_far * chosen * ways[rest]
         states = after
     return sum(states.values())
+
+
+@lru_cache(maxsize=4096)
+def count_in_all(space_group: int, elements: int, max_atoms: int) -> int:
+    """Number of distinct assignments of so many elements, all of them present, in cells up to a size.
+
+    Args:
+        space_group: 1 to 230.
+        elements: how many.
+        max_atoms: largest primitive cell.
+    """
+    p = positions_of(space_group)
+    total = 0
+    for move in p.permutations:
+        fixed, free = _cycles(p.size, p.fixed, move)
+        # Inclusion and exclusion: assignments of at most k of the elements.
+        for k in range(1, elements + 1):
+            sign = -1 if (elements - k) % 2 else 1
+            total += sign * comb(elements, k) * _up_to(fixed, free, k, max_atoms)
+    assert total % len(p.permutations) == 0
+    return total // len(p.permutations)
+
+
+def _up_to(fixed: tuple[tuple[int, int], ...], free: tuple[int, ...], elements: int, most: int) -> int:
+    """Assignments of up to ``most`` atoms of any of the elements, none of them needed."""
+    ways = [1] + [0] * most
+    for size, number in fixed:
+        for _ in range(number):
+            for n in range(most, size - 1, -1):
+                ways[n] += elements * ways[n - size]
+    for size in free:
+        for _ in range(elements):
+            for n in range(size, most + 1):
+                ways[n] += ways[n - size]
+    return sum(ways)

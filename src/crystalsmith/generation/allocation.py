@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from crystalsmith.generation.sources import Recipe
 
 # Fewest free parameters, and how often one sample is right; ``_SPREAD`` is a + b.
-_SUCCESS = ((0, 0.99), (1, 0.93), (2, 0.95), (3, 0.94), (4, 0.85), (6, 0.70), (9, 0.35))
+_SUCCESS = ((0, 0.998), (1, 0.93), (2, 0.95), (3, 0.94), (4, 0.85), (6, 0.70), (9, 0.35))
 _SPREAD = 1.3
 _FLOOR = 1e-12
 

@@ -15,7 +15,7 @@ from crystalsmith.generation.bounds import Bounds
 from crystalsmith.generation.order_values import name_groups
 from crystalsmith.generation.sources import Recipe, Source, Units
 
-_COUNTABLE = 3000  # pairs of cell and space group up to which counting takes about a second
+_COUNTABLE = 5000  # pairs of cell and space group up to which counting takes a second or two
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -89,9 +91,14 @@ class Sites:
     def choices(self, bounds: Bounds, limit: int) -> int | None:
         most = bounds.largest(limit)
         size = (most + 1) * float(np.prod([high + 1.0 for _, _, high in self.ranges]))
-        if not self.settled or size * len(bounds.groups) > _COUNTABLE:
+        ranges = [range(low, high + 1) for _, low, high in self.ranges]
+        if size * len(bounds.groups) * prod(map(len, ranges)) > _COUNTABLE:
             return None
-        return sum(count_choices(space_group(g), self.counts, most) for g in bounds.groups)
+        return sum(
+            count_choices(space_group(g), dict(zip(self.elements, numbers, strict=True)), most)
+            for g in bounds.groups
+            for numbers in product(*ranges)
+        )
 
     def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Recipe] | None:
         if len(bounds.groups) > 1 or not self.settled:

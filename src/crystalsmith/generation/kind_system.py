@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from crystalsmith.assignments.counting import count_in_all
 from crystalsmith.errors import ImpossibleOrder, OrderError
 from crystalsmith.generation.bounds import Bounds
 from crystalsmith.generation.order_values import name_groups, parse_element, short
@@ -68,7 +69,10 @@ class System:
         return least
 
     def choices(self, bounds: Bounds, limit: int) -> int | None:
-        return None
+        if bounds.max_sites is not None:
+            return None
+        most = bounds.largest(limit)
+        return sum(count_in_all(g, len(self.symbols), most) for g in bounds.allowed)
 
     def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Recipe] | None:
         return None
