@@ -6,7 +6,7 @@ Two networks are trained from scratch on the same crystals in the same order, on
 properties (and a tenth of the elements told by them alone), one without. Losses on held-out crystals are the
 means over the levels of validation: positions relative to saying nothing, the lattice per coordinate.
 ``hidden`` is the first network, told every element by its place in the periodic table and its properties
-alone: what it would do with elements that it never saw. Networks that are there already are not trained again.
+alone: what it would do with elements that it never saw. Networks that are there are not trained again.
 """
 
 from __future__ import annotations

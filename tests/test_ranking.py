@@ -30,6 +30,7 @@ from crystalsmith.ranking.agreement import agreements, draft_differences, same_s
 from crystalsmith.ranking.calibration import calibration_of
 from crystalsmith.ranking.denoising import TIMES
 from crystalsmith.ranking.fingerprint import fingerprint
+from crystalsmith.ranking.score import PRIOR_WEIGHT
 from crystalsmith.relaxation import load_calculator
 from fake_model import FakeModel
 
@@ -196,7 +197,11 @@ def test_relaxed_energy_stands_for_the_single_point_and_none_is_worst() -> None:
 
 
 def test_likelier_assignments_score_higher() -> None:
-    assert totals([Score("A", log_prior=-2.0), Score("A", log_prior=-1.0), Score("A")]) == [-2.0, -1.0, 0.0]
+    assert totals([Score("A", log_prior=-2.0), Score("A", log_prior=-1.0), Score("A")]) == [
+        -2.0 * PRIOR_WEIGHT,
+        -PRIOR_WEIGHT,
+        0.0,
+    ]
 
 
 def test_score_survives_json() -> None:

@@ -98,7 +98,7 @@ def count_in_all(space_group: int, elements: int, max_atoms: int) -> int:
     for move in p.permutations:
         fixed, free = _cycles(p.size, p.fixed, move)
         # Inclusion and exclusion: assignments of at most k of the elements.
-        for k in range(1, elements + 1):
+        for k in range(elements + 1):
             sign = -1 if (elements - k) % 2 else 1
             total += sign * comb(elements, k) * _up_to(fixed, free, k, max_atoms)
     assert total % len(p.permutations) == 0
