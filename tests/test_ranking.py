@@ -225,7 +225,7 @@ def test_judges_by_default(model: Model) -> None:
     fake = FakeModel()
     assert resolve_judges(model) == ()
     assert resolve_judges(model, best_of=8) == JUDGES[:3]
-    assert resolve_judges(model, best_of=8, potential=POTENTIAL) == JUDGES
+    assert resolve_judges(model, best_of=8, potential=POTENTIAL) == JUDGES[:4]
     assert resolve_judges(model, potential=POTENTIAL) == ("validity", "denoising", "energy")
     assert resolve_judges(fake, best_of=8) == ("validity", "agreement")  # type: ignore[arg-type]
     assert resolve_judges(model, "denoising") == ("validity", "denoising")

@@ -69,8 +69,8 @@ def test_files_of_a_ranked_run(whole: Path) -> None:
     manifest = json.loads((whole / "manifest.json").read_text())
     assert (manifest["crystals"], manifest["asked"], manifest["failures"]) == (N, N, [])
     assert manifest["run"]["best_of"] == K and manifest["run"]["potential"] == POTENTIAL
-    assert manifest["run"]["judges"] == ["validity", "agreement", "energy", "relaxation"]
-    assert set(manifest["timings"]["judges"]) == {"agreement", "energy", "relaxation"}
+    assert manifest["run"]["judges"] == ["validity", "agreement", "energy"]
+    assert set(manifest["timings"]["judges"]) == {"agreement", "energy"}
     assert manifest["timings"]["judges"]["agreement"]["crystals"] == N * K
     assert manifest["resampled"] == len(journal) - N * K
 

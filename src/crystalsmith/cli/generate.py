@@ -119,7 +119,7 @@ def add_parser(commands: Any) -> None:
         "--judges",
         metavar="NAME,NAME",
         help="who decides: validity, denoising, agreement, and with a potential energy and relaxation"
-        " (default: all that apply, and none for single drafts without a potential)",
+        " (default: all that apply but relaxation, which is dear)",
     )
     ranking.add_argument(
         "--potential",

@@ -30,7 +30,8 @@ def resolve_judges(
     Args:
         model: of any method.
         judges: names, or a text with commas between them. By default all that the model and the potential
-            allow; none for single drafts without a potential that nobody sorts.
+            allow but relaxation, which costs ten times as much as the others and was not found to gain
+            anything beyond them; none for single drafts without a potential that nobody sorts.
         potential: as ``relaxation.load_calculator`` takes it.
         best_of: drafts of each crystal.
         sorts: whether the crystals of an order are sorted.
@@ -53,7 +54,7 @@ def resolve_judges(
             "denoising": not can_denoise,
             "agreement": best_of == 1,
             "energy": potential is None,
-            "relaxation": potential is None or best_of == 1,
+            "relaxation": True,
         }
         return tuple(name for name in JUDGES if not left_out.get(name, False))
     names = [n.strip() for n in judges.split(",")] if isinstance(judges, str) else list(judges)
