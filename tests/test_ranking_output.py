@@ -252,7 +252,7 @@ def test_interrupt_leaves_what_is_finished_and_the_run_goes_on(
     [
         ({"best_of": 2}, "another number of drafts: 3 there, 2 now"),
         ({"best_of": 1, "potential": None}, "another number of drafts: 3 there, 1 now"),
-        ({"judges": "agreement,energy"}, "other judges"),
+        ({"judges": "energy"}, "other judges"),
         ({"potential": "ase.calculators.emt:EMT"}, "another potential"),
     ],
 )

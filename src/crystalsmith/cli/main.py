@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of it all; a command leaves its function in ``run``, and ``resumes`` if it does."""
     parser = _Parser(
         prog="crystalsmith",
-        description="Make new crystals from a formula, or a space group and its sites, with a diffusion model.",
+        description="Make new crystals from a formula, or a space group and sites, with a diffusion model.",
     )
     parser.add_argument("--version", action="version", version=f"crystalsmith {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
