@@ -24,7 +24,7 @@ from crystalsmith import __version__
 from crystalsmith.cli.making import Making, make
 from crystalsmith.errors import OutputError
 from crystalsmith.generation import RunFolder, generate_records, parse_orders, read_entries, run_identity
-from crystalsmith.generation.lock import FolderLock
+from crystalsmith.lock import FolderLock
 from crystalsmith.symmetry import space_group
 from fake_model import FakeModel
 

@@ -23,6 +23,7 @@ from crystalsmith.data import Dataset, pack
 from crystalsmith.diffusion import load_model
 from crystalsmith.diffusion.schedules import focus
 from crystalsmith.errors import CheckpointError, ConfigError, OutputError
+from crystalsmith.lock import LOCK, FolderLock
 from crystalsmith.networks import Denoiser, DenoiserConfig
 from crystalsmith.training import read_config, train
 from crystalsmith.training.examples import Examples, equivalent
@@ -262,7 +263,12 @@ def test_two_processes_learn_as_one(data: str, tmp_path: Path) -> None:
         out = tmp_path / str(processes)
         train(settings(data, out, processes=processes, **how), quiet=True)
         scores[processes] = log_of(out)
-        assert sorted(p.name for p in out.iterdir()) == ["log.csv", "model.safetensors", "state.safetensors"]
+        assert sorted(p.name for p in out.iterdir()) == [
+            ".lock",
+            "log.csv",
+            "model.safetensors",
+            "state.safetensors",
+        ]
     assert len(scores[1]) > 4
     for one, two in zip(scores[1], scores[2], strict=True):  # the same crystals with other noise
         assert (one["step"], one["seen"]) == (two["step"], two["seen"])
@@ -338,3 +344,16 @@ def test_rows_after_the_saved_state_are_dropped(data: str, tmp_path: Path) -> No
         f.write(last.replace(last.split(",")[0], "999", 1) + "\n1,2")  # beyond the state, and half a row
     train(config, quiet=True)
     assert (tmp_path / "log.csv").read_text().splitlines() == rows.splitlines()
+
+
+def test_two_runs_do_not_share_a_folder(data: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    lock = FolderLock.take(out / LOCK)
+    try:
+        with pytest.raises(OutputError, match="another process is at work in folder"):
+            train(settings(data, out), quiet=True)
+    finally:
+        lock.release()
+    train(settings(data, out), quiet=True)
+    assert (out / "model.safetensors").exists()

@@ -222,8 +222,8 @@ def _check_writable(path: Path) -> None:
 
 
 def _write(args: argparse.Namespace, evaluation: Evaluation) -> None:
+    from crystalsmith.atomic import write_whole, writing
     from crystalsmith.evaluation.json_report import to_csv, to_json
-    from crystalsmith.generation.atomic import write_whole, writing
 
     texts = {}
     if args.json is not None:

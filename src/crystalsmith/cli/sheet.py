@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ase import Atoms
 
+from crystalsmith.atomic import writing
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import OutputError, StructureError
-from crystalsmith.generation.atomic import writing
 from crystalsmith.pictures.contact_sheet import contact_sheet
 
 MOST = 60

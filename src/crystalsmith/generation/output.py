@@ -19,22 +19,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from crystalsmith.atomic import TEMPORARY, write_whole, writing
 from crystalsmith.errors import OutputError
-from crystalsmith.generation.atomic import TEMPORARY, write_whole, writing
 from crystalsmith.generation.choice import choose
 from crystalsmith.generation.journal import Entry, Journal
-from crystalsmith.generation.lock import FolderLock
 from crystalsmith.generation.manifest import FORMAT, MANIFEST, read_manifest, refuse_other_run, versions
 from crystalsmith.generation.orders import Order
 from crystalsmith.generation.scores import ScoreJournal, add_score, best_entries, figures_of
 from crystalsmith.generation.tries import Generated, Key
+from crystalsmith.lock import LOCK, FolderLock
 
 if TYPE_CHECKING:
     from crystalsmith.ranking import Ladder
 
 JOURNAL, CRYSTALS, PICTURE = "crystals.jsonl", "crystals.extxyz", "crystals.png"
 SCORES = "scores.jsonl"
-CIFS, LOCK = "cif", ".lock"
+CIFS = "cif"
 
 BLOCK = 16
 """Crystals of single drafts that are judged in one batch."""

@@ -19,6 +19,7 @@ from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.data import Dataset
 from crystalsmith.diffusion import AnyModel, save_model
 from crystalsmith.errors import ConfigError, DataError, OutputError
+from crystalsmith.lock import LOCK, FolderLock
 from crystalsmith.training.config import TrainConfig, read_config
 from crystalsmith.training.examples import Examples
 from crystalsmith.training.log import Log
@@ -106,6 +107,16 @@ def _begin(c: TrainConfig) -> tuple[Dataset, AnyModel, RunState]:
 
 
 def _run(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
+    # Held by the process that writes, so that one which outlives its parent still keeps others out.
+    lock = FolderLock.take(Path(c.out) / LOCK) if rank == 0 else None
+    try:
+        _train(rank, c, quiet, store)
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _train(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
     torch.set_num_threads(c.threads)
     keep_freed_memory()
     if store:

@@ -7,8 +7,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from crystalsmith.atomic import writing
 from crystalsmith.errors import OutputError
-from crystalsmith.generation.atomic import writing
+
+LOCK = ".lock"
+"""Name of the file that is locked."""
 
 
 @dataclass
@@ -33,7 +36,7 @@ class FolderLock:
             os.close(descriptor)
             if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
                 raise OutputError(
-                    f"another process is at work in folder {path.parent}; wait or choose another one with -o"
+                    f"another process is at work in folder {path.parent}; wait or choose another one"
                 ) from None
             raise OutputError(
                 f"cannot lock {path}: {error.strerror or error}; choose a folder on another disk"
