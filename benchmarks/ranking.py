@@ -33,7 +33,7 @@ from crystalsmith.evaluation.arrays import crystal_arrays
 from crystalsmith.evaluation.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
 from crystalsmith.generation.validity import fault
 from crystalsmith.parallel import Failed, parallel_map
-from crystalsmith.ranking import Ladder, Score, resolve_judges, totals
+from crystalsmith.ranking import JUDGES, Ladder, Score, resolve_judges, totals
 from crystalsmith.ranking.calibration import calibration_of
 
 BINS = ((0, None), *FREEDOM_BINS)
@@ -114,7 +114,8 @@ def _ladder(checkpoint: str | None, potential: str | None, samples: int) -> Ladd
     keep_freed_memory()
     torch.set_num_threads(1)
     model = load_model(checkpoint)
-    return Ladder(model, resolve_judges(model, None, potential, samples), potential)
+    names = None if potential is None else JUDGES
+    return Ladder(model, resolve_judges(model, names, potential, samples), potential)
 
 
 def judge_row(job: tuple[dict[str, Any], str | None, str | None]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 A known crystal with as many elements lends its ratio to the elements asked for, in every matching, with a
 weight that falls with their dissimilarity as in ``prior.prototypes`` but more slowly; a ratio also has a
 small weight for being frequent among all crystals of so many elements. Where oxidation states allow, only
-charge-neutral compositions are drawn; systems without anions make intermetallic phases of any ratio.
+charge-neutral compositions are drawn; systems without anions make phases of any ratio.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from itertools import permutations
 import numpy as np
 
 from crystalsmith.crystal.chemistry import oxidation_states
+from crystalsmith.crystal.elements import ELECTRONEGATIVITY, period_and_group
 from crystalsmith.crystal.properties import dissimilarity
 from crystalsmith.prior.known import Known, KnownCrystals
 
 _WIDTH, _POWER = 0.6, 3.0
 _FREQUENCY = 1.0  # weight of all ratios by frequency together
 _MOST_ELEMENTS = 6
+_ANION = 2.53  # Pauling's electronegativity: selenium has 2.55, phosphorus 2.19
 
 Key = tuple[int, ...]
 
@@ -47,13 +49,22 @@ def is_neutral(elements: Key, ratio: Key) -> bool:
 
 
 def is_ionic(elements: Key) -> bool:
-    """Whether the elements have both common negative and positive oxidation states."""
+    """Whether one element is an anion (nitrogen, oxygen, a halogen, sulphur or selenium) of another one.
+
+    Tin, antimony, silicon and the like have negative oxidation states too, but with metals they mostly make
+    phases of any ratio.
+    """
     states = [oxidation_states()[z] for z in elements]
     return any(
-        min(a, default=0) < 0 < max(b, default=0)
-        for i, a in enumerate(states)
-        for j, b in enumerate(states)
-        if i != j
+        _ANION < ELECTRONEGATIVITY[a] < 9
+        and period_and_group(a)[1] > 14
+        and min(own, default=0) < 0
+        # Of something less electronegative with a positive state.
+        and any(
+            ELECTRONEGATIVITY[c] < ELECTRONEGATIVITY[a] and max(other, default=0) > 0
+            for c, other in zip(elements, states, strict=True)
+        )
+        for a, own in zip(elements, states, strict=True)
     )
 
 
