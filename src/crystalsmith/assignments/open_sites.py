@@ -8,6 +8,7 @@ owed is used up. ``allowed`` tells which positions can come next such that the r
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -70,7 +71,7 @@ class Plan(Protocol):
         ...
 
 
-class _Filling:
+class _Filling(ABC):
     """What both plans have in common."""
 
     def __init__(self, space_group: int, numbers: tuple[int, ...]) -> None:
@@ -100,9 +101,9 @@ class _Filling:
             result[p] = self._completes(state, p, used)
         return tuple(result)
 
+    @abstractmethod
     def _completes(self, state: Unfinished, position: int, used: int) -> bool:
         """Whether the rest can be filled once a position is taken."""
-        raise NotImplementedError
 
     def _next(self, state: Unfinished, position: int, owed: int, room: int) -> Unfinished:
         used = state.used | (1 << position) if self.positions.fixed[position] else state.used

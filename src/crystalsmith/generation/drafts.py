@@ -75,18 +75,12 @@ class LetterDrafter:
         return request.n_atoms
 
     def _recipe(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Recipe:
-        content, bounds = order.content, order.bounds
-        shared = self._share(order)
-        if shared is not None:
-            recipes, places = shared
-            if number <= LIKELY_TRIES or len(recipes) > 1 or order.wyckoff is not None:
-                beyond = max(0, number - LIKELY_TRIES)
-                return recipes[(places[index] + beyond) % len(recipes)]
-        elif number <= LIKELY_TRIES or order.sites is None:
-            return content.draw(bounds, self.source, self.max_atoms, rng)
-        if order.sites is None:
-            return content.draw(bounds, self.source, self.max_atoms, rng)
-        return content.draw(bounds, self.fallback, self.max_atoms, rng)
+        shared, late = self._share(order), number > LIKELY_TRIES
+        if shared is None or (late and len(shared[0]) == 1 and order.wyckoff is None):
+            source = self.fallback if late and order.sites is not None else self.source
+            return order.content.draw(order.bounds, source, self.max_atoms, rng)
+        recipes, places = shared
+        return recipes[(places[index] + max(0, number - LIKELY_TRIES)) % len(recipes)]
 
     def _share(self, order: Order) -> tuple[list[Recipe], list[int]] | None:
         """Likely recipes, and which of them each crystal gets."""
