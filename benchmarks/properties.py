@@ -30,7 +30,7 @@ from crystalsmith.training.examples import Examples, compositions
 from crystalsmith.training.loss import denoising_losses
 from crystalsmith.training.validate import LEVELS
 
-BINS = ((1, 300), (300, 600), (600, 1000), (1000, 2000), (2000, 10**9))
+BINS = ((0, 1), (1, 300), (300, 600), (600, 1000), (1000, 2000), (2000, 10**9))
 
 
 @torch.no_grad()

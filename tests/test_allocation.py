@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystalsmith.generation.allocation import allocate, gain, success
+from crystalsmith.generation.allocation import SPREAD, allocate, gain, success
 from crystalsmith.generation.sources import Recipe
 
 # No free parameter, one, three and nine.
@@ -80,11 +80,11 @@ def test_no_other_shares_meet_more_orders(recipes: list[Recipe], count: int) -> 
 @given(RECIPES, st.integers(0, 9))
 def test_gain_is_what_one_more_sample_adds(recipes: list[Recipe], made: int) -> None:
     for r in recipes:
-        b = 1.3 * (1 - success(r.freedom))
+        b = SPREAD * (1 - success(r.freedom))
 
         def failed(m: int, b: float = b) -> float:
             """All m samples, by the beta-binomial distribution."""
-            return math.gamma(b + m) * math.gamma(1.3) / math.gamma(1.3 + m) / math.gamma(b)
+            return math.gamma(b + m) * math.gamma(SPREAD) / math.gamma(SPREAD + m) / math.gamma(b)
 
         expected = math.exp(r.log_prior or 0.0) * (failed(made) - failed(made + 1))
         assert gain(r, made) == pytest.approx(expected, rel=1e-6)
