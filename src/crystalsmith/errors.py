@@ -49,3 +49,11 @@ class EvaluationError(CrystalsmithError, ValueError):
 
 class RelaxationError(CrystalsmithError, ValueError):
     """A potential that is unknown or not installed, or that cannot be loaded."""
+
+
+class HullError(CrystalsmithError, ValueError):
+    """Reference phases that are missing, damaged, or of another potential."""
+
+
+class DiscoveryError(CrystalsmithError, ValueError):
+    """A run of the funnel that cannot begin or go on."""

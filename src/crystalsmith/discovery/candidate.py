@@ -1,4 +1,4 @@
-"""A candidate: one crystal on its way from an order to the short list, with all that was found out about it."""
+"""A candidate: one crystal on its way from an order to the short list, with all that is known about it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from typing import Any
 
 from crystalsmith.crystal import Crystal
 
-KJ_PER_MOL = 96.48533212331
-"""kJ/mol in one eV (CODATA 2018)."""
-
 
 @dataclass(frozen=True)
 class State:
     """The crystal at one point of its way.
 
     Attributes:
-        stage: ``generated``, ``symmetric`` (relaxed in its free parameters) or ``free`` (all atoms, whole cell).
+        stage: ``generated``, ``symmetric`` (relaxed in its free parameters) or ``free`` (all atoms and the
+            whole cell).
         crystal: in the space group that it has here.
         energy: of the potential, eV per atom; None where it was not computed.
         converged: of a relaxation; None for one that was only generated.

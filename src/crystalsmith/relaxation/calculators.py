@@ -78,6 +78,11 @@ def load_calculator(name: str) -> Calculator:
     return calculator
 
 
+def package_of(name: str) -> str:
+    """The pip package that holds a potential; empty where that is the user's own affair."""
+    return _PACKAGES.get(name.partition(":")[0], ("", ""))[1]
+
+
 def one_line(error: BaseException) -> str:
     """Type and first line of an exception's message."""
     message = next(iter(str(error).strip().splitlines()), "")

@@ -1,0 +1,291 @@
+"""``crystalsmith hull``: reference energies of a potential, and the phase diagrams that they make."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crystalsmith.cli import options
+from crystalsmith.errors import HullError
+
+if TYPE_CHECKING:
+    from crystalsmith.data import Dataset
+    from crystalsmith.hull import Hull
+    from crystalsmith.hull.build import Progress
+
+_EXAMPLES = """\
+examples:
+  crystalsmith hull show Cu-K-Si
+  crystalsmith hull show Li-Fe-P-O --entries mine.csv -o lifepo.png
+  crystalsmith hull build train.safetensors --potential 7net-0 --max-calls 8 --minutes 60 -o 7net-0.npz
+  crystalsmith hull build --materials-project Cu-K-Si -o cuksi.npz
+  crystalsmith hull show Cu-K-Si --entries cuksi.npz
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command and its actions."""
+    parser = commands.add_parser(
+        "hull",
+        help="phase diagrams by a potential, and the reference energies behind them",
+        description="Energies above the convex hull of known phases. All energies of a hull are of one"
+        " potential.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    show = actions.add_parser(
+        "show",
+        help="list and draw the phases of a system",
+        description="List and draw the phases of a system.",
+    )
+    show.add_argument("system", metavar="SYSTEM", help="elements, such as Cu-K-Si")
+    add_hull_options(show)
+    show.add_argument("-o", "--output", metavar="FILE", help="draw the phase diagram, .png or .svg")
+    show.add_argument("--json", action="store_true", help="JSON lines, one phase each")
+    show.set_defaults(run=_show)
+
+    build = actions.add_parser(
+        "build",
+        help="compute reference energies",
+        description="Compute the energies of known stable phases with a potential: single points, then short"
+        " relaxations under their symmetry. Interrupted, the same command goes on where it stopped.",
+    )
+    build.add_argument(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="a file of data build, or structures in any form that it reads",
+    )
+    build.add_argument(
+        "--materials-project",
+        metavar="SYSTEM",
+        help="in place of SOURCE: a system from the Materials Project (key in MP_API_KEY, `pip install mp-api`)",
+    )
+    build.add_argument("-o", "--output", required=True, metavar="FILE", help="file of references to write")
+    build.add_argument("--potential", default="chgnet", metavar="NAME", help="default: chgnet")
+    build.add_argument(
+        "--above-hull",
+        type=_energy,
+        default=1e-4,
+        metavar="EV",
+        help="leave out what lies farther above the data's own hull, eV per atom (default: 0.0001)",
+    )
+    build.add_argument(
+        "--max-calls",
+        type=options.positive,
+        default=8,
+        metavar="N",
+        help="calls of the potential for each relaxation; 1 for single points (default: 8)",
+    )
+    build.add_argument(
+        "--minutes", type=_energy, metavar="M", help="time for relaxations; the rest stay single points"
+    )
+    build.add_argument("--workers", type=options.positive, metavar="N", help="default: one for each core")
+    build.add_argument("--quiet", action="store_true", help="no progress")
+    build.set_defaults(run=_build, resumes=True)
+
+
+def add_hull_options(parser: argparse.ArgumentParser) -> None:
+    """Options of all commands that need a hull."""
+    parser.add_argument(
+        "--potential", default="chgnet", metavar="NAME", help="whose energies (default: chgnet)"
+    )
+    parser.add_argument(
+        "--references",
+        metavar="FILE",
+        help="reference phases, a file of hull build (default: those that come with the package)",
+    )
+    parser.add_argument(
+        "--entries",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="more phases, of the same potential: a file of hull build, pymatgen's entries as JSON, or a CSV"
+        " with formula and energy_per_atom; may be given several times",
+    )
+
+
+def parse_system(text: str, most: int, fewest: int = 1) -> tuple[str, ...]:
+    """Elements of a chemical system, in the order given.
+
+    Raises:
+        HullError: no elements, one twice, or too few or many.
+    """
+    from crystalsmith.crystal import NUMBERS
+
+    symbols = [part for part in re.split(r"[\s,-]+", text.strip()) if part]
+    for symbol in symbols:
+        if symbol not in NUMBERS:
+            raise HullError(f"system {text!r}: {symbol!r} is no element; write it like Cu-K-Si")
+    if len(set(symbols)) < len(symbols):
+        raise HullError(f"system {text!r} names an element twice")
+    if not fewest <= len(symbols) <= most:
+        raise HullError(
+            f"system {text!r} has {len(symbols)} elements; give {fewest} to {most}, such as Cu-K-Si"
+        )
+    return tuple(symbols)
+
+
+def load_hull(args: argparse.Namespace) -> Hull:
+    """The hull that the options of ``add_hull_options`` name.
+
+    Raises:
+        HullError: no references for the potential, or files that cannot be used.
+    """
+    from crystalsmith.hull import Hull, References, read_entries, shipped
+
+    if args.references is not None:
+        references: References | None = References.open(args.references)
+        assert references is not None
+        if references.potential != args.potential:
+            raise HullError(
+                f"{args.references} holds energies of {references.potential}; add --potential"
+                f" {references.potential}"
+            )
+    else:
+        references = shipped(args.potential)
+    more = [phase for path in args.entries for phase in read_entries(path, args.potential)]
+    if references is None and not more:
+        raise HullError(
+            f"no reference phases come with the package for {args.potential}; compute them with `crystalsmith"
+            f" hull build SOURCE --potential {args.potential} -o FILE` and give --references FILE"
+        )
+    return Hull(references, more)
+
+
+def _energy(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return value
+
+
+def _show(args: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from crystalsmith.hull import KJ_PER_MOL, MOST_ELEMENTS
+    from crystalsmith.symmetry import space_group
+
+    elements = parse_system(args.system, MOST_ELEMENTS, 2)
+    hull = load_hull(args)
+    hull.diagram(elements)  # refuses a system without references before anything is printed
+    rows = []
+    for phase in hull.phases(elements):
+        place = hull.place(phase.counts, phase.energy)
+        rows.append((len(phase.counts), place.above_hull, phase, place))
+    rows.sort(key=lambda r: (r[0], r[2].formula, r[1], r[2].id))
+    if args.json:
+        for _, _, phase, place in rows:
+            line = {
+                "id": phase.id,
+                "formula": phase.formula,
+                "space_group": phase.space_group or None,
+                "energy_per_atom": round(phase.energy, 6),
+                "formation": round(place.formation, 6),
+                "above_hull": round(place.above_hull, 6),
+            }
+            print(json.dumps(line))
+    else:
+        table = Table(box=None, pad_edge=False)
+        for name in ("phase", "id", "space group"):
+            table.add_column(name)
+        for name in ("formation eV/atom", "kJ/mol", "above hull eV/atom", "kJ/mol"):
+            table.add_column(name, justify="right")
+        for _, _, phase, place in rows:
+            symbol = f"{space_group(phase.space_group).symbol}" if phase.space_group else ""
+            table.add_row(
+                phase.formula,
+                phase.id,
+                symbol,
+                f"{place.formation:.3f}",
+                f"{place.formation * KJ_PER_MOL:.2f}",
+                "on it" if place.above_hull < 1e-6 else f"{place.above_hull:.3f}",
+                "" if place.above_hull < 1e-6 else f"{place.above_hull * KJ_PER_MOL:.2f}",
+            )
+        console = Console(highlight=False)
+        console.print(table)
+        if hull.references is not None:
+            console.print(f"{hull.references.note}; kJ per mole of atoms", soft_wrap=True)
+        for note in hull.notes(elements):
+            console.print(f"note: {note}", soft_wrap=True)
+    if args.output is not None:
+        from crystalsmith.atomic import writing
+        from crystalsmith.hull.pictures import draw_phase_diagram
+
+        figure = draw_phase_diagram(hull.diagram(elements), [])
+        with writing(Path(args.output)):
+            figure.savefig(args.output, dpi=160)
+    return 0
+
+
+def _build(args: argparse.Namespace) -> int:
+    from crystalsmith.hull.build import BuildSettings, build_references
+    from crystalsmith.relaxation import check_potential
+
+    check_potential(args.potential)
+    settings = BuildSettings(args.potential, args.above_hull, args.max_calls, args.minutes, args.workers)
+    dataset = _dataset(args)
+    references = build_references(dataset, args.output, settings, None if args.quiet else _Line())
+    if not args.quiet:
+        print(f"\r{references.note}; in {args.output}")
+        if references.metadata["failed"]:
+            print(f"{references.metadata['failed']} crystals got no energy; {args.output}.journal says why")
+    return 0
+
+
+def _dataset(args: argparse.Namespace) -> Dataset:
+    from crystalsmith.data import Dataset
+    from crystalsmith.hull import MOST_ELEMENTS
+
+    if (args.source is None) == (args.materials_project is None):
+        raise HullError("give either SOURCE or --materials-project SYSTEM")
+    if args.materials_project is not None:
+        from crystalsmith.hull.materials_project import fetch_system
+
+        return fetch_system(parse_system(args.materials_project, MOST_ELEMENTS), args.above_hull)
+    if str(args.source).endswith(".safetensors"):
+        return Dataset.open(args.source)
+    from tempfile import TemporaryDirectory
+
+    from crystalsmith.data.build import build
+
+    with TemporaryDirectory() as folder:
+        built = build(
+            [args.source], Path(folder) / "phases.safetensors", workers=args.workers, progress=False
+        )
+        for reason, number in built.dropped.items():
+            print(f"crystalsmith: warning: left out {number}: {reason}", file=sys.stderr)
+        return Dataset.open(built.path).subset()
+
+
+class _Line:
+    """A line that tells how far a build is, on a terminal."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._stage, self._first = "", 0
+
+    def __call__(self, progress: Progress) -> None:
+        if not sys.stderr.isatty():
+            return
+        if progress.stage != self._stage:
+            self._stage, self._first, self._began = progress.stage, progress.done, time.monotonic()
+        spent = time.monotonic() - self._began
+        rate = (progress.done - self._first) / spent if spent > 0 else 0.0
+        left = f", {(progress.total - progress.done) / rate / 60:.0f} min left" if rate > 0 else ""
+        print(
+            f"\r{progress.stage}: {progress.done:,}/{progress.total:,}, {60 * rate:.0f} a minute{left}    ",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )

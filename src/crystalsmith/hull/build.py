@@ -1,0 +1,360 @@
+"""Computing reference energies: single points of all phases, then relaxations, the smallest cells first.
+
+A journal beside the output keeps every energy as it comes, so that an interrupted build goes on, and a
+finished one can be given more time later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from importlib import metadata as packages
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crystalsmith import __version__
+from crystalsmith.atomic import writing
+from crystalsmith.crystal import Crystal
+from crystalsmith.data import Dataset
+from crystalsmith.errors import HullError
+from crystalsmith.hull.phases import Phase, References
+from crystalsmith.lock import FolderLock
+from crystalsmith.parallel import Failed, parallel_map
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
+
+ON_HULL = 1e-4
+"""eV per atom above the data's own hull up to which a crystal counts as lying on it."""
+
+MAX_CALLS = 8
+"""Evaluations of the potential for the relaxation of a phase."""
+
+SECONDS = 300.0
+"""Time limit for one phase."""
+
+HOLE = 1.0
+"""eV per atom by which no sound relaxation of a known crystal lowers its energy."""
+
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """How reference energies are computed.
+
+    Attributes:
+        potential: as for ``relaxation.load_calculator``.
+        max_above_hull: crystals farther above the data's own hull are left out (eV per atom); where the data
+            do not say, they are taken.
+        max_calls: evaluations for a relaxation; 1 leaves it at single points.
+        minutes: time for relaxations; no limit if None.
+        workers: processes; one for each core if None.
+    """
+
+    potential: str = "chgnet"
+    max_above_hull: float = ON_HULL
+    max_calls: int = MAX_CALLS
+    minutes: float | None = None
+    workers: int | None = None
+
+
+@dataclass
+class Progress:
+    """How far a build is: ``stage`` is ``single points`` or ``relaxations``."""
+
+    stage: str
+    done: int
+    total: int
+    failed: int = 0
+
+
+@dataclass
+class _Journal:
+    """Energies on disk: a line for the run, then one for each energy; later lines of a phase win."""
+
+    path: Path
+    energies: dict[int, tuple[float, int]] = field(default_factory=dict)
+    failures: dict[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, path: Path, identity: dict[str, Any]) -> _Journal:
+        journal = cls(path)
+        with writing(path):
+            if not path.exists() or not path.stat().st_size:
+                path.write_text(json.dumps(identity) + "\n", encoding="utf-8")
+                return journal
+            whole = 0
+            with path.open("rb") as f:
+                for number, line in enumerate(f):
+                    if not line.endswith(b"\n"):
+                        break
+                    try:
+                        row = json.loads(line)
+                        if number == 0:
+                            if row != identity:
+                                raise HullError(
+                                    f"{path} is of another build (other crystals, potential or settings);"
+                                    " remove it or choose another output"
+                                )
+                        else:
+                            journal._take(row)
+                    except (ValueError, KeyError, TypeError) as error:
+                        if isinstance(error, HullError):
+                            raise
+                        raise HullError(
+                            f"{path}: line {number + 1} is damaged; remove the file to begin anew"
+                        ) from None
+                    whole += len(line)
+            if whole < path.stat().st_size:
+                os.truncate(path, whole)
+        return journal
+
+    def _take(self, row: dict[str, Any]) -> None:
+        place = int(row["row"])
+        if row.get("energy") is None:
+            self.failures[place] = str(row["reason"])
+        else:
+            self.energies[place] = float(row["energy"]), int(row["calls"])
+
+    def append(self, rows: Sequence[dict[str, Any]]) -> None:
+        with writing(self.path), self.path.open("a", encoding="utf-8") as f:
+            f.writelines(json.dumps(row) + "\n" for row in rows)
+            f.flush()
+            os.fsync(f.fileno())
+        for row in rows:
+            self._take(row)
+
+
+def build_references(
+    dataset: Dataset,
+    output: str | os.PathLike[str],
+    settings: BuildSettings,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> References:
+    """Compute the energies of a data set's stable crystals and write them to a file.
+
+    Args:
+        dataset: crystals; those above the data's own hull are left out.
+        output: file to write; ``OUTPUT.journal`` beside it holds what is done.
+        settings: how.
+        on_progress: told now and then.
+
+    Raises:
+        HullError: no crystals, or a journal of another build.
+        RelaxationError: the potential cannot be loaded.
+        OutputError: the files cannot be written, or another build is at work on them.
+    """
+    from crystalsmith.relaxation import check_potential
+
+    check_potential(settings.potential)
+    output = Path(output)
+    rows = stable_rows(dataset, settings.max_above_hull)
+    if not len(rows):
+        raise HullError(
+            f"no crystal lies within {settings.max_above_hull:g} eV/atom of the hull of its data;"
+            " raise --above-hull"
+        )
+    identity = {
+        "format": "crystalsmith.hull.journal",
+        "potential": settings.potential,
+        "package": _package(settings.potential),
+        "crystals": _digest(dataset, rows),
+        "max_calls": settings.max_calls,
+    }
+    lock = FolderLock.take(output.with_name(output.name + ".lock"))
+    try:
+        journal = _Journal.open(output.with_name(output.name + ".journal"), identity)
+        tell = on_progress or (lambda _: None)
+        _single_points(dataset, rows, journal, settings, tell)
+        if settings.max_calls > 1:
+            _relaxations(dataset, rows, journal, settings, tell)
+        references = _collect(dataset, rows, journal, settings, identity)
+        references.save(output)
+        return references
+    finally:
+        lock.release()
+        lock.path.unlink(missing_ok=True)
+
+
+def stable_rows(dataset: Dataset, max_above_hull: float) -> np.ndarray:
+    """(n,) rows of the crystals on the data's own hull, the smallest cells first."""
+    above = dataset.arrays["e_above_hull"]
+    rows = np.flatnonzero(np.isnan(above) | (above <= max_above_hull))
+    return np.asarray(rows[np.argsort(dataset.arrays["atoms"][rows], kind="stable")])
+
+
+def _single_points(
+    dataset: Dataset,
+    rows: np.ndarray,
+    journal: _Journal,
+    settings: BuildSettings,
+    tell: Callable[[Progress], None],
+) -> None:
+    todo = [int(r) for r in rows if int(r) not in journal.energies and int(r) not in journal.failures]
+    batches = [todo[k : k + _BATCH] for k in range(0, len(todo), _BATCH)]
+    count = len(rows) - len(todo)
+
+    def take(done: list[tuple[int, Any, float]]) -> None:
+        nonlocal count
+        lines: list[dict[str, Any]] = []
+        for place, result, _ in done:
+            batch = batches[place]
+            if isinstance(result, Failed):
+                result = [(None, result.reason)] * len(batch)
+            for r, (energy, reason) in zip(batch, result, strict=True):
+                lines.append({"row": r, "energy": energy, "calls": 1, "reason": reason})
+        journal.append(lines)
+        count += len(lines)
+        tell(Progress("single points", count, len(rows), len(journal.failures)))
+
+    parallel_map(
+        partial(_energies, settings.potential),
+        [_Rows(dataset, batch) for batch in batches],
+        workers=settings.workers,
+        chunk=1,
+        seconds=SECONDS,
+        on_done=take,
+    )
+
+
+class _OutOfTime(Exception):
+    """Ends the relaxations of a build."""
+
+
+def _relaxations(
+    dataset: Dataset,
+    rows: np.ndarray,
+    journal: _Journal,
+    settings: BuildSettings,
+    tell: Callable[[Progress], None],
+) -> None:
+    todo = [int(r) for r in rows if journal.energies.get(int(r), (0.0, 9))[1] <= 1]
+    count = len(rows) - len(todo)
+    began = time.monotonic()
+
+    def take(done: list[tuple[int, Any, float]]) -> None:
+        nonlocal count
+        lines = []
+        for place, result, _ in done:
+            before = journal.energies[todo[place]][0]
+            # A relaxation that fell into a hole of the potential proves nothing; nor does one that failed.
+            sound = not isinstance(result, Failed) and math.isfinite(result[0]) and result[0] > before - HOLE
+            energy, calls = (min(before, result[0]), max(2, result[1])) if sound else (before, 2)
+            lines.append({"row": todo[place], "energy": energy, "calls": calls})
+        journal.append(lines)
+        count += len(lines)
+        tell(Progress("relaxations", count, len(rows), len(journal.failures)))
+        if settings.minutes is not None and time.monotonic() - began > 60 * settings.minutes:
+            raise _OutOfTime
+
+    if settings.minutes == 0:
+        return
+    with contextlib.suppress(_OutOfTime):
+        parallel_map(
+            partial(_relax, settings.potential, settings.max_calls),
+            [_Rows(dataset, [r]) for r in todo],
+            workers=settings.workers,
+            chunk=4,
+            seconds=SECONDS,
+            on_done=take,
+        )
+
+
+class _Rows:
+    """Rows of a data set that become crystals when they are asked for, on the way to a worker."""
+
+    def __init__(self, dataset: Dataset | None, rows: Sequence[int]) -> None:
+        self._dataset, self._rows = dataset, rows
+        self._crystals: list[Crystal] = []
+
+    @property
+    def crystals(self) -> list[Crystal]:
+        return [self._dataset[r] for r in self._rows] if self._dataset is not None else self._crystals
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rows_of, (self.crystals,)
+
+
+def _rows_of(crystals: list[Crystal]) -> _Rows:
+    rows = _Rows(None, ())
+    rows._crystals = crystals
+    return rows
+
+
+@lru_cache(maxsize=1)
+def _calculator(potential: str) -> Calculator:
+    import torch
+
+    from crystalsmith.allocator import keep_freed_memory
+    from crystalsmith.relaxation import load_calculator
+
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    return load_calculator(potential)
+
+
+def _energies(potential: str, rows: _Rows) -> list[tuple[float | None, str | None]]:
+    from crystalsmith.relaxation import single_points
+
+    found = single_points(rows.crystals, _calculator(potential))
+    return [(e.value if math.isfinite(e.value) else None, e.reason) for e in found]
+
+
+def _relax(potential: str, max_calls: int, rows: _Rows) -> tuple[float, int]:
+    from crystalsmith.relaxation import relax_symmetric
+
+    done = relax_symmetric(rows.crystals[0], _calculator(potential), max_calls=max_calls)
+    return (math.nan if done.reason == "collapsed" else done.energy), done.calls
+
+
+def _collect(
+    dataset: Dataset, rows: np.ndarray, journal: _Journal, settings: BuildSettings, identity: dict[str, Any]
+) -> References:
+    ids = dataset.ids
+    phases = [
+        Phase(ids[r], dataset[r].counts, energy, dataset[r].space_group, calls)
+        for r in sorted(int(r) for r in rows)
+        for energy, calls in ([journal.energies[r]] if r in journal.energies else [])
+    ]
+    if not phases:
+        raise HullError(f"potential {settings.potential} gave no crystal an energy")
+    return References.of(
+        phases,
+        {
+            "potential": settings.potential,
+            "package": identity["package"],
+            "crystalsmith": __version__,
+            "max_above_hull": settings.max_above_hull,
+            "max_calls": settings.max_calls,
+            "failed": len(journal.failures),
+        },
+    )
+
+
+def _package(potential: str) -> str:
+    from crystalsmith.relaxation.calculators import package_of
+
+    name = package_of(potential)
+    try:
+        return f"{name} {packages.version(name)}" if name else ""
+    except packages.PackageNotFoundError:
+        return name
+
+
+def _digest(dataset: Dataset, rows: np.ndarray) -> str:
+    ids = dataset.ids
+    digest = hashlib.sha256()
+    for r in rows:
+        digest.update(f"{ids[int(r)]} {dataset[int(r)].formula}\n".encode())
+    digest.update(dataset.arrays["cell"][rows].tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,125 @@
+"""Reference phases of the user's: files of ``hull build``, pymatgen's entries as JSON, or a table as CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from crystalsmith.crystal import NUMBERS
+from crystalsmith.errors import HullError
+from crystalsmith.hull.phases import Phase, References
+
+_FORMS = (
+    "a file of `crystalsmith hull build`, a JSON list of pymatgen's entries, or a CSV with the columns"
+    " formula and energy_per_atom (eV)"
+)
+
+
+def read_entries(path: str | os.PathLike[str], potential: str) -> list[Phase]:
+    """Read phases that extend a hull.
+
+    Args:
+        path: a file of ``hull build``; JSON, a list of pymatgen's ComputedEntry or PDEntry as dictionaries
+            (composition, and energy in eV of that composition); or CSV with ``formula``,
+            ``energy_per_atom`` and optionally ``id`` and ``potential``.
+        potential: whose energies they must be; files that do not say are believed.
+
+    Raises:
+        HullError: missing, of another form, of another potential, or empty.
+    """
+    path = Path(path)
+    try:
+        head = path.open("rb").read(4)
+        if head == b"PK\x03\x04":
+            references = References.open(path)
+            _same(path, references.potential, potential)
+            return list(references)
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise HullError(f"there is no file of entries {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise HullError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    found = (
+        _from_json(path, text, potential) if text.lstrip()[:1] in "[{" else _from_csv(path, text, potential)
+    )
+    if not found:
+        raise HullError(f"{path} holds no entries; give {_FORMS}")
+    return found
+
+
+def _from_json(path: Path, text: str, potential: str) -> list[Phase]:
+    try:
+        rows = json.loads(text)
+    except ValueError as error:
+        raise HullError(f"{path} is no JSON ({error}); give {_FORMS}") from None
+    rows = rows.get("entries", [rows]) if isinstance(rows, Mapping) else rows
+    phases = []
+    for n, row in enumerate(rows, 1):
+        try:
+            composition = row["composition"]
+            if isinstance(composition, str):
+                counts = _counts(composition)
+            else:
+                counts = _whole({str(e): float(x) for e, x in composition.items() if not e.startswith("@")})
+            size = sum(float(x) for e, x in composition.items()) if isinstance(composition, Mapping) else None
+            atoms = sum(counts.values()) if size is None else size
+            energy = (float(row["energy"]) + float(row.get("correction") or 0)) / atoms
+            data = row.get("parameters") or row.get("data") or {}
+            name = row.get("entry_id") or row.get("name") or f"{path.stem}-{n}"
+            _same(path, str(row.get("potential") or data.get("potential") or potential), potential)
+            phases.append(_phase(str(name), counts, energy))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, HullError):
+                raise
+            raise HullError(f"{path}, entry {n} cannot be read ({error}); give {_FORMS}") from None
+    return phases
+
+
+def _from_csv(path: Path, text: str, potential: str) -> list[Phase]:
+    rows = csv.DictReader(text.splitlines())
+    if not {"formula", "energy_per_atom"} <= set(rows.fieldnames or ()):
+        raise HullError(f"{path} lacks the columns formula and energy_per_atom; give {_FORMS}")
+    phases = []
+    for n, row in enumerate(rows, 2):
+        _same(path, (row.get("potential") or potential).strip(), potential)
+        try:
+            name = (row.get("id") or f"{path.stem}-{n}").strip()
+            phases.append(_phase(name, _counts(row["formula"]), float(row["energy_per_atom"])))
+        except (ValueError, TypeError) as error:
+            raise HullError(f"{path}, line {n} cannot be read ({error})") from None
+    return phases
+
+
+def _phase(name: str, counts: Mapping[str, int], energy: float) -> Phase:
+    unknown = [e for e in counts if e not in NUMBERS]
+    if unknown or not counts:
+        raise ValueError(f"unknown element {unknown[0]}" if unknown else "no elements")
+    if not math.isfinite(energy):
+        raise ValueError("an energy that is no number")
+    return Phase(name, dict(counts), energy)
+
+
+def _counts(formula: str) -> dict[str, int]:
+    from pymatgen.core import Composition
+
+    return _whole(Composition(formula).as_dict())
+
+
+def _whole(amounts: Mapping[str, float]) -> dict[str, int]:
+    """Whole numbers in the same ratio."""
+    from pymatgen.core import Composition
+
+    whole, _ = Composition(dict(amounts)).get_integer_formula_and_factor()
+    return {str(e): round(n) for e, n in Composition(whole).items()}
+
+
+def _same(path: Path, theirs: str, ours: str) -> None:
+    if theirs != ours:
+        raise HullError(
+            f"{path} holds energies of {theirs}, and the hull is of {ours}; energies of different potentials"
+            " cannot share a hull"
+        )
