@@ -5,18 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from crystalsmith.discovery.rediscovery_findings import Finding, count
-from crystalsmith.discovery.rediscovery_match import TOLERANCES, cell_text
+from crystalsmith.discovery.rediscovery_findings import MOMENTS, Finding, count
+from crystalsmith.discovery.rediscovery_match import TOLERANCES, Cell, cell_text
 from crystalsmith.discovery.rediscovery_targets import SETTINGS
 from crystalsmith.symmetry import lattice_family
-
-if TYPE_CHECKING:
-    from crystalsmith.discovery.rediscovery_trials import State
 
 _WIDTH = 150  # of a table that goes into a file or pipe
 
@@ -43,7 +39,7 @@ def print_findings(findings: Sequence[Finding], folder: Path, elements: Collecti
     if failures:
         console.print(f"{failures} crystals could not be compared; see {folder / 'results.json'}")
     console.print(
-        "conventional cells in Angstrom, in the axes of the reference, of the matching crystal nearest to it;"
+        "conventional cells in Angstrom, in the axes of the reference, of one matching crystal;"
         f" distance: of its atoms, in (volume / atoms)^(1/3); files in {folder}",
         soft_wrap=True,
     )
@@ -62,30 +58,30 @@ def _targets(findings: Sequence[Finding]) -> Table:
     for f in findings:
         crystal = f.target.crystal
         group = crystal.space_group
-        shown = f.shown()
-        before, after = (None, None) if shown is None else (shown.outcome.before, shown.outcome.after)
+        before, after = f.cells
+        distances = ["-" if f.shown is None else _number(f.shown.rms(m)) for m in MOMENTS]
         matches = f"{len(f.matches('before'))}, {len(f.matches('after'))}"
-        ranks = [f.first_rank(moment) for moment in ("before", "after")]
+        ranks = [f.first_rank(moment) for moment in MOMENTS]
         table.add_row(
             f.target.id,
             crystal.formula,
             f"{lattice_family(group)}, {group}",
-            "not found" if before is None else _cell(before, group),
+            "not found" if f.shown is None else _cell(before, group),
             _cell(after, group),
             cell_text(crystal.cell, group),
-            f"{_rms(before)}, {_rms(after)}",
+            ", ".join(distances),
             matches,
             ", ".join("-" if r is None else str(r) for r in ranks),
         )
     return table
 
 
-def _cell(state: State | None, group: int) -> str:
-    return "-" if state is None or state.cell is None else cell_text(state.cell, group)
+def _cell(cell: Cell | None, group: int) -> str:
+    return "-" if cell is None else cell_text(cell, group)
 
 
-def _rms(state: State | None) -> str:
-    return "-" if state is None or state.rms[0] is None else f"{state.rms[0]:.3f}"
+def _number(x: float | None) -> str:
+    return "-" if x is None else f"{x:.3f}"
 
 
 def _counts(findings: Sequence[Finding]) -> Table:

@@ -6,9 +6,10 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from crystalsmith.discovery.rediscovery_match import TOLERANCES
+from crystalsmith.discovery.rediscovery_match import TOLERANCES, Cell, cell_like
 from crystalsmith.discovery.rediscovery_targets import Target
 from crystalsmith.discovery.rediscovery_trials import Outcome, State
 
@@ -82,13 +83,27 @@ class Finding:
         attempt = self.lowest()
         return attempt is not None and attempt.rms("after", level) is not None
 
+    @cached_property
     def shown(self) -> Attempt | None:
-        """The match nearest to the target: among those that also match after relaxation, if there are any."""
-        both = [a for a in self.matches("before") if a.rms("after") is not None]
-        for found, moment in ((both or self.matches("before"), "before"), (self.matches("after"), "after")):
-            if found:
-                return min(found, key=lambda a: a.rms(moment) or 0.0)
-        return None
+        """The match to show: a strict one before a loose one, one that still matches relaxed before one that
+        does not, then the nearest to the target."""
+
+        def place(a: Attempt) -> tuple[bool, bool, float]:
+            before, after = a.rms("before"), a.rms("after")
+            nearest = min(x for x in (before, after) if x is not None)
+            return a.rms("before", 1) is None, after is None, nearest if before is None else before
+
+        return min(self.matches("before") or self.matches("after"), key=place, default=None)
+
+    @cached_property
+    def cells(self) -> tuple[Cell | None, Cell | None]:
+        """Cells of the shown one before and after, in the target's axes; None where it does not match."""
+        states = [None if self.shown is None else self.shown.state(moment) for moment in MOMENTS]
+        before, after = (
+            None if s is None or s.rms[0] is None else cell_like(s.crystal, self.target.crystal)
+            for s in states
+        )
+        return before, after
 
     def to_dict(self) -> dict[str, Any]:
         """Of plain JSON types: figures at every level, and every matching crystal."""
@@ -102,7 +117,6 @@ class Finding:
                 }
                 for moment in MOMENTS
             } | {"lowest_energy_matches": self.lowest_matches(level)}
-        shown = self.shown()
         return {
             "setting": self.setting,
             "id": self.target.id,
@@ -115,7 +129,8 @@ class Finding:
             "relaxed": sum(a.outcome.after is not None for a in self.attempts),
             "failures": self.failures,
             **levels,
-            "shown": None if shown is None else shown.index,
+            "shown": None if self.shown is None else self.shown.index,
+            "shown_cell": dict(zip(MOMENTS, self.cells, strict=True)),
             "matching": [
                 {"rank": a.rank, "index": a.index, **a.outcome.to_dict()}
                 for a in self.attempts
@@ -186,11 +201,10 @@ def to_csv(findings: Sequence[Finding]) -> str:
         row += [f.made, len(f.attempts) + len(f.failures), relaxed]
         for _, moment, level in figures:
             row += [len(f.matches(moment, level)), f.first_rank(moment, level)]
-        shown = f.shown()
-        row += [int(f.lowest_matches()), None if shown is None else shown.rank]
-        states = [None if shown is None else shown.state(moment) for moment in MOMENTS]
-        row += [None if s is None or s.rms[0] is None else round(s.rms[0], 5) for s in states]
-        for cell in [*(None if s is None else s.cell for s in states), f.target.crystal.cell]:
+        row += [int(f.lowest_matches()), None if f.shown is None else f.shown.rank]
+        distances = [None if f.shown is None else f.shown.rms(moment) for moment in MOMENTS]
+        row += [None if x is None else round(x, 5) for x in distances]
+        for cell in (*f.cells, f.target.crystal.cell):
             row += [""] * 6 if cell is None else [round(x, 4) for x in cell]
         writer.writerow(row)
     return text.getvalue()

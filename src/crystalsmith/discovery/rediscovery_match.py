@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -48,24 +48,20 @@ def cell_like(crystal: Crystal, target: Crystal) -> Cell:
     """The cell of a matching crystal (Angstrom, degrees) that corresponds to the target's conventional one.
 
     Space groups and settings may differ, so the axes are those that the matcher lays on the target's; where
-    the crystal's primitive cell does not fit into the target's conventional one, it is its own cell.
+    it cannot, it is the crystal's own conventional cell.
     """
+    reference = target.to_structure(primitive=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            # Its own primitive cell may be several of the target's, nearly.
             laid = _matcher(TOLERANCES[0], False).get_s2_like_s1(
-                target.to_structure(primitive=False), crystal.to_structure(primitive=True)
+                reference, crystal.to_structure(primitive=True).get_primitive_structure()
             )
-        except ValueError:
+        except ValueError:  # no whole number of it fits into the reference
             laid = None
-    if laid is None:
-        return as_cell(crystal.cell)
-    return as_cell(lattice_to_cell(laid.lattice.matrix))
-
-
-def as_cell(values: Iterable[float]) -> Cell:
-    """Six numbers as a cell."""
-    a, b, c, alpha, beta, gamma = (float(x) for x in values)
+    cell = crystal.cell if laid is None else lattice_to_cell(laid.lattice.matrix).tolist()
+    a, b, c, alpha, beta, gamma = cell
     return a, b, c, alpha, beta, gamma
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from crystalsmith.atomic import writing
 from crystalsmith.crystal import Crystal
-from crystalsmith.discovery.rediscovery_match import TOLERANCES, Cell, as_cell, cell_like, displacements
+from crystalsmith.discovery.rediscovery_match import TOLERANCES, displacements
 from crystalsmith.errors import CrystalsmithError, OutputError
 from crystalsmith.parallel import Failed, parallel_map
 from crystalsmith.relaxation import load_calculator, relax_symmetric
@@ -30,16 +30,14 @@ class State:
     Attributes:
         crystal: as generated, or relaxed.
         rms: displacement at each of ``TOLERANCES``, None where it does not match.
-        cell: in the target's axes; None where it does not match at the first of them.
     """
 
     crystal: Crystal
     rms: tuple[float | None, ...]
-    cell: Cell | None
 
     def to_dict(self) -> dict[str, Any]:
         """Of plain JSON types."""
-        return {"crystal": self.crystal.to_dict(), "rms": self.rms, "cell": self.cell}
+        return {"crystal": self.crystal.to_dict(), "rms": self.rms}
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> State:
@@ -48,12 +46,8 @@ class State:
         Raises:
             KeyError, TypeError, CrystalsmithError: other data.
         """
-        cell = data["cell"]
-        return State(
-            Crystal.from_dict(data["crystal"]),
-            tuple(None if x is None else float(x) for x in data["rms"]),
-            None if cell is None else as_cell(cell),
-        )
+        rms = tuple(None if x is None else float(x) for x in data["rms"])
+        return State(Crystal.from_dict(data["crystal"]), rms)
 
 
 @dataclass(frozen=True)
@@ -142,8 +136,7 @@ def assess(trial: Trial) -> Outcome:
 
 
 def _state(crystal: Crystal, target: Crystal) -> State:
-    rms = displacements(crystal, target)
-    return State(crystal, rms, None if rms[0] is None else cell_like(crystal, target))
+    return State(crystal, displacements(crystal, target))
 
 
 @lru_cache(maxsize=1)
