@@ -57,21 +57,26 @@ def add_parser(commands: Any) -> None:
         " relaxations under their symmetry. Interrupted, the same command goes on where it stopped.",
     )
     build.add_argument(
-        "source",
-        nargs="?",
+        "sources",
+        nargs="*",
         metavar="SOURCE",
-        help="a file of data build, or structures in any form that it reads",
+        help="files of data build, or structures in any form that it reads",
     )
     build.add_argument(
         "--materials-project",
         metavar="SYSTEM",
-        help="in place of SOURCE: a system from the Materials Project (key in MP_API_KEY, `pip install mp-api`)",
+        help="in place of SOURCE: a system of the Materials Project (key in MP_API_KEY; pip install mp-api)",
+    )
+    build.add_argument(
+        "--no-elements",
+        action="store_true",
+        help="leave out the known structures of the elements, which a hull cannot do without",
     )
     build.add_argument("-o", "--output", required=True, metavar="FILE", help="file of references to write")
     build.add_argument("--potential", default="chgnet", metavar="NAME", help="default: chgnet")
     build.add_argument(
         "--above-hull",
-        type=_energy,
+        type=options.amount,
         default=1e-4,
         metavar="EV",
         help="leave out what lies farther above the data's own hull, eV per atom (default: 0.0001)",
@@ -84,7 +89,10 @@ def add_parser(commands: Any) -> None:
         help="calls of the potential for each relaxation; 1 for single points (default: 8)",
     )
     build.add_argument(
-        "--minutes", type=_energy, metavar="M", help="time for relaxations; the rest stay single points"
+        "--minutes",
+        type=options.amount,
+        metavar="M",
+        help="time for relaxations; the rest stay single points",
     )
     build.add_argument("--workers", type=options.positive, metavar="N", help="default: one for each core")
     build.add_argument("--quiet", action="store_true", help="no progress")
@@ -157,16 +165,6 @@ def load_hull(args: argparse.Namespace) -> Hull:
             f" hull build SOURCE --potential {args.potential} -o FILE` and give --references FILE"
         )
     return Hull(references, more)
-
-
-def _energy(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
-    return value
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -244,27 +242,32 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _dataset(args: argparse.Namespace) -> Dataset:
-    from crystalsmith.data import Dataset
+    from crystalsmith.data import concatenate
     from crystalsmith.hull import MOST_ELEMENTS
+    from crystalsmith.hull.elements import element_dataset
 
-    if (args.source is None) == (args.materials_project is None):
-        raise HullError("give either SOURCE or --materials-project SYSTEM")
+    parts = [_read(source, args.workers) for source in args.sources]
     if args.materials_project is not None:
         from crystalsmith.hull.materials_project import fetch_system
 
-        return fetch_system(parse_system(args.materials_project, MOST_ELEMENTS), args.above_hull)
-    if str(args.source).endswith(".safetensors"):
-        return Dataset.open(args.source)
+        parts.append(fetch_system(parse_system(args.materials_project, MOST_ELEMENTS), args.above_hull))
+    if not parts:
+        raise HullError("nothing to compute: give a SOURCE or --materials-project SYSTEM")
+    return concatenate(parts if args.no_elements else [*parts, element_dataset()])
+
+
+def _read(source: str, workers: int | None) -> Dataset:
     from tempfile import TemporaryDirectory
 
+    from crystalsmith.data import Dataset
     from crystalsmith.data.build import build
 
+    if source.endswith(".safetensors"):
+        return Dataset.open(source)
     with TemporaryDirectory() as folder:
-        built = build(
-            [args.source], Path(folder) / "phases.safetensors", workers=args.workers, progress=False
-        )
+        built = build([source], Path(folder) / "phases.safetensors", workers=workers, progress=False)
         for reason, number in built.dropped.items():
-            print(f"crystalsmith: warning: left out {number}: {reason}", file=sys.stderr)
+            print(f"crystalsmith: warning: {source}: left out {number}: {reason}", file=sys.stderr)
         return Dataset.open(built.path).subset()
 
 

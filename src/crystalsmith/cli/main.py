@@ -13,7 +13,19 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from crystalsmith import __version__
-from crystalsmith.cli import data, demo, evaluate, generate, hull, info, show, train, train_prior, wyckoff
+from crystalsmith.cli import (
+    data,
+    demo,
+    discover,
+    evaluate,
+    generate,
+    hull,
+    info,
+    show,
+    train,
+    train_prior,
+    wyckoff,
+)
 from crystalsmith.errors import CrystalsmithError
 
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
@@ -37,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"crystalsmith {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    for module in (generate, show, wyckoff, demo, evaluate, hull, data, train, train_prior, info):
+    for module in (generate, discover, show, wyckoff, demo, evaluate, hull, data, train, train_prior, info):
         module.add_parser(commands)
     return parser
 

@@ -23,6 +23,25 @@ def positive(text: str) -> int:
     return value
 
 
+def amount(text: str) -> float:
+    """A number from 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return value
+
+
+def positive_amount(text: str) -> float:
+    """A number above 0."""
+    value = amount(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
 def whole(text: str) -> int:
     """A whole number."""
     try:

@@ -42,6 +42,9 @@ MAX_CALLS = 8
 SECONDS = 300.0
 """Time limit for one phase."""
 
+FRESH = 5
+"""Times as many evaluations for a crystal that is not known to be near its minimum."""
+
 HOLE = 1.0
 """eV per atom by which no sound relaxation of a known crystal lowers its energy."""
 
@@ -239,6 +242,10 @@ def _relaxations(
     tell: Callable[[Progress], None],
 ) -> None:
     todo = [int(r) for r in rows if journal.energies.get(int(r), (0.0, 9))[1] <= 1]
+    # Crystals that no calculation has been at before come first, and are relaxed to the end.
+    fresh = np.isnan(dataset.arrays["e_above_hull"])
+    todo.sort(key=lambda r: not fresh[r])
+    first = sum(bool(fresh[r]) for r in todo)
     count = len(rows) - len(todo)
     began = time.monotonic()
 
@@ -254,15 +261,16 @@ def _relaxations(
         journal.append(lines)
         count += len(lines)
         tell(Progress("relaxations", count, len(rows), len(journal.failures)))
-        if settings.minutes is not None and time.monotonic() - began > 60 * settings.minutes:
+        late = settings.minutes is not None and time.monotonic() - began > 60 * settings.minutes
+        if late and count >= len(rows) - len(todo) + first:
             raise _OutOfTime
 
     if settings.minutes == 0:
-        return
+        todo = todo[:first]
     with contextlib.suppress(_OutOfTime):
         parallel_map(
-            partial(_relax, settings.potential, settings.max_calls),
-            [_Rows(dataset, [r]) for r in todo],
+            partial(_relax, settings.potential),
+            [(settings.max_calls * (FRESH if fresh[r] else 1), _Rows(dataset, [r])) for r in todo],
             workers=settings.workers,
             chunk=4,
             seconds=SECONDS,
@@ -310,9 +318,10 @@ def _energies(potential: str, rows: _Rows) -> list[tuple[float | None, str | Non
     return [(e.value if math.isfinite(e.value) else None, e.reason) for e in found]
 
 
-def _relax(potential: str, max_calls: int, rows: _Rows) -> tuple[float, int]:
+def _relax(potential: str, work: tuple[int, _Rows]) -> tuple[float, int]:
     from crystalsmith.relaxation import relax_symmetric
 
+    max_calls, rows = work
     done = relax_symmetric(rows.crystals[0], _calculator(potential), max_calls=max_calls)
     return (math.nan if done.reason == "collapsed" else done.energy), done.calls
 
