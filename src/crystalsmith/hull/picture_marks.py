@@ -67,12 +67,13 @@ def color_scale(marks: Sequence[Mark]) -> Any:
 
 
 def scatter_marks(axes: Axes, places: np.ndarray, marks: Sequence[Mark], scale: Any) -> None:
-    """Draw the new crystals at ``places`` (n, 2), the lowest on top: a star below the hull, else a diamond."""
+    """Draw the new crystals at ``places`` (n, 2), the lowest on top: stars on the hull or below, diamonds."""
     order = sorted(range(len(marks)), key=lambda i: -marks[i].above_hull)
     for i in order:
         stable = marks[i].above_hull <= STABLE
         axes.scatter(
-            *places[i],
+            places[i, 0],
+            places[i, 1],
             marker="*" if stable else "D",
             s=170 if stable else 46,
             color=[scale.to_rgba(marks[i].above_hull)],
@@ -117,7 +118,7 @@ def color_bar(figure: Figure, axes: Axes, scale: Any) -> None:
     extend = "max" if scale.norm.vmax >= TOP - 1e-12 else "neither"
     bar = figure.colorbar(scale, ax=axes, shrink=0.62, aspect=22, pad=0.02, extend=extend)
     bar.set_label("above the hull (eV/atom)", color=QUIET, fontsize=9)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelsize=8.5)
 
 

@@ -63,9 +63,12 @@ def _draw(
     for start, end in tie_lines(diagram):
         axes.plot(*place([start, end]).T, color=_TIE, linewidth=0.9, zorder=2)
     for i, j in combinations(range(len(elements)), 2):
-        dashes = (4, 3) if len(corners) == 4 and (i, j) == _BEHIND else (1, 0)
-        axes.plot(*corners[[i, j]].T, color=_FRAME, linewidth=1.4 if dashes[1] == 0 else 0.9, dashes=dashes, zorder=3)
-    axes.scatter(*known.T, s=36, color=BAR, edgecolors="white", linewidths=0.8, zorder=4)
+        behind = len(corners) == 4 and (i, j) == _BEHIND
+        width = 0.9 if behind else 1.4
+        axes.plot(
+            *corners[[i, j]].T, color=_FRAME, linewidth=width, linestyle="--" if behind else "-", zorder=3
+        )
+    axes.scatter(known[:, 0], known[:, 1], s=36, color=BAR, edgecolors="white", linewidths=0.8, zorder=4)
     points = np.array([m.fractions for m in marks]).reshape(-1, len(elements)) @ corners
     scale = color_scale(marks)
     low, high = corners.min(axis=0), corners.max(axis=0)
@@ -110,7 +113,7 @@ def _name_phases(axes: Axes, entries: Sequence[Any], places: np.ndarray, corners
         axes.annotate(
             typeset(name),
             here,
-            xytext=(15 if element else 11) * away,
+            xytext=((15 if element else 11) * float(away[0]), (15 if element else 11) * float(away[1])),
             textcoords="offset points",
             ha="right" if away[0] < -0.35 else "left" if away[0] > 0.35 else "center",
             va="top" if away[1] < -0.35 else "bottom" if away[1] > 0.35 else "center",

@@ -7,11 +7,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.names import ranked_names
 from crystalsmith.discovery.report.plots import crystal_png, figure_svg, pattern_figure, png_uri
 from crystalsmith.discovery.report.words import (
-    NOTHING,
     both_units,
     formula_html,
     group_html,
@@ -65,7 +66,7 @@ def short_list(candidates: Sequence[Candidate]) -> str:
 
 def _row(rank: int, c: Candidate, name: str, with_dft: bool) -> str:
     crystal = c.crystal
-    picture = crystal_png(crystal, 48)
+    picture = crystal_png(crystal, 56, legend=False)
     cells = [
         f'<td class="number">{rank}</td>',
         f'<td><img alt="{escape(crystal.formula)}" src="{picture}"></td>',
@@ -97,15 +98,16 @@ def cards(folder: Path, candidates: Sequence[Candidate]) -> str:
 def _card(folder: Path, rank: int, c: Candidate, name: str) -> str:
     crystal = c.crystal
     caption = STAGES.get(c.states[-1].stage, c.states[-1].stage)
-    plots = [
+    pattern = (
         f"<figure>{figure_svg(pattern_figure(crystal), f'p{rank}-')}"
         "<figcaption>Simulated powder pattern; indices of the strongest peaks</figcaption></figure>"
-    ]
+    )
     phonons = folder / "phonons" / f"{c.name}.png"
+    plots = ""
     if phonons.is_file():
-        plots.append(
-            f'<figure><img alt="phonons of {escape(crystal.formula)}" src="{png_uri(phonons.read_bytes())}">'
-            "<figcaption>Phonons</figcaption></figure>"
+        plots = (
+            f'<figure class="wide"><img alt="phonons of {escape(crystal.formula)}"'
+            f' src="{png_uri(phonons.read_bytes())}"><figcaption>Phonons</figcaption></figure>'
         )
     return (
         f'<section class="card" id="{escape(c.name)}"><header><span class="rank">{rank}</span>'
@@ -114,7 +116,7 @@ def _card(folder: Path, rank: int, c: Candidate, name: str) -> str:
         f'<a href="poscar/{escape(name)}.vasp">POSCAR</a></header>'
         f'<div class="parts"><figure><img alt="{escape(crystal.formula)}" src="{crystal_png(crystal, 110)}">'
         f"<figcaption>Conventional cell, {escape(caption)}</figcaption></figure>"
-        f'<div>{_facts(c)}{_sites(c)}</div></div><div class="plots">{"".join(plots)}</div></section>'
+        f"<div>{_facts(c)}</div><div>{pattern}{_sites(c)}</div></div>{plots}</section>"
     )
 
 
@@ -128,7 +130,7 @@ def _facts(c: Candidate) -> str:
     ]
     if c.decomposition:
         phases = sorted(c.decomposition.items(), key=lambda item: -item[1])
-        word = "Would fall into" if (c.above_hull or 0) > 0 else "Made of"
+        word = "Would fall into" if (c.above_hull or 0) > 0 else "Competes with"
         text = " + ".join(f"{100 * share:.0f}&nbsp;% {formula_html(phase)}" for phase, share in phases)
         facts.append((word, f"{text} <small>(share of atoms)</small>"))
     facts.append(("Formation", one_line(c.formation)))
@@ -145,7 +147,9 @@ def _facts(c: Candidate) -> str:
     if c.elastic is not None:
         facts.append(("Elastic (Born)", stability_html(c.elastic, phonons=False)))
     if c.novelty is not None:
-        checked = f" <small>(checked against {escape(c.novelty.checked)})</small>" if c.novelty.checked else ""
+        checked = (
+            f" <small>(checked against {escape(c.novelty.checked)})</small>" if c.novelty.checked else ""
+        )
         facts.append(("Novelty", novelty_html(c).replace("<small", "; <small") + checked))
     facts += _dft_facts(c.dft)
     facts.append(("Made with", f"seed {c.seed}" + (f", order {_order(c.order)}" if c.order else "")))
@@ -174,15 +178,16 @@ def _dft_facts(dft: Mapping[str, Any] | None) -> list[tuple[str, str]]:
 
 
 def _sites(c: Candidate) -> str:
-    rows = "".join(
-        f'<tr><td class="text">{escape(site.element)}</td><td class="text">{position.multiplicity}'
-        f"{escape(site.letter)}</td>"
-        + "".join(f'<td class="number">{value % 1.0:.4f}</td>' for value in position.position(list(site.free)))
-        + "</tr>"
-        for site, position in zip(c.crystal.sites, c.crystal.positions_of_sites, strict=True)
-    )
+    rows = ""
+    for site, position in zip(c.crystal.sites, c.crystal.positions_of_sites, strict=True):
+        x = position.position(np.array(site.free)) % 1.0
+        place = "".join(f'<td class="number">{value:.4f}</td>' for value in x)
+        rows += (
+            f'<tr><td class="text">{escape(site.element)}</td>'
+            f'<td class="text">{position.multiplicity}{escape(site.letter)}</td>{place}</tr>'
+        )
     head = '<th class="text">site</th><th class="text">Wyckoff</th><th>x</th><th>y</th><th>z</th>'
     return (
         f'<details open><summary>Sites</summary><table class="sites"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows or NOTHING}</tbody></table></details>"
+        f"<tbody>{rows}</tbody></table></details>"
     )

@@ -26,13 +26,23 @@ _LABELS = 7
 """Peaks that get their indices."""
 
 
-def crystal_png(crystal: Crystal, dots: int) -> str:
-    """A ball-and-stick drawing of the conventional cell as a data URI; ``dots`` per inch."""
+def crystal_png(crystal: Crystal, dots: int, *, legend: bool = True) -> str:
+    """A ball-and-stick drawing of the conventional cell as a data URI.
+
+    Args:
+        crystal: what to draw.
+        dots: per inch.
+        legend: with the formula and the colours of the elements below it.
+    """
+    from matplotlib.transforms import Bbox
+
     from crystalsmith.pictures.contact_sheet import sheet_figure
 
     figure = sheet_figure([crystal.to_atoms(primitive=False)], labels=[""])
+    width, height = figure.get_size_inches()
+    box = None if legend else Bbox([[0.0, height - width], [width, height]])  # the drawing is square
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dots)
+    figure.savefig(buffer, format="png", dpi=dots, bbox_inches=box)
     return png_uri(buffer.getvalue())
 
 
@@ -82,7 +92,7 @@ def pattern_figure(crystal: Crystal) -> Figure:
 
     angles, intensities, names = powder_pattern(crystal)
     with rc_context({**STYLE, "svg.fonttype": "path"}):
-        figure, axes = new_figure(6.4, 2.5, "", "")
+        figure, axes = new_figure(5.4, 2.5, "", "")
         axes.set_title("")
         grid = np.linspace(*ANGLES, 1601)
         profile = np.zeros_like(grid)

@@ -14,7 +14,6 @@ from crystalsmith.discovery.report.words import (
     duration,
     formula_html,
     number,
-    one_line,
 )
 from crystalsmith.discovery.summary import RunSummary
 
@@ -112,9 +111,7 @@ def hull(summary: RunSummary) -> str:
 def _stable_phases(diagram: Any) -> str:
     from crystalsmith.discovery.shortlist import phase_label
 
-    stable = sorted(
-        diagram.stable_entries, key=lambda e: (len(e.composition), e.composition.reduced_formula)
-    )
+    stable = sorted(diagram.stable_entries, key=lambda e: (len(e.composition), e.composition.reduced_formula))
     rows = "".join(
         f'<tr><td class="text">{formula_html(phase_label(e))}</td>'
         f'<td class="number">{both_units(float(diagram.get_form_energy_per_atom(e)))}</td></tr>'
@@ -131,13 +128,14 @@ def units(summary: RunSummary) -> str:
     """What the energies mean."""
     scale = f"energies of {summary.potential}" if summary.potential else "energies"
     return (
-        "<h2>What the figures mean</h2><p>Energy above the hull: how far a crystal lies above the lower convex"
-        " hull of the reference phases alone; negative where it would be a new stable phase. Formation energy:"
-        f" relative to the elements. Both are {escape(scale)} at 0 K, without zero-point or thermal parts."
+        "<h2>What the figures mean</h2><p>Energy above the hull: how far a crystal lies above the lower"
+        " convex hull of the reference phases alone; negative where it would be a new stable phase."
+        f" Formation energy: relative to the elements. Both are {escape(scale)} at 0 K, without zero-point"
+        " or thermal parts. DFT energies have a hull of their own."
         f" 1 eV/atom is {KJ_PER_MOL:.3f} kJ per mole of <em>atoms</em>; every kJ/mol of this page is per mole"
         " of atoms. Sultanov et al. (2023, Table 3) give kJ/mol without saying of what: their values are"
         f" of a size that only fits per mole of atoms (Al<sub>3</sub>KPd<sub>6</sub>: −55.77 kJ/mol is"
-        f" {one_line(-55.77 / KJ_PER_MOL).split(',')[0]}), and compare with these directly.</p>"
+        f" {number(-55.77 / KJ_PER_MOL, 3)} eV/atom), and compare with these directly.</p>"
     )
 
 

@@ -7,7 +7,6 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from crystalsmith.crystal.hall import hermann_mauguin
 from crystalsmith.discovery.candidate import KJ_PER_MOL, Candidate
 from crystalsmith.discovery.names import ranked_names
 
@@ -23,10 +22,30 @@ def to_csv(candidates: Sequence[Candidate]) -> str:
 
 
 _COLUMNS = (
-    *("rank", "name", "formula", "space_group", "space_group_symbol", "a", "b", "c", "alpha", "beta", "gamma"),
+    *(
+        "rank",
+        "name",
+        "formula",
+        "space_group",
+        "space_group_symbol",
+        "a",
+        "b",
+        "c",
+        "alpha",
+        "beta",
+        "gamma",
+    ),
     *("atoms_primitive", "volume_per_atom", "wyckoff", "energy_ev_atom", "above_hull_ev_atom"),
     *("above_hull_kj_mol_atoms", "formation_ev_atom", "formation_kj_mol_atoms", "decomposition"),
-    *("converged", "phonons_stable", "min_frequency_thz", "elastic_stable", "novelty", "nearest", "prototype"),
+    *(
+        "converged",
+        "phonons_stable",
+        "min_frequency_thz",
+        "elastic_stable",
+        "novelty",
+        "nearest",
+        "prototype",
+    ),
     *("score", "log_prior", "dft_code", "dft_energy_ev_atom", "dft_above_hull_ev_atom", "dft_same"),
     *("dft_space_group", "seed", "cif"),
 )
@@ -39,7 +58,7 @@ def _row(c: Candidate) -> dict[str, Any]:
         "name": c.name,
         "formula": crystal.formula,
         "space_group": crystal.space_group,
-        "space_group_symbol": hermann_mauguin(crystal.space_group),
+        "space_group_symbol": crystal.group.symbol,
         "atoms_primitive": crystal.n_atoms,
         "volume_per_atom": _round(crystal.volume / crystal.n_atoms_conventional),
         "wyckoff": crystal.wyckoff,

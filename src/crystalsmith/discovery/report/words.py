@@ -9,21 +9,30 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from crystalsmith.crystal import Crystal
-from crystalsmith.crystal.hall import hermann_mauguin
+from crystalsmith.crystal import NUMBERS, Crystal
 from crystalsmith.discovery.candidate import KJ_PER_MOL, Candidate
+from crystalsmith.symmetry import space_group
 
 NOTHING = "–"
 
 
 def formula_html(text: str) -> str:
-    """A formula, or text that has formulas, with the numbers after a symbol or bracket lowered."""
-    return re.sub(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)", r"<sub>\1</sub>", escape(text))
+    """A formula, or words with formulas among them, with the numbers of the formulas lowered."""
+    return " ".join(_lowered(word) for word in text.split(" "))
+
+
+def _lowered(word: str) -> str:
+    # In brackets stand space groups and ids: P6 is no phosphorus there.
+    symbols = re.findall(r"[A-Z][a-z]?", word)
+    is_formula = re.fullmatch(r"(?:[A-Z][a-z]?|[()\[\].\d])+[,;]?", word) and not word.startswith("(")
+    if not is_formula or not set(symbols) <= NUMBERS.keys():
+        return escape(word)
+    return re.sub(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)", r"<sub>\1</sub>", word)
 
 
 def group_html(number: int) -> str:
     """A space group's symbol in italics with bars and lowered screws, and its number."""
-    text = escape(hermann_mauguin(number))
+    text = escape(space_group(number).symbol)
     text = re.sub(r"_(\d)", r"<sub>\1</sub>", text)
     text = re.sub(r"-(\d)", r'<span class="over">\1</span>', text)
     return f"<i>{text}</i> ({number})"
@@ -50,7 +59,7 @@ def one_line(value: float | None) -> str:
     """Both units on one line."""
     if value is None or not math.isfinite(value):
         return NOTHING
-    return f"{number(value, 4)} eV/atom, that is {number(value * KJ_PER_MOL, 2)} kJ/mol of atoms"
+    return f"{number(value, 4)} eV/atom = {number(value * KJ_PER_MOL, 2)} kJ/mol of atoms"
 
 
 def lattice_html(crystal: Crystal) -> str:
@@ -72,13 +81,13 @@ def stability_html(found: Mapping[str, Any] | None, *, phonons: bool) -> str:
     if found is None:
         return NOTHING
     stable = found.get("stable")
-    word = {True: '<span class="good">stable</span>', False: '<span class="bad">unstable</span>'}.get(
-        stable if isinstance(stable, bool) else None, "undecided"
-    )
+    word = "undecided"
+    if isinstance(stable, bool):
+        word = '<span class="good">stable</span>' if stable else '<span class="bad">unstable</span>'
     lowest = found.get("min_frequency")
     if phonons and isinstance(lowest, int | float) and math.isfinite(lowest):
         # An imaginary frequency is given as a negative one.
-        word += f"<small>lowest {number(float(lowest), 2)}&nbsp;THz</small>"
+        word += f" <small>lowest {number(float(lowest), 2)}&nbsp;THz</small>"
     return word
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 
 from crystalsmith.atomic import write_whole, writing
@@ -56,7 +57,9 @@ def to_html(folder: Path, summary: RunSummary) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{STYLE}</style></head>\n<body>\n" + "\n".join(body) + "\n</body></html>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
+        + "\n".join(body)
+        + "\n</body></html>\n"
     )
 
 
@@ -65,7 +68,9 @@ def _poscar(candidate: Candidate) -> str:
 
     crystal = candidate.crystal
     structure = crystal.to_structure(primitive=True).get_sorted_structure()
-    return str(Poscar(structure, comment=f"{crystal.formula} {candidate.name}").get_str(significant_figures=12))
+    return str(
+        Poscar(structure, comment=f"{crystal.formula} {candidate.name}").get_str(significant_figures=12)
+    )
 
 
 def _write_files(folder: Path, suffix: str, texts: Mapping[str, str], summary: RunSummary) -> None:
