@@ -49,3 +49,7 @@ class EvaluationError(CrystalsmithError, ValueError):
 
 class RelaxationError(CrystalsmithError, ValueError):
     """A potential that is unknown or not installed, or that cannot be loaded."""
+
+
+class PhononError(CrystalsmithError, ValueError):
+    """Phonons or elastic constants that cannot be had: libraries, potential, time or a sound structure lack."""
