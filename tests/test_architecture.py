@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"symmetry", "crystal", "assignments", "data", "graph", "networks", "prior", "diffusion"},
     "pictures": {"symmetry", "crystal"},
     "relaxation": {"symmetry", "crystal"},
+    "phonons": {"symmetry", "crystal", "relaxation"},
 }
 MAY_IMPORT["ranking"] = {*MAY_IMPORT["training"], "relaxation"}
 MAY_IMPORT["generation"] = {*MAY_IMPORT["ranking"], "ranking"}

@@ -57,3 +57,7 @@ class HullError(CrystalsmithError, ValueError):
 
 class DiscoveryError(CrystalsmithError, ValueError):
     """A run of the funnel that cannot begin or go on."""
+
+
+class PhononError(CrystalsmithError, ValueError):
+    """Phonons or elastic constants that cannot be had: libraries, potential, time or a sound structure lack."""
