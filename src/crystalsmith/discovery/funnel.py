@@ -7,6 +7,7 @@ finished results alone, so a run that was killed anywhere ends as an undisturbed
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 HOLE = 1.0
 """eV per atom below the hull of known phases, where no crystal is but the potential has a hole."""
+
+COMPETING = 0.25
+"""Places for crystals of the subsystems, beside those of the whole system."""
 
 _BATCH = 16
 _NO_TIME = "no time left"
@@ -274,21 +278,23 @@ class Funnel:
             if above[n] < -HOLE:
                 gone[n] = "a hole of the potential"
         ranked = sorted((n for n in came if n not in gone), key=lambda n: (above[n], n))
-        return gone | self._best(ranked, self.settings.keep_energies, "high energy")
+        return gone | self._best(ranked, self.settings.keep_energies)
 
-    def _best(self, ranked: list[str], keep: int, reason: str) -> dict[str, str]:
-        """Who goes if the best are kept, not too many of one composition."""
-        kept, of_formula = 0, Counter[str]()
+    def _best(self, ranked: list[str], keep: int) -> dict[str, str]:
+        """Who goes if the best are kept, not too many of one composition; competitors have their own places."""
+        kept, of_formula = Counter[bool](), Counter[str]()
+        places = {True: keep, False: math.ceil(COMPETING * keep)}
         gone = {}
         for name in ranked:
-            formula = self.candidates[name].crystal.formula
-            if kept >= keep:
-                gone[name] = reason
-            elif of_formula[formula] >= self.settings.per_formula:
+            crystal = self.candidates[name].crystal
+            whole = len(crystal.counts) == len(self.settings.system)
+            if kept[whole] >= places[whole]:
+                gone[name] = "high energy"
+            elif of_formula[crystal.formula] >= self.settings.per_formula:
                 gone[name] = "enough of its composition"
             else:
-                kept += 1
-                of_formula[formula] += 1
+                kept[whole] += 1
+                of_formula[crystal.formula] += 1
         return gone
 
     def _relax(self, stage: str, kind: str, came: list[str], calls: int) -> dict[str, str]:
@@ -328,7 +334,7 @@ class Funnel:
             if ranked[first] != name:
                 gone[name] = f"relaxed to the same: {ranked[first]}"
         left = [n for n in ranked if n not in gone]
-        return gone | {n: "high energy" for n in left[self.settings.keep_relaxed :]}
+        return gone | self._best(left, self.settings.keep_relaxed)
 
     def _free(self, came: list[str]) -> dict[str, str]:
         gone = self._relax("free relaxation", "free", came, self.settings.max_calls[1])

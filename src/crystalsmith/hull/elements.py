@@ -1,19 +1,19 @@
 """Elements as they crystallise, from published parameters: a hull needs one phase of each at least.
 
-Close-packed metals are given in every common packing at their known atomic volume (ASE's table of reference
-states), so that each potential can choose its own ground state; the others in their known structures.
+Those of a common packing are taken from ASE's table of reference states; the others stand here.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
+
+from ase.data import reference_states
 
 from crystalsmith.crystal import NUMBERS, SYMBOLS, Crystal, Site
 from crystalsmith.data import Dataset, pack
 
-_PACKED = ("fcc", "bcc", "hcp", "bct")
+_PACKED = ("fcc", "bcc", "hcp", "diamond")
 
 # Space group, conventional cell (a, b, c in Angstrom; angles as the group has them), sites (letter, free).
 # Graphite: Trucano and Chen 1975; S8: Rettig and Trotter 1987; black P: Brown and Rundqvist 1965; Cl2: Powell
@@ -54,11 +54,12 @@ _SPECIAL: dict[
 
 
 def element_crystals() -> Iterator[tuple[str, Crystal]]:
-    """(id, crystal) of all known structures of elements up to plutonium, such as ``Cu-fcc``."""
+    """(id, crystal) of known structures of the elements up to plutonium, such as ``Cu-fcc``."""
     for symbol in SYMBOLS[1:95]:
-        volume = _atomic_volume(symbol)
-        if volume is not None:
-            yield from ((f"{symbol}-{name}", c) for name, c in _packings(symbol, volume))
+        state: dict[str, Any] = reference_states[NUMBERS[symbol]] or {}
+        kind = state.get("symmetry")
+        if symbol not in _SPECIAL and kind in _PACKED and state.get("basis", ()) is not None:
+            yield f"{symbol}-{kind}", _packed(symbol, kind, float(state["a"]), float(state.get("c/a", 1.0)))
         for name, group, lengths, sites in _SPECIAL.get(symbol, []):
             angles = (90.0, 90.0, 120.0 if 143 <= group <= 194 else 90.0)
             made = tuple(Site(symbol, letter, free) for letter, free in sites)
@@ -71,29 +72,8 @@ def element_dataset() -> Dataset:
     return pack([c for _, c in found], [name for name, _ in found])
 
 
-def _packings(symbol: str, volume: float) -> Iterator[tuple[str, Crystal]]:
-    site = (Site(symbol, "a", ()),)
-    for name, group, atoms in (("fcc", 225, 4), ("bcc", 229, 2)):
-        a = (atoms * volume) ** (1 / 3)
-        yield name, Crystal(group, (a, a, a, 90.0, 90.0, 90.0), site)
-    a = (2 * volume / (math.sqrt(3) / 2 * math.sqrt(8 / 3))) ** (1 / 3)
-    c = a * math.sqrt(8 / 3)
-    yield "hcp", Crystal(194, (a, a, c, 90.0, 90.0, 120.0), (Site(symbol, "c", ()),))
-
-
-def _atomic_volume(symbol: str) -> float | None:
-    """Angstrom^3 of a metal of one of the packings; None for the others."""
-    from ase.data import reference_states
-
-    state: dict[str, Any] = reference_states[NUMBERS[symbol]] or {}
-    kind = state.get("symmetry")
-    if kind not in _PACKED:
-        return None
-    a = float(state["a"])
+def _packed(symbol: str, kind: str, a: float, ratio: float) -> Crystal:
     if kind == "hcp":
-        if state.get("basis", ()) is None:  # trigonal chains under the name of their lattice
-            return None
-        return math.sqrt(3) / 4 * a**3 * float(state["c/a"])
-    if kind == "bct":
-        return a**3 * float(state["c/a"]) / (2 if state.get("basis", ()) == () else 4)
-    return a**3 / (4 if kind == "fcc" else 2)
+        return Crystal(194, (a, a, a * ratio, 90.0, 90.0, 120.0), (Site(symbol, "c", ()),))
+    group = {"fcc": 225, "bcc": 229, "diamond": 227}[kind]
+    return Crystal(group, (a, a, a, 90.0, 90.0, 90.0), (Site(symbol, "a", ()),))

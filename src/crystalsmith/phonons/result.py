@@ -64,7 +64,9 @@ class Phonons:
             PhononError: the object was read back from JSON, which does not hold them.
         """
         if self.phonopy is None:
-            raise PhononError("forces are not kept in JSON; phonopy's file is written where they are computed")
+            raise PhononError(
+                "forces are not kept in JSON; phonopy's file is written where they are computed"
+            )
         partial = path.with_name(path.name + ".partial")
         self.phonopy.save(partial, settings={"force_constants": True})
         partial.replace(path)

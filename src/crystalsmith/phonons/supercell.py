@@ -53,7 +53,9 @@ def choose_supercell(crystal: Crystal, length: float = 10.0, max_atoms: int = 20
         raise PhononError(f"a supercell of length {length} A is none; give a positive number of Angstrom")
     n = crystal.n_atoms
     if n > max_atoms:
-        raise PhononError(f"the primitive cell has {n} atoms, more than the cap of {max_atoms}; raise the cap")
+        raise PhononError(
+            f"the primitive cell has {n} atoms, more than the cap of {max_atoms}; raise the cap"
+        )
     lattice = crystal.primitive_lattice
     rotations = _rotations(crystal)
     largest = max_atoms // n
