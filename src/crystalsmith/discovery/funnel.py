@@ -281,7 +281,7 @@ class Funnel:
         return gone | self._best(ranked, self.settings.keep_energies)
 
     def _best(self, ranked: list[str], keep: int) -> dict[str, str]:
-        """Who goes if the best are kept, not too many of one composition; competitors have their own places."""
+        """Who goes if the best are kept, few of one composition; competitors have places of their own."""
         kept, of_formula = Counter[bool](), Counter[str]()
         places = {True: keep, False: math.ceil(COMPETING * keep)}
         gone = {}

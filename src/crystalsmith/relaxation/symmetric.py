@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ class Relaxation:
         calls: evaluations of the potential.
         converged: the criteria hold for ``crystal``.
         reason: why it ended: ``converged``, ``out of calls``, ``too close``, ``not finite``, ``collapsed``,
-            ``left the bounds``, ``stalled`` (the energy does not follow the forces), or
+            ``left the bounds``, ``out of time``, ``stalled`` (the energy does not follow the forces), or
             ``the potential failed: ...``.
         energy_start: of the crystal given, eV per atom.
         fmax: largest force on an atom of ``crystal`` that symmetry allows, eV/Angstrom.
@@ -66,6 +67,8 @@ def relax_symmetric(
     smax: float = 0.005,
     max_strain: float = 0.4,
     max_shift: float = 2.0,
+    max_volume_change: float = 1.5,
+    max_seconds: float | None = None,
 ) -> Relaxation:
     """Relax free parameters and cell of a crystal; its space group and Wyckoff letters are kept exactly.
 
@@ -80,8 +83,11 @@ def relax_symmetric(
         smax: ... and this component of the stress, eV/Angstrom^3; of both only what symmetry allows counts.
         max_strain: largest stretch or squeeze of any direction, as a fraction, between start and end.
         max_shift: largest way of an atom in Angstrom, the strain apart.
+        max_volume_change: largest change of the volume, as a fraction of that of the start.
+        max_seconds: time; it is looked at between evaluations.
     """
-    search = _Search(crystal, calculator, max_calls, fmax, smax, max_strain, max_shift)
+    limits = Limits(max_calls, fmax, smax, max_strain, max_shift, max_volume_change, max_seconds)
+    search = _Search(crystal, calculator, limits)
     try:
         search.run()
     except _Stopped as stop:
@@ -97,6 +103,19 @@ def relax_symmetric(
         fmax=best.fmax,
         stress=best.stress,
     )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a relaxation ends; see ``relax_symmetric``."""
+
+    max_calls: int
+    fmax: float
+    smax: float
+    max_strain: float
+    max_shift: float
+    max_volume_change: float
+    max_seconds: float | None
 
 
 class _Stopped(Exception):
@@ -127,20 +146,11 @@ class _Search:
         calls: evaluations so far.
     """
 
-    def __init__(
-        self,
-        crystal: Crystal,
-        calculator: Calculator,
-        max_calls: int,
-        fmax: float,
-        smax: float,
-        max_strain: float,
-        max_shift: float,
-    ) -> None:
+    def __init__(self, crystal: Crystal, calculator: Calculator, limits: Limits) -> None:
         self.variables = SymmetricVariables(crystal)
         self.calculator = calculator
-        self.max_calls, self.fmax, self.smax = max_calls, fmax, smax
-        self.max_strain, self.max_shift = max_strain, max_shift
+        self.limits = limits
+        self._began = time.monotonic()
         self.calls = 0
         self._promised = 0.0  # eV by which the slopes of the points that were best so far let the energy fall
         start = self.variables.start
@@ -192,8 +202,11 @@ class _Search:
             _Stopped: if it fails, no call is left, or x meets the criteria.
         """
         variables = self.variables
-        if self.calls >= self.max_calls:
+        limits = self.limits
+        if self.calls >= limits.max_calls:
             raise _Stopped("out of calls")
+        if limits.max_seconds is not None and time.monotonic() - self._began >= limits.max_seconds:
+            raise _Stopped("out of time")
         self.calls += 1
         atoms = variables.to_atoms(x)
         atoms.calc = self.calculator
@@ -215,7 +228,7 @@ class _Search:
         point = _Point(x, energy, gradient, largest, float(abs(variables.stress(stress)).max()))
         if self.calls == 1:
             self.first = self.best = point
-        if point.fmax < self.fmax and point.stress < self.smax:
+        if point.fmax < limits.fmax and point.stress < limits.smax:
             self.best = point
             raise _Stopped("converged")
         if point.energy < self.best.energy:
@@ -246,8 +259,12 @@ class _Search:
         if wanted < 1:
             return self.best.energy + slope * (1 - 0.5 / wanted), self.best.gradient * (1 - 1 / wanted)
         away = x - self.variables.start
-        stretch = float(abs(np.linalg.eigvalsh(self.variables.deformation(x)) - 1).max())
-        if self._shift(away) >= self.max_shift or stretch >= self.max_strain:
+        stretches = np.linalg.eigvalsh(self.variables.deformation(x))
+        if (
+            self._shift(away) >= self.limits.max_shift
+            or float(abs(stretches - 1).max()) >= self.limits.max_strain
+            or abs(float(stretches.prod()) - 1) >= self.limits.max_volume_change
+        ):
             raise _Stopped("left the bounds")
         point = self.evaluate(x)
         return point.energy, point.gradient
