@@ -16,6 +16,7 @@ from crystalsmith import __version__
 from crystalsmith.cli import (
     data,
     demo,
+    dft,
     discover,
     evaluate,
     generate,
@@ -49,7 +50,21 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"crystalsmith {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    for module in (generate, discover, show, wyckoff, demo, evaluate, hull, data, train, train_prior, info):
+    commands_in_order = (
+        generate,
+        discover,
+        hull,
+        dft,
+        show,
+        wyckoff,
+        demo,
+        evaluate,
+        data,
+        train,
+        train_prior,
+        info,
+    )
+    for module in commands_in_order:
         module.add_parser(commands)
     return parser
 

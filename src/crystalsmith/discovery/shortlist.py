@@ -84,6 +84,8 @@ def read_shortlist(path: Path) -> RunSummary:
 def _summary(data: Mapping[str, Any]) -> RunSummary:
     given = data["summary"]
     candidates = tuple(Candidate.from_dict(c) for c in data["candidates"])
+    if empty := next((c.name for c in candidates if not c.states), None):
+        raise ValueError(f"candidate {empty} has no crystal")
     names = [c.name for c in candidates]
     if twice := next((n for n in names if names.count(n) > 1), None):
         raise ValueError(f"two candidates have the name {twice}")

@@ -83,7 +83,7 @@ def scatter_marks(axes: Axes, places: np.ndarray, marks: Sequence[Mark], scale: 
         )
 
 
-def label_marks(axes: Axes, places: np.ndarray, marks: Sequence[Mark], taken: np.ndarray) -> None:
+def label_marks(axes: Axes, places: np.ndarray, marks: Sequence[Mark], taken: np.ndarray) -> list[np.ndarray]:
     """Write the labels of the lowest mark at each place where there is room for it.
 
     Args:
@@ -91,6 +91,9 @@ def label_marks(axes: Axes, places: np.ndarray, marks: Sequence[Mark], taken: np
         places: (n, 2) of the marks.
         marks: what they are.
         taken: (m, 2) places of labels that stand already.
+
+    Returns:
+        Places on the page of these labels and of the new ones.
     """
     to_page = axes.transData.transform
     stand = [to_page(p) for p in taken]
@@ -111,6 +114,7 @@ def label_marks(axes: Axes, places: np.ndarray, marks: Sequence[Mark], taken: np
             path_effects=halo(),
         )
         stand.append(here)
+    return stand
 
 
 def color_bar(figure: Figure, axes: Axes, scale: Any) -> None:

@@ -78,7 +78,8 @@ def _draw(
     if marks:
         color_bar(figure, axes, scale)
     figure.draw_without_rendering()  # the layout moves the axes, and room for labels is measured on the page
-    label_marks(axes, points, marks, _name_phases(axes, stable, known, corners))
+    taken = label_marks(axes, points, marks, corners)
+    _name_phases(axes, stable, known, corners, taken)
     return figure
 
 
@@ -89,15 +90,21 @@ def tie_lines(diagram: PhaseDiagram) -> list[tuple[Any, Any]]:
     return [(entries[i], entries[j]) for i, j in sorted(pairs)]
 
 
-def _name_phases(axes: Axes, entries: Sequence[Any], places: np.ndarray, corners: np.ndarray) -> np.ndarray:
+def _name_phases(
+    axes: Axes, entries: Sequence[Any], places: np.ndarray, corners: np.ndarray, taken: list[np.ndarray]
+) -> None:
     """Names of stable phases, away from the middle; those of the elements are large and always shown.
 
-    Returns:
-        (n, 2) places of all phases, in data coordinates.
+    Args:
+        axes: where to write.
+        entries: the phases.
+        places: (n, 2) of them, in data coordinates.
+        corners: (elements, 2) of the diagram.
+        taken: places on the page that have a label already, grown by this.
     """
     centre = corners.mean(axis=0)
     to_page = axes.transData.transform
-    stand: list[np.ndarray] = []
+    stand = taken
     order = sorted(range(len(entries)), key=lambda i: len(entries[i].composition))
     for i in order:
         element = len(entries[i].composition) == 1
@@ -124,4 +131,3 @@ def _name_phases(axes: Axes, entries: Sequence[Any], places: np.ndarray, corners
             annotation_clip=False,
             path_effects=halo(),
         )
-    return places

@@ -40,7 +40,7 @@ def crystal_png(crystal: Crystal, dots: int, *, legend: bool = True) -> str:
 
     figure = sheet_figure([crystal.to_atoms(primitive=False)], labels=[""])
     width, height = figure.get_size_inches()
-    box = None if legend else Bbox([[0.0, height - width], [width, height]])  # the drawing is square
+    box = None if legend else Bbox([[0.1, height - width + 0.22], [width - 0.1, height]])
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dots, bbox_inches=box)
     return png_uri(buffer.getvalue())
