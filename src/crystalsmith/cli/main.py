@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from crystalsmith import __version__
-from crystalsmith.cli import data, demo, evaluate, generate, info, show, train, train_prior, wyckoff
+from crystalsmith.cli import data, demo, evaluate, generate, info, phonons, show, train, train_prior, wyckoff
 from crystalsmith.errors import CrystalsmithError
 
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"crystalsmith {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    for module in (generate, show, wyckoff, demo, evaluate, data, train, train_prior, info):
+    for module in (generate, show, wyckoff, demo, evaluate, phonons, data, train, train_prior, info):
         module.add_parser(commands)
     return parser
 
