@@ -104,7 +104,7 @@ def add_parser(commands: Any) -> None:
     )
     funnel.add_argument(
         "--minutes",
-        type=options.positive_amount,
+        type=options.positive_number,
         metavar="M",
         help="time for the run, shared out over its stages",
     )
@@ -125,7 +125,7 @@ def add_parser(commands: Any) -> None:
     )
     relaxing.add_argument(
         "--seconds",
-        type=options.positive_amount,
+        type=options.positive_number,
         default=120.0,
         metavar="T",
         help="time for one relaxation (default: 120)",

@@ -69,10 +69,10 @@ def add_parser(commands: Any) -> None:
         help="cdvae: every crystal counts; paper: as Sultanov et al., whose code leaves invalid ones out",
     )
     how.add_argument(
-        "--structure-cutoff", type=_positive_number, default=0.4, metavar="X", help="of COV (default: 0.4)"
+        "--structure-cutoff", type=options.positive_number, default=0.4, metavar="X", help="of COV (default: 0.4)"
     )
     how.add_argument(
-        "--composition-cutoff", type=_positive_number, default=10.0, metavar="X", help="of COV (default: 10)"
+        "--composition-cutoff", type=options.positive_number, default=10.0, metavar="X", help="of COV (default: 10)"
     )
     how.add_argument(
         "--space-groups",
@@ -118,16 +118,6 @@ def add_parser(commands: Any) -> None:
     )
     machine.add_argument("--no-cache", action="store_true", help="keep none")
     parser.set_defaults(run=run, resumes=True)
-
-
-def _positive_number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:

@@ -34,11 +34,14 @@ def amount(text: str) -> float:
     return value
 
 
-def positive_amount(text: str) -> float:
-    """A number above 0."""
-    value = amount(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+def positive_number(text: str) -> float:
+    """A number above zero, not infinite."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return value
 
 

@@ -4,6 +4,7 @@ from crystalsmith.phonons.budget import Budget, check_installed
 from crystalsmith.phonons.elastic import Elasticity, compute_elasticity
 from crystalsmith.phonons.pictures import draw_phonons
 from crystalsmith.phonons.result import Phonons
+from crystalsmith.phonons.study import Settings, Study, study_crystal
 from crystalsmith.phonons.supercell import Supercell, choose_supercell
 from crystalsmith.phonons.vibrations import compute_phonons, relax_tightly
 
@@ -11,6 +12,8 @@ __all__ = [
     "Budget",
     "Elasticity",
     "Phonons",
+    "Settings",
+    "Study",
     "Supercell",
     "check_installed",
     "choose_supercell",
@@ -18,4 +21,5 @@ __all__ = [
     "compute_phonons",
     "draw_phonons",
     "relax_tightly",
+    "study_crystal",
 ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 GPA = 160.21766208
 """GPa in one eV/Angstrom^3."""
-STRAIN = 0.005
+STRAIN = 0.01
 """Largest component of the strains, in both senses; shears are of this tensor component, twice it in Voigt's."""
 
 
@@ -163,7 +163,7 @@ def _stress(
         try:
             with BFGS(atoms, logfile=None, maxstep=0.05) as search:
                 for _ in search.irun(fmax=fmax, steps=max_steps):
-                    budget.calls += 1
+                    budget.calls += search.nsteps > 0  # the first forces are known
                     budget.check(doing)
                 rested = bool(np.linalg.norm(atoms.get_forces(), axis=1).max() < 2 * fmax)
         except PhononError:
