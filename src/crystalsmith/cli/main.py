@@ -23,6 +23,7 @@ from crystalsmith.cli import (
     hull,
     info,
     phonons,
+    rediscover,
     show,
     train,
     train_prior,
@@ -54,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands_in_order = (
         generate,
         discover,
+        rediscover,
         hull,
         phonons,
         dft,

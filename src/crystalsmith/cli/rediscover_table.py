@@ -1,0 +1,104 @@
+"""The tables of ``crystalsmith rediscover``, after Table 2 of Sultanov et al. 2023."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from crystalsmith.discovery.rediscovery_findings import Finding, count
+from crystalsmith.discovery.rediscovery_match import TOLERANCES, cell_text
+from crystalsmith.discovery.rediscovery_targets import SETTINGS
+from crystalsmith.symmetry import lattice_family
+
+if TYPE_CHECKING:
+    from crystalsmith.discovery.rediscovery_trials import State
+
+_WIDTH = 150  # of a table that goes into a file or pipe
+
+
+def print_findings(findings: Sequence[Finding], folder: Path, elements: Collection[str] = ()) -> None:
+    """Print a table of the targets for each setting, and how many were recovered.
+
+    Args:
+        findings: of a run.
+        folder: where its files are.
+        elements: those that the model was trained on; others in a target are pointed out.
+    """
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    for setting in dict.fromkeys(f.setting for f in findings):
+        own = [f for f in findings if f.setting == setting]
+        console.print(f"{SETTINGS[setting]}, {max(f.made for f in own)} crystals for each target")
+        console.print(_targets(own))
+        console.print()
+    console.print(_counts(findings))
+    new = sorted({e for f in findings for e in f.target.crystal.counts} - set(elements)) if elements else []
+    if new:
+        console.print(f"the model has never seen {', '.join(new)}", soft_wrap=True)
+    failures = sum(len(f.failures) for f in findings)
+    if failures:
+        console.print(f"{failures} crystals could not be compared; see {folder / 'results.json'}")
+    console.print(
+        "conventional cells in Angstrom, in the axes of the reference, of the matching crystal nearest to it;"
+        f" distance: of its atoms, in (volume / atoms)^(1/3); files in {folder}",
+        soft_wrap=True,
+    )
+
+
+def _targets(findings: Sequence[Finding]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("target", no_wrap=True)
+    table.add_column("formula", no_wrap=True)
+    table.add_column("family and group", no_wrap=True)
+    for name in ("sampled", "relaxed", "reference"):
+        table.add_column(name)
+    table.add_column("distance", justify="right")
+    table.add_column("matches", justify="right")
+    table.add_column("first at rank", justify="right")
+    for f in findings:
+        crystal = f.target.crystal
+        group = crystal.space_group
+        shown = f.shown()
+        before, after = (None, None) if shown is None else (shown.outcome.before, shown.outcome.after)
+        matches = f"{len(f.matches('before'))}, {len(f.matches('after'))}"
+        ranks = [f.first_rank(moment) for moment in ("before", "after")]
+        table.add_row(
+            f.target.id,
+            crystal.formula,
+            f"{lattice_family(group)}, {group}",
+            "not found" if before is None else _cell(before, group),
+            _cell(after, group),
+            cell_text(crystal.cell, group),
+            f"{_rms(before)}, {_rms(after)}",
+            matches,
+            ", ".join("-" if r is None else str(r) for r in ranks),
+        )
+    return table
+
+
+def _cell(state: State | None, group: int) -> str:
+    return "-" if state is None or state.cell is None else cell_text(state.cell, group)
+
+
+def _rms(state: State | None) -> str:
+    return "-" if state is None or state.rms[0] is None else f"{state.rms[0]:.3f}"
+
+
+def _counts(findings: Sequence[Finding]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("targets recovered")
+    table.add_column("tolerances")
+    for name in ("as generated", "relaxed", "ranked first", "ranked first, relaxed", "lowest energy"):
+        table.add_column(name, justify="right")
+    for c in count(findings):
+        tolerances = next(t for t in TOLERANCES if t.name == c.tolerances)
+        table.add_row(
+            f"{c.setting}, of {c.targets}",
+            f"{c.tolerances} ({tolerances.length}, {tolerances.site}, {tolerances.angle:g})",
+            *(str(n) for n in (c.before, c.after, c.top_before, c.top_after, c.lowest)),
+        )
+    return table
