@@ -282,14 +282,14 @@ def _print_shortlist(outcome: Outcome, seconds: float) -> None:
     from crystalsmith.hull import KJ_PER_MOL
     from crystalsmith.symmetry import space_group
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     table = Table(box=None, pad_edge=False)
     for name in ("", "formula", "space group"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in ("above hull eV/atom", "kJ/mol", "formation eV/atom"):
         table.add_column(name, justify="right")
     for name in ("phonons", "elastic", "novelty"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for rank, c in enumerate(outcome.summary.shortlist, 1):
         group = space_group(c.crystal.space_group)
         above, formation = c.above_hull or 0.0, c.formation or 0.0

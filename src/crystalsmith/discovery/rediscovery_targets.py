@@ -71,9 +71,7 @@ def read_targets(path: str | os.PathLike[str]) -> list[Target]:
     taken: set[str] = set()
     for sample in read_samples(path):
         if sample.arrays is None:
-            raise EvaluationError(
-                f"{path}: {sample.id}: {sample.failure}; mend it or leave it out"
-            )
+            raise EvaluationError(f"{path}: {sample.id}: {sample.failure}; mend it or leave it out")
         crystal = standard_crystal(sample.arrays)
         if crystal is None:
             raise EvaluationError(
