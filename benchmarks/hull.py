@@ -2,9 +2,9 @@
 
     python benchmarks/hull.py mp20_test.safetensors -n 1000 --more known36.safetensors
 
-Each crystal is relaxed under its symmetry with the potential of the references, and placed relative to the hull
-of the reference phases, itself not among them. The data's energies above the hull are never negative, because
-their own hull holds the crystal; ours are cut off at zero for that reason.
+Each crystal is relaxed under its symmetry with the potential of the references, and placed relative to the
+hull of the reference phases, itself not among them. The data's energies above the hull are never negative,
+because their own hull holds the crystal; ours are cut off at zero for that reason.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def energy(potential: str, calls: int, crystal: Crystal) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", help="held-out crystals, a file of data build")
     parser.add_argument("-n", type=int, default=1000)
     parser.add_argument("--more", help="further crystals, all of them, such as unstable ones")
