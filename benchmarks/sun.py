@@ -4,10 +4,10 @@
 
 Orders: the chemical systems of random training crystals; composition, cell, space group and Wyckoff positions
 are drawn from the prior, one crystal each. Stable: at most 0 (or 0.1) eV/atom above the hull of the reference
-phases of the same potential. Unique and novel: by pymatgen's StructureMatcher among themselves and against the
-training set; novel also means that no training crystal has the same composition, space group and Wyckoff
+phases of the same potential. Unique and novel: by pymatgen's StructureMatcher among themselves and against
+the training set; novel also means that no training crystal has the same composition, space group and Wyckoff
 positions. Without relaxation energies are single points of the crystals as generated. What has no energy
-counts as unstable. Energies are kept in the folder, so that the same command goes on where it was interrupted.
+counts as unstable. Energies are kept in the folder, so that the same command goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def generated(args: argparse.Namespace, folder: Path) -> list[Crystal | None]:
 
         data = Dataset.open(args.train)
         rng = np.random.default_rng(args.seed)
-        orders = []
+        orders: list[dict[str, Any]] = []
         a = data.arrays
         while len(orders) < args.n:
             i = int(rng.integers(len(data)))
@@ -116,10 +116,11 @@ def report(
     crystals: list[Crystal | None], found: dict[int, dict[str, Any]], hull: Hull, args: argparse.Namespace
 ) -> None:
     """Print the figures."""
-    from crystalsmith.diffusion import load_model
+    from crystalsmith.diffusion import Model, load_model
     from crystalsmith.prior import KnownCrystals, Prototypes
 
     model = load_model(args.checkpoint)
+    assert isinstance(model, Model)
     known = KnownPhases(Prototypes(KnownCrystals.read(model.occupations)), files=[args.train])
     print(f"{hull.references.note if hull.references else ''}; {args.n} crystals")
     for title, energy, place in (

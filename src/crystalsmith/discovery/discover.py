@@ -268,5 +268,5 @@ def _write(folder: Path, summary: RunSummary, funnel: Funnel) -> None:
         write_shortlist(folder / "shortlist.json", summary)
         write_report(folder, summary)
         if summary.shortlist:
-            write_vasp(folder / "dft" / "vasp", summary.shortlist)
-            write_qe(folder / "dft" / "qe", summary.shortlist)
+            write_vasp(folder / "dft", summary.shortlist, overwrite=True)
+            write_qe(folder / "dft", summary.shortlist, overwrite=True)

@@ -135,7 +135,14 @@ class Funnel:
             self.candidates.update({new.name: new for _, new in pairs})
 
     def _drop(self, stage: str, came: Sequence[str], gone: Mapping[str, str]) -> None:
-        self.set(replace(self.candidates[n], dropped=(stage, gone[n]) if n in gone else None) for n in came)
+        changed = []
+        for n in came:
+            c = self.candidates[n]
+            if n in gone:
+                changed.append(replace(c, dropped=(stage, gone[n])))
+            elif c.dropped is not None and c.dropped[0] == stage:  # of an earlier process; it stays after all
+                changed.append(replace(c, dropped=None))
+        self.set(changed)
 
     def _compute(
         self,
