@@ -165,9 +165,9 @@ def _dft_facts(dft: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         return []
     facts = [("DFT", f"{escape(str(dft.get('code', '')))}, {number(dft.get('energy'), 4)} eV/atom")]
     if dft.get("above_hull") is not None:
-        facts.append(("Above the DFT hull", one_line(dft["above_hull"])))
-    if dft.get("relative") is not None:
-        facts.append(("Above the best of its formula", one_line(dft["relative"])))
+        facts.append(("Above, by DFT", one_line(dft["above_hull"])))
+    if dft.get("relative"):
+        facts.append(("Above its best", f"{one_line(dft['relative'])} <small>(same formula, DFT)</small>"))
     if dft.get("same") is not None:
         facts.append(("After DFT", "the same structure" if dft["same"] else "another structure"))
     if dft.get("space_group"):
