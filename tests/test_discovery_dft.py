@@ -103,9 +103,25 @@ def test_pw_inputs_are_read_back_by_ase(tmp_path):
 
 
 def test_inputs_do_not_overwrite_calculations(tmp_path):
-    write_qe(tmp_path, run_summary().shortlist)
-    with pytest.raises(OutputError, match="holds calculations already"):
+    path = write_qe(tmp_path, run_summary().shortlist)
+    with pytest.raises(OutputError, match="holds inputs already"):
         write_qe(tmp_path, run_summary().shortlist)
+    write_qe(tmp_path, salts(), overwrite=True)
+    assert (path / "03-salt").is_dir() and not (path / "01-Mg-Al-O-1-0042").exists()
+    (path / "03-salt" / "vc-relax.out").write_text("x")
+    with pytest.raises(OutputError, match="holds calculations already"):
+        write_qe(tmp_path, salts(), overwrite=True)
+    assert (path / "03-salt" / "vc-relax.out").read_text() == "x"
+
+
+def test_inputs_appear_whole_or_not_at_all(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("crystalsmith.discovery.dft.vasp_inputs.write_script", fail)
+    with pytest.raises(OutputError, match="No space left"):
+        write_vasp(tmp_path / "dft", salts())
+    assert not [p for p in tmp_path.rglob("*") if p.name != "dft"]
 
 
 # ---- outputs
@@ -252,10 +268,11 @@ def test_the_hull_of_dft_is_of_its_own_references(tmp_path):
     found = collect(tmp_path, salts())
     by_name = {r.name: r for r in found.results}
     mean = (-1.3 - 1.8) / 2
-    for name, energy in (("salt", -3.4), ("cesium", -3.3)):
-        assert by_name[name].above_hull == pytest.approx(energy - mean)  # no compound among the references
-        assert by_name[name].formation == pytest.approx(energy - mean)
-    assert by_name["salt"].missing == ()
+    assert by_name["salt"].above_hull == pytest.approx(-3.4 - mean)  # no compound among the references
+    assert by_name["salt"].formation == pytest.approx(-3.4 - mean) and by_name["salt"].missing == ()
+    # Its competitor has no DFT energy: a hull without it would make it look stable.
+    assert by_name["cesium"].above_hull is None
+    assert by_name["cesium"].formation == pytest.approx(-3.3 - mean)
     assert "NaCl (mp-22862), which it competes with" in by_name["cesium"].missing[0]
     assert [c.name for c in with_dft(salts(), found.results)] == ["salt", "blende", "cesium"]
 
@@ -286,7 +303,7 @@ def test_energies_of_other_settings_are_never_mixed(tmp_path):
     by_name = {r.name: r for r in found.results}
     assert by_name["salt"].above_hull is None and by_name["salt"].relative == 0.0
     assert any("cutoff: 400 eV and 520 eV" in m for m in by_name["salt"].missing)
-    assert by_name["cesium"].relative is None and by_name["cesium"].above_hull is not None
+    assert by_name["cesium"].relative is None and by_name["cesium"].formation is not None
     assert any("other settings" in p for p in by_name["cesium"].problems)
 
 
@@ -359,7 +376,7 @@ def test_from_inputs_to_a_new_ranking(run_folder, capsys):
     assert (run_folder / "cif/01-salt.cif").is_file() and not (run_folder / "cif/01-cesium.cif").exists()
     assert Crystal.from_cif((run_folder / "dft/cif/salt-vasp.cif").read_text()).space_group == 225
     page = (run_folder / "report.html").read_text()
-    assert "Above the DFT hull" in page and "−1.8500 eV/atom" in page
+    assert "Above, by DFT" in page and "−1.8500 eV/atom" in page
     # Once more, from the new ranking: the folders keep their old ranks and still belong.
     assert main(["dft", "collect", str(run_folder), "--code", "vasp"]) == 0
     assert [c.name for c in read_shortlist(run_folder).shortlist] == ["salt", "blende", "cesium"]

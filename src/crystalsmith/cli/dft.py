@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,7 @@ def _cutoff(text: str) -> float:
 def run_inputs(args: argparse.Namespace) -> int:
     """Carry out ``dft inputs``; exit status."""
     from crystalsmith.discovery.dft import write_qe, write_vasp
+    from crystalsmith.discovery.dft.jobs import check_free
     from crystalsmith.discovery.dft.sources import given_summary, read_crystals
     from crystalsmith.discovery.shortlist import SHORTLIST, write_shortlist
 
@@ -118,11 +120,7 @@ def run_inputs(args: argparse.Namespace) -> int:
     if not own and (output / SHORTLIST).exists():
         raise OutputError(f"{output} holds another short list; choose another folder")
     for code in args.code:
-        place = output / "dft" / code
-        if place.is_dir() and any(place.iterdir()):
-            raise OutputError(
-                f"{place} holds calculations already; move it away, or choose another folder for new inputs"
-            )
+        check_free(output / "dft" / code)
     for code in args.code:
         if code == "vasp":
             path = write_vasp(output / "dft", summary.shortlist, references)
@@ -185,17 +183,20 @@ def _print(candidates: tuple[Candidate, ...], found: Collected) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("rank", "name", "code", "eV/atom", "above hull", "above best", "same", "problems"):
-        table.add_column(name, justify="right" if "above" in name or name in ("rank", "eV/atom") else "left")
+    for name in ("rank", "name", "code", "eV/atom", "above hull", "formation", "above best", "same"):
+        table.add_column(name, justify="left" if name in ("name", "code", "same") else "right")
     for rank, candidate in enumerate(candidates, start=1):
         for r in found.results:
             if r.name == candidate.name:
                 same = "" if r.same is None else "yes" if r.same else "no"
-                words = "; ".join((*r.problems, *r.missing))
-                figures = [_figure(x) for x in (r.energy, r.above_hull, r.relative)]
-                table.add_row(str(rank), r.name, r.code, *figures, same, words)
-    console = Console(highlight=False, markup=False)
+                figures = [_figure(x) for x in (r.energy, r.above_hull, r.formation, r.relative)]
+                table.add_row(str(rank), r.name, r.code, *figures, same)
+    # A table that is piped into a file should not be folded at 80 characters.
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
     console.print(table)
+    for r in found.results:
+        for words in (*r.problems, *r.missing):
+            console.print(f"{r.name}, {r.code}: {words}")
     for note in found.notes:
         console.print(note)
     console.print("written: dft.csv, dft/cif, report.html, candidates.csv, shortlist.json")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from crystalsmith.atomic import write_whole
+from crystalsmith.atomic import TEMPORARY, write_whole
 from crystalsmith.crystal import Crystal
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.names import ranked_names
@@ -15,6 +17,10 @@ from crystalsmith.errors import OutputError
 
 REFERENCES = "references"
 """Folder of the competing phases, beside those of the candidates."""
+
+_INPUTS = frozenset(
+    ("INCAR", "KPOINTS", "POSCAR", "POTCAR.spec", "vc-relax.in", "README.txt", "submit.sh", "jobs.txt")
+)
 
 
 @dataclass(frozen=True)
@@ -55,17 +61,47 @@ def reference_jobs(references: Sequence[tuple[str, Crystal]]) -> list[Job]:
     return jobs
 
 
-def start_folder(path: Path) -> None:
-    """Make the folder of a code's inputs.
+@contextmanager
+def new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A folder to write a code's inputs to, which takes its place when all are written.
+
+    Args:
+        path: where it shall be.
+        overwrite: replace one that holds inputs and nothing else.
 
     Raises:
-        OutputError: it is there already and holds something, which may be finished calculations.
+        OutputError: it is there already, with calculations or without ``overwrite``.
     """
-    if path.is_dir() and any(path.iterdir()):
+    check_free(path, overwrite=overwrite)
+    partial = path.with_name(path.name + TEMPORARY)
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if path.exists():
+            shutil.rmtree(path)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_free(path: Path, *, overwrite: bool = False) -> None:
+    """Whether inputs may be written to a folder; see ``new_folder``.
+
+    Raises:
+        OutputError: they may not.
+    """
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise OutputError(f"{path} is a file; choose another folder for the inputs")
+    files = [p for p in path.rglob("*") if not p.is_dir()]
+    if any(p.name not in _INPUTS for p in files):
         raise OutputError(
             f"{path} holds calculations already; move it away, or choose another folder for new inputs"
         )
-    path.mkdir(parents=True, exist_ok=True)
+    if files and not overwrite:
+        raise OutputError(f"{path} holds inputs already; remove it, or choose another folder for new ones")
 
 
 def write_script(folder: Path, text: str, folders: Sequence[str]) -> None:

@@ -31,7 +31,8 @@ def read_folder(folder: Path) -> Calculation | None:
         return here
     if static is None:
         assert relax is not None
-        return replace(relax, problems=(*relax.problems, "no static calculation yet; the energy is of relax"))
+        word = ("no static calculation yet; the energy is of relax",) if relax.sound else ()
+        return replace(relax, problems=(*relax.problems, *word))
     if relax is None:
         return replace(static, problems=(*static.problems, "no relaxation: the structure is as it was given"))
     if not static.sound or not relax.sound:

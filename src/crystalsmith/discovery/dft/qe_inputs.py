@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from crystalsmith.discovery.dft.jobs import (
     REFERENCES,
     Job,
     jobs_of,
+    new_folder,
     reference_jobs,
-    start_folder,
     write_script,
 )
 
@@ -58,7 +59,7 @@ Without the references there is no hull: give their energies, computed with the 
 """
 
 _SUBMIT = """\
-#!/usr/bin/env bash
+#!/bin/bash
 #SBATCH --job-name=qe
 #SBATCH --array=1-@COUNT@
 #SBATCH --nodes=1
@@ -80,6 +81,7 @@ def write_qe(
     references: Sequence[tuple[str, Crystal]] = (),
     *,
     ecutwfc: float = ECUTWFC,
+    overwrite: bool = False,
 ) -> Path:
     """Write ``qe/RANK-NAME/vc-relax.in`` for pw.x.
 
@@ -91,6 +93,7 @@ def write_qe(
         candidates: by rank.
         references: competing phases, name and crystal; they go into ``qe/references``.
         ecutwfc: cutoff of the wave functions, Ry; that of the density is eight times as high.
+        overwrite: replace a folder ``qe`` that holds inputs and nothing else.
 
     Returns:
         The folder ``qe``.
@@ -99,16 +102,15 @@ def write_qe(
         OutputError: the folder is there already, or a file cannot be written.
     """
     path = folder / QE
-    with writing(path):
-        start_folder(path)
-        (path / PSEUDO).mkdir()
-        names = [_write_job(path, job, f"../{PSEUDO}", ecutwfc) for job in jobs_of(candidates)]
+    with writing(path), new_folder(path, overwrite=overwrite) as new:
+        (new / PSEUDO).mkdir()
+        names = [_write_job(new, job, f"../{PSEUDO}", ecutwfc) for job in jobs_of(candidates)]
         for job in reference_jobs(references):
-            name = _write_job(path / REFERENCES, job, f"../../{PSEUDO}", ecutwfc)
+            name = _write_job(new / REFERENCES, job, f"../../{PSEUDO}", ecutwfc)
             names.append(f"{REFERENCES}/{name}")
-        write_script(path, _SUBMIT, names)
+        write_script(new, _SUBMIT, names)
         readme = _README.replace("@ECUT@", f"{ecutwfc:g}").replace("@RHO@", f"{RATIO * ecutwfc:g}")
-        write_whole(path / "README.txt", readme.replace("@SPACING@", f"{SPACING:g}"))
+        write_whole(new / "README.txt", readme.replace("@SPACING@", f"{SPACING:g}"))
     return path
 
 
@@ -133,7 +135,7 @@ def qe_input(crystal: Crystal, pseudo: str, ecutwfc: float) -> str:
             "tprnfor": True,
             "tstress": True,
             "nstep": 100,
-            "etot_conv_thr": 1e-5 * len(atoms),
+            "etot_conv_thr": _digits(1e-5 * len(atoms)),
             "forc_conv_thr": 5e-4,
         },
         "system": {
@@ -143,7 +145,7 @@ def qe_input(crystal: Crystal, pseudo: str, ecutwfc: float) -> str:
             "smearing": "cold",
             "degauss": 0.01,
         },
-        "electrons": {"conv_thr": 1e-9 * len(atoms), "mixing_beta": 0.4, "electron_maxstep": 200},
+        "electrons": {"conv_thr": _digits(1e-9 * len(atoms)), "mixing_beta": 0.4, "electron_maxstep": 200},
         "ions": {"ion_dynamics": "bfgs"},
         "cell": {"cell_dynamics": "bfgs", "press_conv_thr": 0.5},
     }
@@ -156,4 +158,9 @@ def qe_input(crystal: Crystal, pseudo: str, ecutwfc: float) -> str:
         kspacing=SPACING,
         crystal_coordinates=True,
     )
-    return text.getvalue()
+    # ASE writes sections that pw.x does not read here and would warn of.
+    return re.sub(r"&(FCP|RISM)\n/\n", "", text.getvalue())
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.3g}")

@@ -44,7 +44,8 @@ def against_hull(result: Result, candidate: Candidate, references: Sequence[Refe
     """Fill the hull distance, formation energy and decomposition, or say what is missing for them.
 
     The hull is that of the references alone, as the potential's is: a result below it is a new stable phase.
-    Only references whose settings do not contradict the result's are in it.
+    Only references whose settings do not contradict the result's are in it. Where a phase is missing that the
+    candidate competes with on the potential's hull, there is a formation energy but no hull distance.
     """
     from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 
@@ -58,15 +59,20 @@ def against_hull(result: Result, candidate: Candidate, references: Sequence[Refe
     if absent := sorted(elements - lone):
         missing.insert(0, f"no DFT energy of the element {', '.join(absent)}: no hull")
         return replace(result, missing=tuple(missing))
-    missing += _competitors(candidate, usable)
+    # Without a known competitor the hull would be too high, and much look stable that is not.
+    lacking = _competitors(candidate, usable)
+    missing += lacking
     entries = [PDEntry(r.composition, r.energy * r.composition.num_atoms, r.name) for r in usable]
     diagram = PhaseDiagram(entries)
     entry = PDEntry(composition, result.energy * composition.num_atoms)
+    formation = float(diagram.get_form_energy_per_atom(entry))
+    if lacking:
+        return replace(result, formation=formation, missing=tuple(missing))
     shares = diagram.get_decomposition(composition)
     return replace(
         result,
         above_hull=float(result.energy - diagram.get_hull_energy_per_atom(composition)),
-        formation=float(diagram.get_form_energy_per_atom(entry)),
+        formation=formation,
         decomposition={str(getattr(e, "name", e)): float(share) for e, share in shares.items()},
         missing=tuple(missing),
     )
@@ -96,7 +102,7 @@ def _competitors(candidate: Candidate, usable: Sequence[Reference]) -> list[str]
     """Phases that it competes with on the potential's hull, and of which no reference is known."""
     known = {r.composition.reduced_formula for r in usable}
     return [
-        f"no DFT energy of {phase}, which it competes with: the true hull may be lower"
+        f"no DFT energy of {phase}, which it competes with: no hull"
         for phase, composition in phases_of(candidate.decomposition).items()
         if composition.reduced_formula not in known
     ]

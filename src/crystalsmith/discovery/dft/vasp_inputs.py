@@ -13,8 +13,8 @@ from crystalsmith.discovery.dft.jobs import (
     REFERENCES,
     Job,
     jobs_of,
+    new_folder,
     reference_jobs,
-    start_folder,
     write_script,
 )
 
@@ -39,7 +39,7 @@ other MAGMOMs. ISMEAR = -5 suits energies; for the relaxation of a metal ISMEAR 
 """
 
 _SUBMIT = """\
-#!/usr/bin/env bash
+#!/bin/bash
 #SBATCH --job-name=vasp
 #SBATCH --array=1-@COUNT@
 #SBATCH --nodes=1
@@ -63,7 +63,11 @@ done
 
 
 def write_vasp(
-    folder: Path, candidates: Sequence[Candidate], references: Sequence[tuple[str, Crystal]] = ()
+    folder: Path,
+    candidates: Sequence[Candidate],
+    references: Sequence[tuple[str, Crystal]] = (),
+    *,
+    overwrite: bool = False,
 ) -> Path:
     """Write ``vasp/RANK-NAME/relax`` and ``static`` with INCAR, KPOINTS, POSCAR and POTCAR.spec.
 
@@ -74,6 +78,7 @@ def write_vasp(
         folder: such as ``RUN/dft``; made if it does not exist.
         candidates: by rank.
         references: competing phases, name and crystal; they go into ``vasp/references``.
+        overwrite: replace a folder ``vasp`` that holds inputs and nothing else.
 
     Returns:
         The folder ``vasp``.
@@ -82,12 +87,11 @@ def write_vasp(
         OutputError: the folder is there already, or a file cannot be written.
     """
     path = folder / VASP
-    with writing(path):
-        start_folder(path)
-        names = [_write_job(path, job) for job in jobs_of(candidates)]
-        names += [f"{REFERENCES}/{_write_job(path / REFERENCES, job)}" for job in reference_jobs(references)]
-        write_script(path, _SUBMIT, names)
-        write_whole(path / "README.txt", _README)
+    with writing(path), new_folder(path, overwrite=overwrite) as new:
+        names = [_write_job(new, job) for job in jobs_of(candidates)]
+        names += [f"{REFERENCES}/{_write_job(new / REFERENCES, job)}" for job in reference_jobs(references)]
+        write_script(new, _SUBMIT, names)
+        write_whole(new / "README.txt", _README)
     return path
 
 

@@ -163,17 +163,21 @@ def _order(order: Mapping[str, Any]) -> str:
 def _dft_facts(dft: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     if not dft:
         return []
-    facts = [("DFT", f"{escape(str(dft.get('code', '')))}, {number(dft.get('energy'), 4)} eV/atom")]
+    energy = dft.get("energy")
+    words = "no energy" if energy is None else f"{number(energy, 4)} eV/atom"
+    facts = [("DFT", f"{escape(str(dft.get('code', '')))}, {words}")]
     if dft.get("above_hull") is not None:
-        facts.append(("Above the DFT hull", one_line(dft["above_hull"])))
-    if dft.get("relative") is not None:
-        facts.append(("Above the best of its formula", one_line(dft["relative"])))
+        facts.append(("Above, by DFT", one_line(dft["above_hull"])))
+    if dft.get("formation") is not None:
+        facts.append(("Formation, by DFT", one_line(dft["formation"])))
+    if dft.get("relative"):
+        facts.append(("Above its best", f"{one_line(dft['relative'])} <small>(same formula, DFT)</small>"))
     if dft.get("same") is not None:
         facts.append(("After DFT", "the same structure" if dft["same"] else "another structure"))
     if dft.get("space_group"):
         facts.append(("Space group, DFT", group_html(int(dft["space_group"]))))
     for problem in (*dft.get("problems", ()), *dft.get("missing", ())):
-        facts.append(("", f'<span class="bad">{escape(str(problem))}</span>'))
+        facts.append(("", f'<span class="bad">{formula_html(str(problem))}</span>'))
     return facts
 
 

@@ -134,8 +134,8 @@ def units(summary: RunSummary) -> str:
         " or thermal parts. DFT energies have a hull of their own."
         f" 1 eV/atom is {KJ_PER_MOL:.3f} kJ per mole of <em>atoms</em>; every kJ/mol of this page is per mole"
         " of atoms. Sultanov et al. (2023, Table 3) give kJ/mol without saying of what: their values are"
-        f" of a size that only fits per mole of atoms (Al<sub>3</sub>KPd<sub>6</sub>: −55.77 kJ/mol is"
-        f" {number(-55.77 / KJ_PER_MOL, 3)} eV/atom), and compare with these directly.</p>"
+        f" of a size that fits per mole of atoms (Al<sub>3</sub>KPd<sub>6</sub>: −55.77 kJ/mol is"
+        f" {number(-55.77 / KJ_PER_MOL, 3)} eV/atom), the unit of this page.</p>"
     )
 
 
