@@ -18,7 +18,7 @@ _PACKED = ("fcc", "bcc", "hcp", "diamond")
 # Space group, conventional cell (a, b, c in Angstrom; angles as the group has them), sites (letter, free).
 # Graphite: Trucano and Chen 1975; S8: Rettig and Trotter 1987; black P: Brown and Rundqvist 1965; Cl2: Powell
 # et al. 1984; Se: Cherin and Unger 1967; Bi: Cucka and Barrett 1962; Sm: Daane et al. 1954; La, Pr, Nd, Pm:
-# double-hexagonal; U: Barrett et al. 1963; Pa: Zachariasen 1959; Po: Beamer and Maxwell 1949; In: bct.
+# double-hexagonal; U: Barrett et al. 1963; Pa: Zachariasen 1959; In: bct.
 _SPECIAL: dict[
     str, list[tuple[str, int, tuple[float, float, float], tuple[tuple[str, tuple[float, ...]], ...]]]
 ] = {
@@ -47,9 +47,7 @@ _SPECIAL: dict[
     "Pm": [("dhcp", 194, (3.65, 3.65, 11.65), (("a", ()), ("c", ())))],
     "U": [("orthorhombic", 63, (2.854, 5.868, 4.955), (("c", (0.1025,)),))],
     "Pa": [("tetragonal", 139, (3.925, 3.925, 3.238), (("a", ()),))],
-    "Po": [("cubic", 221, (3.359, 3.359, 3.359), (("a", ()),))],
     "In": [("tetragonal", 139, (3.2520, 3.2520, 4.9466), (("a", ()),))],
-    "Ra": [("bcc", 229, (5.148, 5.148, 5.148), (("a", ()),))],
 }
 
 
