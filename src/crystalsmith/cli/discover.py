@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -178,7 +179,7 @@ def run(args: argparse.Namespace) -> int:
         note=lambda text: print(f"crystalsmith: note: {text}", file=sys.stderr),
     )
     if not args.quiet:
-        _print_shortlist(outcome, time.monotonic() - began)
+        _print_shortlist(outcome, args.database, time.monotonic() - began)
     return 0
 
 
@@ -275,10 +276,12 @@ def _time(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f}:{seconds % 60:02.0f} min"
 
 
-def _print_shortlist(outcome: Outcome, seconds: float) -> None:
+def _print_shortlist(outcome: Outcome, database: str | None, seconds: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from crystalsmith.discovery.database import shown
+    from crystalsmith.discovery.discover import DATABASE
     from crystalsmith.hull import KJ_PER_MOL
     from crystalsmith.symmetry import space_group
 
@@ -310,7 +313,8 @@ def _print_shortlist(outcome: Outcome, seconds: float) -> None:
     else:
         console.print("no new crystal came close enough to the hull; raise --max-above-hull or --crystals")
     folder = outcome.folder
-    console.print(f"\n{folder / 'report.html'}; all crystals in {folder / 'crystals.db'}", soft_wrap=True)
+    where = shown(database) if database is not None else folder / DATABASE
+    console.print(f"\n{folder / 'report.html'}; all crystals in {where}", soft_wrap=True)
     console.print(f"{_time(outcome.summary.seconds)} in all, {_time(seconds)} of them now")
 
 
@@ -322,8 +326,13 @@ def _verdict(found: Any) -> str:
 
 
 def _arguments(args: argparse.Namespace) -> dict[str, Any]:
+    from crystalsmith.discovery.database import shown
+
     hidden = ("run", "resumes", "command", "output", "overwrite", "quiet", "workers")
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in vars(args).items() if k not in hidden}
+    found = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(args).items() if k not in hidden}
+    if args.database is not None:
+        found["database"] = shown(args.database)
+    return {"command": shown(shlex.join(["crystalsmith", *sys.argv[1:]])), **found}
 
 
 def _site_range(text: str) -> tuple[int, int]:

@@ -7,6 +7,7 @@ one would search for it and whole in the row's data. Tries that failed are rows 
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 FAILED = "failed"
 """Stage of rows that hold no crystal: tries of the generator that came to nothing."""
+
+_PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
 
 _FINDINGS = (
     "score",
@@ -66,30 +69,31 @@ class CrystalDatabase:
     def _told(self) -> Iterator[None]:
         """Turn what databases raise into one line."""
         try:
-            with writing(Path(self.url)):
+            with writing(Path(shown(self.url))):
                 yield
         except CrystalsmithError:
             raise
         except sqlite3.DatabaseError as error:
             if "locked" in str(error) or "busy" in str(error):
                 raise DiscoveryError(
-                    f"another process is at work in {self.url}; wait until it has finished"
+                    f"another process is at work in {shown(self.url)}; wait until it has finished"
                 ) from None
             if "disk" in str(error) or "readonly" in str(error):
                 raise DiscoveryError(
-                    f"cannot write {self.url}: {error}; free space, or mend its rights"
+                    f"cannot write {shown(self.url)}: {error}; free space, or mend its rights"
                 ) from None
             raise DiscoveryError(
-                f"{self.url} is damaged ({error}); put a copy in its place, or begin anew with --overwrite"
+                f"{shown(self.url)} is damaged ({error}); put a copy in its place, or begin anew with"
+                " --overwrite"
             ) from None
         except (ImportError, ModuleNotFoundError) as error:
             raise DiscoveryError(
-                f"database {self.url} needs a package that is not installed ({error});"
+                f"database {shown(self.url)} needs a package that is not installed ({error});"
                 " `pip install ase-db-backends psycopg2-binary`"
             ) from None
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            raise DiscoveryError(f"cannot use database {self.url} ({reason})") from None
+            raise DiscoveryError(f"cannot use database {shown(self.url)} ({reason})") from None
 
     def load(self) -> tuple[dict[str, Candidate], list[tuple[str, int, int, str]]]:
         """Everything of the run.
@@ -113,8 +117,8 @@ class CrystalDatabase:
                         self._take(candidates, row)
                 except (KeyError, TypeError, ValueError, AttributeError) as error:
                     raise DiscoveryError(
-                        f"{self.url}: row {row.id} is damaged ({error}); put a copy in its place, or begin"
-                        " anew with --overwrite"
+                        f"{shown(self.url)}: row {row.id} is damaged ({error}); put a copy in its place,"
+                        " or begin anew with --overwrite"
                     ) from None
         return candidates, failures
 
@@ -195,6 +199,11 @@ class CrystalDatabase:
             keys, gone = _finding_keys(after)
             data = {"findings": _plain(after)}
             db.update(rows[-1], delete_keys=gone, data=data, **keys)
+
+
+def shown(url: str) -> str:
+    """A database's URL without its password."""
+    return _PASSWORD.sub(r"\1@", url)
 
 
 def _crystal(data: Mapping[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from crystalsmith import __version__
 from crystalsmith.atomic import TEMPORARY, write_whole, writing
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.clock import Clock
-from crystalsmith.discovery.database import CrystalDatabase
+from crystalsmith.discovery.database import CrystalDatabase, shown
 from crystalsmith.discovery.funnel import Funnel, Tell
 from crystalsmith.discovery.novelty import KnownPhases
 from crystalsmith.discovery.orders import make_orders
@@ -130,6 +130,9 @@ def discover(
             note(text)
         store = CrystalDatabase(database or str(folder / DATABASE), run["id"])
         candidates, failures = store.load()
+        # Last, so that a database that cannot be used leaves no run behind.
+        with writing(folder / RUN):
+            write_whole(folder / RUN, json.dumps(run, indent=1) + "\n")
         funnel = Funnel(
             settings=settings,
             model=model,
@@ -162,7 +165,7 @@ def _identity(model: Model, settings: DiscoverySettings, hull: Hull, database: s
         "version": __version__,
         "checkpoint": model.hash,
         "references": digest.hexdigest()[:16],
-        "database": database or DATABASE,
+        "database": shown(database or DATABASE),
         **json.loads(json.dumps(settings.identity())),
     }
 
@@ -170,7 +173,7 @@ def _identity(model: Model, settings: DiscoverySettings, hull: Hull, database: s
 def _open(
     folder: Path, identity: Mapping[str, Any], arguments: Mapping[str, Any], overwrite: bool
 ) -> dict[str, Any]:
-    """The description of the run in a folder, written if there was none."""
+    """The description of the run in a folder, a new one if there was none."""
     file = folder / RUN
     if overwrite:
         _clear(folder)
@@ -193,16 +196,13 @@ def _open(
                 f"folder {folder} holds files that no run of this kind wrote, such as {foreign[0]}; choose"
                 " another one with -o"
             )
-    run = {
+    return {
         "format": FORMAT,
         "id": uuid.uuid4().hex,
         "identity": dict(identity),
         "arguments": dict(arguments),
         "versions": versions(),
     }
-    with writing(file):
-        write_whole(file, json.dumps(run, indent=1) + "\n")
-    return run
 
 
 def _read(file: Path) -> dict[str, Any]:
