@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -87,6 +88,12 @@ def vibrate(funnel: Funnel, names: Sequence[str], over: Callable[[], bool], tell
 
 
 def _vibrate(potential: str, folder: str, work: _Work) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of meshes and constraints, which no user can mend
+        return _study(potential, folder, work)
+
+
+def _study(potential: str, folder: str, work: _Work) -> tuple[dict[str, Any], dict[str, Any] | None]:
     from crystalsmith.phonons import Budget, compute_elasticity, compute_phonons, draw_phonons, relax_tightly
 
     budget = Budget(SECONDS)
