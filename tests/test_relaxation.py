@@ -17,7 +17,7 @@ from ase.optimize import BFGS
 from crystals import KNOWN, random_crystal
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.errors import CrystalsmithError, RelaxationError
-from crystalsmith.relaxation import check_potential, load_calculator, relax_symmetric
+from crystalsmith.relaxation import check_potential, load_calculator, relax_symmetric, single_points
 from crystalsmith.relaxation.variables import SymmetricVariables
 from crystalsmith.symmetry import cell_to_lattice, lattice_to_cell, space_group
 
@@ -326,3 +326,31 @@ def test_chgnet_finds_rock_salt(capsys):
     start = Crystal(225, (a, a, a, 90, 90, 90), (Site("Na", "a"), Site("Cl", "b")))
     relaxed = relax_symmetric(start, calculator)
     assert relaxed.converged and relaxed.crystal.cell[0] == pytest.approx(5.69, rel=0.02)
+
+
+def test_chgnet_is_as_its_library_computes_it():
+    pytest.importorskip("chgnet")
+    from chgnet.model.dynamics import CHGNetCalculator
+
+    ours = load_calculator("chgnet")
+    theirs = CHGNetCalculator(use_device="cpu", on_isolated_atoms="ignore")
+    for name in ("rock salt", "quartz"):
+        variables = SymmetricVariables(KNOWN[name])
+        x = variables.start + 0.01
+        energy, forces, stress = evaluate(variables, x, ours)
+        known, known_forces, known_stress = evaluate(variables, x, theirs)
+        assert energy == pytest.approx(known, abs=1e-5)
+        assert forces == pytest.approx(known_forces, abs=1e-4)
+        assert stress == pytest.approx(known_stress, abs=1e-5)
+    atoms = KNOWN["rock salt"].to_atoms()
+    atoms.calc = ours
+    assert len(atoms.get_magnetic_moments()) == 2
+    assert single_points([KNOWN["quartz"]], ours)[0].value == pytest.approx(
+        energies_of_the_library(theirs, KNOWN["quartz"]), abs=1e-5
+    )
+
+
+def energies_of_the_library(calculator, crystal) -> float:
+    atoms = crystal.to_atoms()
+    atoms.calc = calculator
+    return float(atoms.get_potential_energy()) / len(atoms)

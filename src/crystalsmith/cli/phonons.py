@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.cli import options
-from crystalsmith.errors import DataError
 
 if TYPE_CHECKING:
     from crystalsmith.crystal import Crystal
@@ -114,7 +112,11 @@ def run(args: argparse.Namespace) -> int:
         relax=args.relax,
         elastic=args.elastic,
     )
-    crystals, failures = _read(args.files)
+    from crystalsmith.cli.named import read_named
+
+    found = read_named(args.files)
+    crystals = {name: c for name, c in found.items() if not isinstance(c, str)}
+    failures = {name: c for name, c in found.items() if isinstance(c, str)}
     out = Path(args.output)
     from crystalsmith.atomic import writing
     from crystalsmith.lock import LOCK, FolderLock
@@ -160,42 +162,6 @@ def _compute(
             failures[name] = f"no elastic constants: {study.elastic_failure}"
         studies[name] = study
     return studies
-
-
-def _read(files: list[str]) -> tuple[dict[str, Crystal], dict[str, str]]:
-    """Crystals by the name of their files to be, and why others cannot be read.
-
-    Raises:
-        DataError: a source is missing or of no known kind, or not one crystal can be read.
-    """
-    from crystalsmith.crystal import crystal_from_arrays
-    from crystalsmith.errors import CrystalsmithError
-    from crystalsmith.evaluation import read_samples
-
-    crystals: dict[str, Crystal] = {}
-    failures: dict[str, str] = {}
-    for file in files:
-        samples = list(read_samples(file))
-        several = {s.id for s in samples if s.index > 0}
-        for sample in samples:
-            stem = sample.name if sample.id in several else sample.id
-            stem = re.sub(r"[^\w.+-]+", "_", stem).strip("._") or "crystal"
-            name, k = stem, 1
-            while name in crystals or name in failures:
-                k += 1
-                name = f"{stem}-{k}"
-            if sample.arrays is None:
-                failures[name] = sample.failure
-                continue
-            a = sample.arrays
-            try:
-                crystals[name] = crystal_from_arrays(a.lattice, a.fractional, a.numbers)
-            except CrystalsmithError as error:
-                failures[name] = str(error)
-    if not crystals:
-        name, reason = next(iter(failures.items()))
-        raise DataError(f"no crystal could be read; {name}: {reason}")
-    return crystals, failures
 
 
 def _print(studies: dict[str, Study]) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from crystalsmith.crystal import NUMBERS, Crystal, Site, crystal_from_arrays
 from crystalsmith.errors import StructureError
-from crystalsmith.relaxation.symmetric import Relaxation, relax_symmetric
+from crystalsmith.relaxation.result import Relaxation
+from crystalsmith.relaxation.symmetric import relax_symmetric
 from crystalsmith.symmetry import lattice_to_cell
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import numpy as np
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.distance import shortest_distance
 from crystalsmith.relaxation.calculators import one_line
+from crystalsmith.relaxation.result import Relaxation
 from crystalsmith.relaxation.variables import SymmetricVariables
 
 if TYPE_CHECKING:
@@ -28,34 +29,6 @@ LONG_STRAIN = 0.08
 # (eV per atom) more than its slopes promised: on the repulsive wall, which is convex, it falls by less.
 TOO_CLOSE = 0.5
 COLLAPSE = 5.0
-
-
-@dataclass(frozen=True)
-class Relaxation:
-    """What came of a relaxation.
-
-    Attributes:
-        crystal: the converged crystal, or else the one of lowest energy that was met; same space group,
-            elements and letters as the start.
-        energy: its energy, eV per atom; NaN if not even the start has one.
-        calls: evaluations of the potential.
-        converged: the criteria hold for ``crystal``.
-        reason: why it ended: ``converged``, ``out of calls``, ``too close``, ``not finite``, ``collapsed``,
-            ``left the bounds``, ``out of time``, ``stalled`` (the energy does not follow the forces), or
-            ``the potential failed: ...``.
-        energy_start: of the crystal given, eV per atom.
-        fmax: largest force on an atom of ``crystal`` that symmetry allows, eV/Angstrom.
-        stress: largest component of the stress of ``crystal`` that symmetry allows, eV/Angstrom^3.
-    """
-
-    crystal: Crystal
-    energy: float
-    calls: int
-    converged: bool
-    reason: str
-    energy_start: float
-    fmax: float
-    stress: float
 
 
 def relax_symmetric(
