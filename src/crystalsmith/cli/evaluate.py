@@ -69,10 +69,18 @@ def add_parser(commands: Any) -> None:
         help="cdvae: every crystal counts; paper: as Sultanov et al., whose code leaves invalid ones out",
     )
     how.add_argument(
-        "--structure-cutoff", type=options.positive_number, default=0.4, metavar="X", help="of COV (default: 0.4)"
+        "--structure-cutoff",
+        type=options.positive_number,
+        default=0.4,
+        metavar="X",
+        help="of COV (default: 0.4)",
     )
     how.add_argument(
-        "--composition-cutoff", type=options.positive_number, default=10.0, metavar="X", help="of COV (default: 10)"
+        "--composition-cutoff",
+        type=options.positive_number,
+        default=10.0,
+        metavar="X",
+        help="of COV (default: 10)",
     )
     how.add_argument(
         "--space-groups",

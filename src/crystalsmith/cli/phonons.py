@@ -32,7 +32,8 @@ def add_parser(commands: Any) -> None:
         "phonons",
         help="phonons and elastic constants of a short list",
         description="Relax crystals with a potential, compute their phonons in a supercell and their elastic"
-        " constants, and tell whether they are minima. Interrupted, the same command goes on where it stopped.",
+        " constants, and tell whether they are minima. Interrupted, the same command goes on where it"
+        " stopped.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -92,9 +93,7 @@ def add_parser(commands: Any) -> None:
         default=True,
         help="elastic constants and Born criteria too (default)",
     )
-    how.add_argument(
-        "--seconds", type=options.positive_number, metavar="S", help="time limit of one crystal"
-    )
+    how.add_argument("--seconds", type=options.positive_number, metavar="S", help="time limit of one crystal")
     parser.set_defaults(run=run, resumes=True)
 
 
@@ -212,7 +211,9 @@ def _print(studies: dict[str, Study]) -> None:
     for name, study in studies.items():
         phonons, elastic = study.phonons, study.elasticity
         crystal, stability = phonons.crystal, phonons.stability
-        low = min(stability.lowest, stability.interpolated) if stability.verdict == "open" else stability.lowest
+        low = (
+            min(stability.lowest, stability.interpolated) if stability.verdict == "open" else stability.lowest
+        )
         where = f" at {stability.lowest_name}" if stability.imaginary and stability.lowest_name else ""
         born = ("-", "-", "-")
         if elastic is not None:

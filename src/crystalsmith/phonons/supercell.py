@@ -53,7 +53,9 @@ def choose_supercell(crystal: Crystal, length: float = 10.0, max_atoms: int = 20
         raise PhononError(f"a supercell of length {length} A is none; give a positive number of Angstrom")
     n = crystal.n_atoms
     if n > max_atoms:
-        raise PhononError(f"the primitive cell has {n} atoms, more than the cap of {max_atoms}; raise the cap")
+        raise PhononError(
+            f"the primitive cell has {n} atoms, more than the cap of {max_atoms}; raise the cap"
+        )
     lattice = crystal.primitive_lattice
     rotations = _rotations(crystal)
     largest = max_atoms // n
@@ -101,7 +103,7 @@ def _smallest(
 
 
 def _longest(lattice: np.ndarray, rotations: np.ndarray, factor: int, largest: int) -> np.ndarray:
-    """(3, 3) the superlattice of longest shortest vector within the cap; the lattice itself if there is none."""
+    """(3, 3) the superlattice of longest shortest vector within the cap, or the lattice itself."""
     best, longest = np.eye(3, dtype=int), _shortest(lattice)
     for candidates in _sublattices(rotations, 1, largest // factor**3):
         for matrix in candidates * factor:
