@@ -60,4 +60,4 @@ class DiscoveryError(CrystalsmithError, ValueError):
 
 
 class PhononError(CrystalsmithError, ValueError):
-    """Phonons or elastic constants that cannot be had: libraries, potential, time or a sound structure lack."""
+    """Phonons or elastic constants that cannot be had: a library, time or a sound potential is missing."""

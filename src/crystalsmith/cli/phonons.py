@@ -30,7 +30,8 @@ def add_parser(commands: Any) -> None:
         "phonons",
         help="phonons and elastic constants of a short list",
         description="Relax crystals with a potential, compute their phonons in a supercell and their elastic"
-        " constants, and tell whether they are minima. Interrupted, the same command goes on where it stopped.",
+        " constants, and tell whether they are minima. Interrupted, the same command goes on where it"
+        " stopped.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

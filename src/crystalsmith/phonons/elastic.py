@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 GPA = 160.21766208
 """GPa in one eV/Angstrom^3."""
 STRAIN = 0.01
-"""Largest component of the strains, in both senses; shears are of this tensor component, twice it in Voigt's."""
+"""Component of the strain tensors, of both signs; Voigt's notation doubles that of a shear."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,8 @@ def compute_elasticity(
 
     budget = budget or Budget()
     began, calls = budget.spent, budget.calls
-    strains, stresses = [], []
+    strains: list[Strain] = []
+    stresses: list[Stress] = []
     for k in range(6):
         for size in (-strain, strain):
             # In Voigt's notation a shear is twice the tensor's component.
@@ -161,7 +162,8 @@ def _stress(
         # Tighter than the strain, or the unstrained crystal's symmetry would be found.
         atoms.set_constraint(FixSymmetry(atoms, symprec=1e-5))
         try:
-            with BFGS(atoms, logfile=None, maxstep=0.05) as search:
+            with warnings.catch_warnings(), BFGS(atoms, logfile=None, maxstep=0.05) as search:
+                warnings.simplefilter("ignore")  # of potentials that do not know the constraint
                 for _ in search.irun(fmax=fmax, steps=max_steps):
                     budget.calls += search.nsteps > 0  # the first forces are known
                     budget.check(doing)

@@ -68,7 +68,7 @@ def read_finished(
         return None
     except (OSError, ValueError, KeyError, TypeError, CrystalsmithError) as error:
         raise OutputError(
-            f"{path} is not readable as phonons ({type(error).__name__}); move it away or choose another folder"
+            f"{path} is no file of phonons ({type(error).__name__}); move it away or choose another folder"
         ) from None
     if not same or made_with != _made_with(settings, potential):
         raise OutputError(f"{path} was made with other settings; give the same or choose another folder")

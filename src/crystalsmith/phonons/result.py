@@ -106,15 +106,19 @@ class Phonons:
         try:
             cell = dict(data["supercell"])
             cell["matrix"] = tuple((int(a), int(b), int(c)) for a, b, c in cell["matrix"])
-            plain = ("displacement", "tolerance", "residual", "calls", "seconds")
-            arrays = ("bands", "dos_frequency", "dos")
             return Phonons(
                 crystal=Crystal.from_dict(data["crystal"]),
                 supercell=Supercell(**cell),
+                displacement=float(data["displacement"]),
+                tolerance=float(data["tolerance"]),
                 stability=Stability.from_json(data["stability"]),
                 path=BandPath.from_json(data["path"]),
-                **{key: np.array(data[key], dtype=float) for key in arrays},
-                **{key: data[key] for key in plain},
+                bands=np.array(data["bands"], dtype=float),
+                dos_frequency=np.array(data["dos_frequency"], dtype=float),
+                dos=np.array(data["dos"], dtype=float),
+                residual=float(data["residual"]),
+                calls=int(data["calls"]),
+                seconds=float(data["seconds"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"not the data of phonons ({type(error).__name__}: {error})") from None

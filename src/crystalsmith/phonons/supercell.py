@@ -103,7 +103,7 @@ def _smallest(
 
 
 def _longest(lattice: np.ndarray, rotations: np.ndarray, factor: int, largest: int) -> np.ndarray:
-    """(3, 3) the superlattice of longest shortest vector within the cap; the lattice itself if there is none."""
+    """(3, 3) the superlattice of longest shortest vector within the cap, or the lattice itself."""
     best, longest = np.eye(3, dtype=int), _shortest(lattice)
     for candidates in _sublattices(rotations, 1, largest // factor**3):
         for matrix in candidates * factor:
