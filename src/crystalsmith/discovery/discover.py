@@ -239,9 +239,7 @@ def _summary(
     more = [p for p in hull.more if p.elements <= set(settings.system)]
     if more:
         reference += f"; {len(more)} entries of the user's"
-    found = [
-        c for c in funnel.candidates.values() if c.dropped is not None and c.dropped[1] == "a competing phase"
-    ]
+    found = funnel.competing_phases
     if found:
         reference += f"; {len(found)} relaxed crystals of the subsystems, made in this run"
     reference += f"; novelty against {funnel.known.checked}" if funnel.known.checked else ""
@@ -250,7 +248,7 @@ def _summary(
         potential=settings.potential,
         stages=tuple(counts),
         shortlist=tuple(funnel.candidates[n] for n in ranked),
-        diagram=hull.diagram(settings.system),
+        diagram=Hull(hull.references, [*hull.more, *found]).diagram(settings.system),
         reference=reference,
         notes=tuple(notes),
         arguments=dict(run["arguments"]),

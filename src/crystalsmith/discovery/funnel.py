@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 HOLE = 1.0
 """eV per atom below the hull of known phases, where no crystal is but the potential has a hole."""
 
+COMPETING_PHASE = "a competing phase"
+"""Why crystals of subsystems leave."""
+
 COMPETING = 0.25
 """Places for crystals of the subsystems, beside those of the whole system."""
 
@@ -363,6 +366,13 @@ class Funnel:
                 found.append(Phase(n, c.crystal.counts, self._state_energy(n, "free"), c.crystal.space_group))
         return found
 
+    @property
+    def competing_phases(self) -> list[Phase]:
+        """Those of a run whose hull stage is over."""
+        return self.competitors(
+            n for n, c in self.candidates.items() if c.dropped == ("hull", COMPETING_PHASE)
+        )
+
     def _hull(self, came: list[str]) -> dict[str, str]:
         changed = []
         competing = {p.id for p in self.competitors(came)}
@@ -379,7 +389,7 @@ class Funnel:
                 )
             )
         self.set(changed)
-        return {n: "a competing phase" for n in came if n in competing} | {
+        return {n: COMPETING_PHASE for n in came if n in competing} | {
             n: "above the hull"
             for n in came
             if n not in competing and _need(self.candidates[n].above_hull) > self.settings.max_above_hull

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith.atomic import write_whole, writing
 from crystalsmith.crystal import Crystal
-from crystalsmith.discovery.work import calculator
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.parallel import Failed, parallel_map
+from crystalsmith.relaxation.work import process_calculator
 
 if TYPE_CHECKING:
     from crystalsmith.discovery.funnel import Funnel, Tell
@@ -97,7 +97,7 @@ def _study(potential: str, folder: str, work: _Work) -> tuple[dict[str, Any], di
     from crystalsmith.phonons import Budget, compute_elasticity, compute_phonons, draw_phonons, relax_tightly
 
     budget = Budget(SECONDS)
-    ase = calculator(potential)
+    ase = process_calculator(potential)
     try:
         relaxed = relax_tightly(work.crystal, ase).crystal
         found = compute_phonons(relaxed, ase, length=LENGTH, max_atoms=MAX_ATOMS, budget=budget)

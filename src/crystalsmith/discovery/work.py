@@ -5,18 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.discovery.candidate import State
 from crystalsmith.generation.validity import fault
-
-if TYPE_CHECKING:
-    from ase.calculators.calculator import Calculator
-
-# A relaxation that ended in one of these ways still has a crystal worth its energy.
-_SOUND = ("converged", "out of calls", "out of time", "stalled")
+from crystalsmith.relaxation import relax_free, relax_symmetric, single_points
+from crystalsmith.relaxation.work import process_calculator
 
 
 @dataclass(frozen=True)
@@ -29,24 +23,9 @@ class Limits:
     seconds: float
 
 
-@lru_cache(maxsize=1)
-def calculator(potential: str) -> Calculator:
-    """The potential of this process, which is made ready for it: one thread, memory kept."""
-    import torch
-
-    from crystalsmith.allocator import keep_freed_memory
-    from crystalsmith.relaxation import load_calculator
-
-    keep_freed_memory()
-    torch.set_num_threads(1)
-    return load_calculator(potential)
-
-
 def energies(potential: str, crystals: Sequence[Crystal]) -> list[tuple[float | None, str | None]]:
     """Single points in eV per atom, and why there is none."""
-    from crystalsmith.relaxation import single_points
-
-    found = single_points(list(crystals), calculator(potential))
+    found = single_points(list(crystals), process_calculator(potential))
     return [(e.value if math.isfinite(e.value) else None, e.reason) for e in found]
 
 
@@ -56,25 +35,15 @@ def relax(potential: str, stage: str, limits: Limits, crystal: Crystal) -> State
     Returns:
         The state; its energy is None where the relaxation fell into a hole, failed, or left no crystal.
     """
-    from crystalsmith.relaxation import relax_free, relax_symmetric
-
     function = relax_symmetric if stage == "symmetric" else relax_free
     done = function(
         crystal,
-        calculator(potential),
+        process_calculator(potential),
         max_calls=limits.max_calls,
         fmax=limits.fmax,
         smax=limits.smax,
         max_seconds=limits.seconds,
     )
-    reason = done.reason
-    wreck = fault(done.crystal) if reason in _SOUND else None
-    sound = reason in _SOUND and math.isfinite(done.energy) and wreck is None
-    return State(
-        stage,
-        done.crystal,
-        done.energy if sound else None,
-        done.converged,
-        wreck or reason,
-        done.calls,
-    )
+    wreck = fault(done.crystal) if done.sound else None
+    energy = done.energy if done.sound and wreck is None else None
+    return State(stage, done.crystal, energy, done.converged, wreck or done.reason, done.calls)

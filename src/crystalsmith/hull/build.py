@@ -14,10 +14,10 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from importlib import metadata as packages
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -29,9 +29,6 @@ from crystalsmith.errors import HullError
 from crystalsmith.hull.phases import Phase, References
 from crystalsmith.lock import FolderLock
 from crystalsmith.parallel import Failed, parallel_map
-
-if TYPE_CHECKING:
-    from ase.calculators.calculator import Calculator
 
 ON_HULL = 1e-4
 """eV per atom above the data's own hull up to which a crystal counts as lying on it."""
@@ -299,30 +296,20 @@ def _rows_of(crystals: list[Crystal]) -> _Rows:
     return rows
 
 
-@lru_cache(maxsize=1)
-def _calculator(potential: str) -> Calculator:
-    import torch
-
-    from crystalsmith.allocator import keep_freed_memory
-    from crystalsmith.relaxation import load_calculator
-
-    keep_freed_memory()
-    torch.set_num_threads(1)
-    return load_calculator(potential)
-
-
 def _energies(potential: str, rows: _Rows) -> list[tuple[float | None, str | None]]:
     from crystalsmith.relaxation import single_points
+    from crystalsmith.relaxation.work import process_calculator
 
-    found = single_points(rows.crystals, _calculator(potential))
+    found = single_points(rows.crystals, process_calculator(potential))
     return [(e.value if math.isfinite(e.value) else None, e.reason) for e in found]
 
 
 def _relax(potential: str, work: tuple[int, _Rows]) -> tuple[float, int]:
     from crystalsmith.relaxation import relax_symmetric
+    from crystalsmith.relaxation.work import process_calculator
 
     max_calls, rows = work
-    done = relax_symmetric(rows.crystals[0], _calculator(potential), max_calls=max_calls)
+    done = relax_symmetric(rows.crystals[0], process_calculator(potential), max_calls=max_calls)
     return (math.nan if done.reason == "collapsed" else done.energy), done.calls
 
 

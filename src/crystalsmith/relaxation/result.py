@@ -1,16 +1,49 @@
-"""What came of a relaxation, and its plain-JSON form."""
+"""What goes into a relaxation beside crystal and potential, and what comes out."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from crystalsmith.crystal import Crystal
+from crystalsmith.errors import RelaxationError
 
 SOUND = ("converged", "out of calls", "out of time", "stalled")
 """Reasons after which the crystal is worth its energy; after any other one it was on its way to nowhere."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a relaxation ends.
+
+    Attributes:
+        max_calls: evaluations of the potential at most.
+        fmax: converged below this force on an atom, eV/Angstrom, ...
+        smax: ... and this component of the stress, eV/Angstrom^3.
+        max_strain: largest stretch or squeeze of any direction, as a fraction, between start and end.
+        max_shift: largest way of an atom in Angstrom, the strain apart.
+        max_volume_change: the volume may grow or shrink by this fraction of the smaller one: with 0.5 to 3/2
+            or to 2/3 of the start's; None for no limit but ``max_strain``.
+        max_seconds: no evaluation begins later than this after the start; None for no limit.
+
+    Raises:
+        RelaxationError: a limit that is not positive, or no number.
+    """
+
+    max_calls: int = 60
+    fmax: float = 0.05
+    smax: float = 0.005
+    max_strain: float = 0.4
+    max_shift: float = 2.0
+    max_volume_change: float | None = None
+    max_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value is not None and not value > 0:
+                raise RelaxationError(f"{name} of a relaxation must be above zero, not {value}")
 
 
 @dataclass(frozen=True)
@@ -18,8 +51,9 @@ class Relaxation:
     """What came of a relaxation.
 
     Attributes:
-        crystal: the converged crystal, or else the one of lowest energy that was met; same space group,
-            elements and letters as the start.
+        crystal: the converged crystal, or else the one of lowest energy that was met. A symmetric relaxation
+            keeps space group, elements and letters of the start; a free one gives the crystal in the
+            standard setting of the group that it has in the end.
         energy: its energy, eV per atom; NaN if not even the start has one.
         calls: evaluations of the potential.
         converged: the criteria hold for ``crystal``.

@@ -30,7 +30,7 @@ class Settings:
         fmax: converged below this force on an atom, eV/Angstrom, ...
         smax: ... and this component of the stress, eV/Angstrom^3.
         max_calls: evaluations of the potential at most, each stage.
-        max_volume_change: largest change of the volume in a stage, as a fraction of that of its start.
+        max_volume_change: largest change of the volume in a stage, as for ``Limits``.
         seconds: time for both stages; None for no limit.
     """
 
@@ -38,14 +38,15 @@ class Settings:
     fmax: float = 0.05
     smax: float = 0.005
     max_calls: int = 120
-    max_volume_change: float = 1.5
+    max_volume_change: float | None = None
     seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.only not in (None, *STAGES):
             raise ConfigError(f"there is no stage {self.only!r}; name symmetric or free, or none for both")
         for name in ("fmax", "smax", "max_calls", "max_volume_change"):
-            if not getattr(self, name) > 0:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
                 raise ConfigError(f"{name} must be above zero, not {getattr(self, name)}")
         if self.seconds is not None and not self.seconds > 0:
             raise ConfigError(f"seconds must be above zero, not {self.seconds}; leave it out for no limit")
@@ -137,6 +138,7 @@ def relax_crystal(crystal: Crystal, calculator: Calculator, settings: Settings |
     current = crystal
     for name in settings.stages:
         left = None if settings.seconds is None else settings.seconds - (time.monotonic() - began)
+        left = None if left is None else max(left, 1e-9)  # the stage itself says that the time is over
         function = relax_symmetric if name == "symmetric" else relax_free
         done = function(
             current,
