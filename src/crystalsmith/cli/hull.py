@@ -278,17 +278,21 @@ def _check_picture(path: Path, elements: int) -> None:
 def _draw(hull: Hull, elements: Sequence[str], path: Path) -> None:
     import os
 
+    from matplotlib import rc_context
+
     from crystalsmith.atomic import TEMPORARY, writing
     from crystalsmith.hull.pictures import draw_phase_diagram
+    from crystalsmith.plotting import STYLE
 
     figure = draw_phase_diagram(hull.diagram(elements))
     form = path.suffix.lower().removeprefix(".")
     partial = path.with_name(path.name + TEMPORARY)
     with writing(path):
         try:
-            # Without the date the same phases give the same file.
+            # Without the date, and with the style's salt for its names, the same phases give the same file.
             undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
-            figure.savefig(partial, format=form, dpi=160, facecolor="white", metadata=undated)
+            with rc_context({**STYLE, "svg.fonttype": "path"}):
+                figure.savefig(partial, format=form, dpi=160, facecolor="white", metadata=undated)
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)

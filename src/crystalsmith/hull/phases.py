@@ -208,7 +208,8 @@ class References:
         """What the energies are, in one line."""
         relaxed = int((self.arrays["calls"] > 1).sum())
         how = f"{relaxed:,} of them relaxed under their symmetry" if relaxed else "single points"
-        return f"{len(self):,} reference phases by {self.potential}, {how}"
+        phases = "1 reference phase" if len(self) == 1 else f"{len(self):,} reference phases"
+        return f"{phases} by {self.potential}, {how}"
 
 
 def _fits(arrays: Mapping[str, np.ndarray]) -> bool:
