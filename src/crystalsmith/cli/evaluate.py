@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.cli import options
-from crystalsmith.errors import EvaluationError, OutputError
+from crystalsmith.errors import EvaluationError
 
 if TYPE_CHECKING:
     from crystalsmith.evaluation import Evaluation, Workshop
@@ -134,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
         os.environ[name] = "1"  # one process a core
     for name in ("json", "report", "details"):
         if getattr(args, name) is not None:
-            _check_writable(Path(getattr(args, name)))
+            options.check_writable(Path(getattr(args, name)))
     from crystalsmith.evaluation import Cache, Settings, Workshop, evaluate, read_samples
     from crystalsmith.evaluation.cache import default_cache
 
@@ -206,17 +206,6 @@ def _controls(
         return [limit, random]
     name = f"PyXtal+{args.potential}"
     return [limit, random, controls.relaxed_crystals(random, name, args.potential, workshop, folder)]
-
-
-def _check_writable(path: Path) -> None:
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name a file to write")
-    if not path.resolve().parent.is_dir():
-        raise OutputError(
-            f"there is no folder {path.resolve().parent} to write {path.name} to; make it first"
-        )
-    if not os.access(path if path.exists() else path.resolve().parent, os.W_OK):
-        raise OutputError(f"{path} cannot be written; choose another place")
 
 
 def _write(args: argparse.Namespace, evaluation: Evaluation) -> None:
