@@ -160,6 +160,7 @@ def build_references(
         OutputError: the files cannot be written, or another build is at work on them.
     """
     from crystalsmith.relaxation import check_potential
+    from crystalsmith.relaxation.work import process_calculator
 
     check_potential(settings.potential)
     output = Path(output)
@@ -179,7 +180,7 @@ def build_references(
         "max_calls": settings.max_calls,
     }
     # In a worker, a potential that cannot be loaded would count as a failure of every crystal.
-    _calculator(settings.potential)
+    process_calculator(settings.potential)
     lock = FolderLock.take(output.with_name(output.name + ".lock"))
     try:
         journal = _Journal.open(output.with_name(output.name + ".journal"), identity)
