@@ -21,6 +21,7 @@ from crystalsmith.hull import References
 from crystalsmith.hull import build as module
 from crystalsmith.hull.build import BuildSettings, Progress, build_references, stable_rows
 from crystalsmith.lock import FolderLock
+from crystalsmith.relaxation.work import process_calculator
 
 
 def cubic(group: int, a: float, *sites: tuple[str, str]) -> Crystal:
@@ -58,9 +59,9 @@ def potential(monkeypatch):
     made.make = calculator
     made.__spec__ = types.SimpleNamespace(name="counting_potential")
     monkeypatch.setitem(sys.modules, "counting_potential", made)
-    module._calculator.cache_clear()
+    process_calculator.cache_clear()
     yield "counting_potential:make"
-    module._calculator.cache_clear()
+    process_calculator.cache_clear()
 
 
 def asked() -> list[str]:

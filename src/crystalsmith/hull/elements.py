@@ -108,8 +108,8 @@ _BETA = {"O": 132.53, "Pu": 101.79}
 def element_crystals() -> Iterator[tuple[str, Crystal]]:
     """(id, crystal) of known structures of the elements up to plutonium, such as ``Cu-fcc``.
 
-    Fluorine, which every large data set holds, is left out, and so are astatine, radon and francium, whose
-    crystals nobody has seen.
+    Fluorine, which every large data set holds, is left out, and so are polonium, astatine, radon, francium
+    and radium, of which few compounds are known or not even a crystal.
     """
     for symbol in SYMBOLS[1:95]:
         state: dict[str, Any] = reference_states[NUMBERS[symbol]] or {}
