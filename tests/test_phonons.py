@@ -156,6 +156,27 @@ def test_modes_of_the_supercell_are_those_of_its_hessian(crystal, length):
     assert abs(found.bands[0][np.argsort(abs(found.bands[0]))[:3]]).max() < 1e-3
 
 
+class Noisy(EMT):
+    """EMT with a pull on every atom that has no symmetry, there undisplaced too, and a little at random."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rng = np.random.default_rng(0)
+
+    def calculate(self, atoms=None, *args, **kwargs):
+        super().calculate(atoms, *args, **kwargs)
+        shape = (len(atoms), 3)
+        steady = np.random.default_rng(1).normal(0, 0.01, shape)
+        self.results["forces"] = self.results["forces"] + steady + self.rng.normal(0, 1e-4, shape)
+
+
+def test_what_pulls_at_undisplaced_atoms_and_noise_do_no_harm():
+    clean, noisy = (compute_phonons(FCC, calculator(), length=7.0) for calculator in (EMT, Noisy))
+    assert noisy.residual > 0.01 > 1e-6 > clean.residual and noisy.stable
+    assert noisy.bands == pytest.approx(clean.bands, abs=0.05)
+    assert abs(noisy.bands[0]).max() < 1e-3
+
+
 def test_what_is_known_of_copper():
     fcc = compute_phonons(FCC, EMT())
     assert fcc.stable and fcc.stability.imaginary == 0 and fcc.stability.lowest > -1e-3
