@@ -33,6 +33,7 @@ from crystalsmith.phonons import (
 )
 from crystalsmith.phonons.bandpath import band_path, name_of
 from crystalsmith.phonons.stability import judge
+from crystalsmith.phonons.vibrations import _commensurate, _frequencies
 
 
 def cubic(number: int, a: float, *sites: tuple[str, str], scale: float = 1.0) -> Crystal:
@@ -150,6 +151,8 @@ def test_modes_of_the_supercell_are_those_of_its_hessian(crystal, length):
     truth = hessian_frequencies(crystal, found.supercell.matrix, found.displacement)
     # Three translations, which the sum rule makes zero and differences only nearly.
     truth[np.argsort(abs(truth))[:3]] = 0.0
+    exact = _frequencies(found.phonopy, _commensurate(found.phonopy))
+    assert np.sort(exact.ravel()) == pytest.approx(np.sort(truth), abs=0.01)
     assert found.stability.lowest == pytest.approx(truth.min(), abs=0.01)
     assert found.stability.imaginary == (truth < -found.tolerance).sum()
     assert (found.stability.verdict == "unstable") == bool((truth < -found.tolerance).any())
