@@ -33,6 +33,7 @@ from crystalsmith.phonons import (
 )
 from crystalsmith.phonons.bandpath import band_path, name_of
 from crystalsmith.phonons.stability import judge
+from crystalsmith.phonons.vibrations import _commensurate, _frequencies
 
 
 def cubic(number: int, a: float, *sites: tuple[str, str], scale: float = 1.0) -> Crystal:
@@ -150,10 +151,33 @@ def test_modes_of_the_supercell_are_those_of_its_hessian(crystal, length):
     truth = hessian_frequencies(crystal, found.supercell.matrix, found.displacement)
     # Three translations, which the sum rule makes zero and differences only nearly.
     truth[np.argsort(abs(truth))[:3]] = 0.0
+    exact = _frequencies(found.phonopy, _commensurate(found.phonopy))
+    assert np.sort(exact.ravel()) == pytest.approx(np.sort(truth), abs=0.01)
     assert found.stability.lowest == pytest.approx(truth.min(), abs=0.01)
     assert found.stability.imaginary == (truth < -found.tolerance).sum()
     assert (found.stability.verdict == "unstable") == bool((truth < -found.tolerance).any())
     assert abs(found.bands[0][np.argsort(abs(found.bands[0]))[:3]]).max() < 1e-3
+
+
+class Noisy(EMT):
+    """EMT with a pull on every atom that has no symmetry, there undisplaced too, and a little at random."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rng = np.random.default_rng(0)
+
+    def calculate(self, atoms=None, *args, **kwargs):
+        super().calculate(atoms, *args, **kwargs)
+        shape = (len(atoms), 3)
+        steady = np.random.default_rng(1).normal(0, 0.01, shape)
+        self.results["forces"] = self.results["forces"] + steady + self.rng.normal(0, 1e-4, shape)
+
+
+def test_what_pulls_at_undisplaced_atoms_and_noise_do_no_harm():
+    clean, noisy = (compute_phonons(FCC, calculator(), length=7.0) for calculator in (EMT, Noisy))
+    assert noisy.residual > 0.01 > 1e-6 > clean.residual and noisy.stable
+    assert noisy.bands == pytest.approx(clean.bands, abs=0.05)
+    assert abs(noisy.bands[0]).max() < 1e-3
 
 
 def test_what_is_known_of_copper():
