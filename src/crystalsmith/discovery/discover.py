@@ -25,9 +25,11 @@ from crystalsmith.errors import DiscoveryError, HullError, OutputError
 from crystalsmith.generation.manifest import versions
 from crystalsmith.generation.sources import learned_source
 from crystalsmith.hull import Hull
+from crystalsmith.hull.elements import element_crystals
 from crystalsmith.lock import LOCK, FolderLock
 
 if TYPE_CHECKING:
+    from crystalsmith.crystal import Crystal
     from crystalsmith.diffusion import Model
 
 RUN, CLOCK, DATABASE = "run.json", "clock.json", "crystals.db"
@@ -266,5 +268,13 @@ def _write(folder: Path, summary: RunSummary, funnel: Funnel) -> None:
         write_shortlist(folder / "shortlist.json", summary)
         write_report(folder, summary)
         if summary.shortlist:
-            write_vasp(folder / "dft", summary.shortlist, overwrite=True)
-            write_qe(folder / "dft", summary.shortlist, overwrite=True)
+            competing = _competing_crystals(funnel)
+            write_vasp(folder / "dft", summary.shortlist, competing, overwrite=True)
+            write_qe(folder / "dft", summary.shortlist, competing, overwrite=True)
+
+
+def _competing_crystals(funnel: Funnel) -> list[tuple[str, Crystal]]:
+    """What a DFT hull of the short list needs as well, as far as its atoms are known here."""
+    own = set(funnel.settings.system)
+    elements = [(name, c) for name, c in element_crystals() if set(c.counts) <= own]
+    return [*elements, *((p.id, funnel.candidates[p.id].crystal) for p in funnel.competing_phases)]
