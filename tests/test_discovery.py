@@ -498,3 +498,20 @@ def test_a_password_is_not_written_down():
     with pytest.raises(DiscoveryError) as caught:
         CrystalDatabase("postgresql://me:secret@localhost:1/db", "r").load()
     assert "secret" not in str(caught.value)
+
+
+def test_the_short_list_is_examined_for_phonons(model: Model, tmp_path: Path):
+    """EMT's gold and copper mix: phonons by phonopy, their files beside the report, verdicts in the list."""
+    pytest.importorskip("phonopy")
+    settings = replace(SMALL, crystals=6, max_atoms=4, phonons=1, seed=3)
+    outcome = run(model, tmp_path / "run", settings)
+    (studied,) = [c for c in outcome.summary.shortlist if c.phonons is not None]
+    assert studied.phonons.get("failure") is None
+    assert studied.phonons["stable"] in (True, False, None)
+    assert studied.elastic["stable"] == (np.linalg.eigvalsh(np.array(studied.elastic["tensor"])).min() > 0)
+    for suffix in (".png", ".json", "_phonopy_params.yaml"):
+        assert (tmp_path / "run" / "phonons" / f"{studied.name}{suffix}").stat().st_size > 100
+    with ase.db.connect(tmp_path / "run" / "crystals.db") as db:
+        (row,) = db.select("min_frequency<100")
+        assert row.candidate == studied.name and row.min_frequency == studied.phonons["min_frequency"]
+    assert plain(run(model, tmp_path / "run", settings)) == plain(outcome)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crystalsmith.atomic import write_whole, writing
+from crystalsmith.atomic import TEMPORARY, write_whole, writing
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.parallel import Failed, parallel_map
@@ -94,23 +94,21 @@ def _vibrate(potential: str, folder: str, work: _Work) -> tuple[dict[str, Any], 
 
 
 def _study(potential: str, folder: str, work: _Work) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    from crystalsmith.phonons import Budget, compute_elasticity, compute_phonons, draw_phonons, relax_tightly
+    from crystalsmith.phonons import Settings, draw_phonons, study_crystal
 
-    budget = Budget(SECONDS)
-    ase = process_calculator(potential)
+    settings = Settings(length=LENGTH, max_atoms=MAX_ATOMS)
     try:
-        relaxed = relax_tightly(work.crystal, ase).crystal
-        found = compute_phonons(relaxed, ase, length=LENGTH, max_atoms=MAX_ATOMS, budget=budget)
+        study = study_crystal(work.crystal, process_calculator(potential), settings, seconds=SECONDS)
     except CrystalsmithError as error:
         return {"stable": None, "failure": str(error)}, None
+    found = study.phonons
     base = Path(folder) / work.name
     with writing(base):
-        picture = draw_phonons(found, f"{potential}")
-        partial_file = base.with_suffix(".png.partial")
-        partial_file.write_bytes(picture)
+        partial_file = base.with_name(base.name + ".png" + TEMPORARY)
+        partial_file.write_bytes(draw_phonons(found, potential))
         partial_file.replace(base.with_name(base.name + ".png"))
-        write_whole(base.with_name(base.name + ".json"), json.dumps(found.to_json()), durable=False)
-        found.write_phonopy(base.with_name(base.name + ".phonopy.yaml"))
+        write_whole(base.with_name(base.name + ".json"), json.dumps(study.to_json()), durable=False)
+        found.write_phonopy(base.with_name(base.name + "_phonopy_params.yaml"))
     s = found.stability
     phonons: dict[str, Any] = {
         "stable": None if s.verdict == "open" else s.verdict == "stable",
@@ -123,8 +121,6 @@ def _study(potential: str, folder: str, work: _Work) -> tuple[dict[str, Any], di
         "calls": found.calls,
         "seconds": round(found.seconds, 1),
     }
-    try:
-        elastic: dict[str, Any] = compute_elasticity(relaxed, ase, budget=budget).to_json()
-    except CrystalsmithError as error:
-        elastic = {"stable": None, "failure": str(error)}
-    return phonons, elastic
+    if study.elasticity is None:
+        return phonons, {"stable": None, "failure": study.elastic_failure}
+    return phonons, study.elasticity.to_json()
