@@ -1,11 +1,14 @@
 """Relaxation in free parameters and strains: gradients, minima, and potentials that misbehave."""
 
+import json
 import math
 import sys
+import time
 import types
 
 import numpy as np
 import pytest
+import spglib
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
@@ -16,8 +19,17 @@ from ase.optimize import BFGS
 
 from crystals import KNOWN, random_crystal
 from crystalsmith.crystal import Crystal, Site
-from crystalsmith.errors import CrystalsmithError, RelaxationError
-from crystalsmith.relaxation import check_potential, load_calculator, relax_symmetric, single_points
+from crystalsmith.errors import ConfigError, CrystalsmithError, RelaxationError
+from crystalsmith.relaxation import (
+    Outcome,
+    Settings,
+    check_potential,
+    load_calculator,
+    relax_crystal,
+    relax_free,
+    relax_symmetric,
+    single_points,
+)
 from crystalsmith.relaxation.variables import SymmetricVariables
 from crystalsmith.symmetry import cell_to_lattice, lattice_to_cell, space_group
 
@@ -263,6 +275,118 @@ def test_ends_that_are_no_minimum_have_their_reasons():
     assert (short.reason, short.calls, short.converged) == ("out of calls", 2, False)
     assert short.energy < short.energy_start
     assert "the potential failed" in relax_symmetric(KNOWN["rock salt"], EMT()).reason  # EMT has no sodium
+
+
+# --- free of symmetry ---
+
+
+def group_by_spglib(crystal: Crystal) -> int:
+    atoms = crystal.to_atoms()
+    return spglib.get_spacegroup_type_from_symmetry(
+        **operations(spglib.get_symmetry_dataset((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers)))
+    ).number
+
+
+def operations(dataset) -> dict:
+    return {"rotations": dataset.rotations, "translations": dataset.translations}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_stable_crystal_comes_back_from_the_push(seed):
+    lowest = relax_symmetric(copper(3.7), EMT(), fmax=1e-3, smax=1e-5)
+    free = relax_free(lowest.crystal, EMT(), seed=seed, smax=1e-4)
+    assert free.converged and free.crystal.space_group == 225 == group_by_spglib(free.crystal)
+    assert free.energy == pytest.approx(lowest.energy, abs=1e-4)
+    assert free.crystal.cell[0] == pytest.approx(lowest.crystal.cell[0], abs=0.01)
+    assert free.energy_start > lowest.energy  # it was pushed
+
+
+def test_a_push_is_the_same_for_the_same_seed():
+    a, b, c = (relax_free(copper(3.7), EMT(), seed=seed, max_calls=3) for seed in (4, 4, 5))
+    assert a == b and a.energy != c.energy
+    still = relax_free(copper(3.7), EMT(), kick=0.0, max_calls=1)
+    assert still.energy == pytest.approx(relax_symmetric(copper(3.7), EMT(), max_calls=1).energy, abs=1e-9)
+
+
+@pytest.mark.parametrize(("number", "a"), [(221, 2.4), (229, 2.85)])
+def test_a_crystal_on_a_saddle_falls_off_it(number, a):
+    start = Crystal(number, (a, a, a, 90, 90, 90), (Site("Cu", "a"),))
+    held = relax_symmetric(start, EMT(), smax=1e-4)
+    assert held.converged and held.crystal.space_group == number
+    free = relax_free(held.crystal, EMT(), smax=1e-3, max_calls=300)
+    fcc = relax_symmetric(copper(3.7), EMT(), smax=1e-4)
+    assert free.converged and free.energy < held.energy - 0.005
+    assert free.energy > fcc.energy - 1e-3 and free.crystal.space_group != number
+    assert free.crystal.n_atoms == 1
+    done = relax_crystal(start, EMT(), Settings(smax=1e-3, max_calls=300))
+    assert done.converged and done.result is done.stages["free"]
+    assert done.result.energy == pytest.approx(free.energy, abs=2e-3)
+
+
+def test_limits_of_a_free_relaxation_have_their_reasons_and_keep_the_best():
+    late = relax_free(copper(3.9), EMT(), max_seconds=0.0)
+    assert (late.reason, late.calls, late.converged) == ("out of time", 0, False)
+
+    class Slow(EMT):
+        def calculate(self, *args, **kwargs):
+            time.sleep(0.05)
+            super().calculate(*args, **kwargs)
+
+    slow = relax_free(copper(3.9), Slow(), max_seconds=0.18, smax=1e-6, fmax=1e-6)
+    assert slow.reason == "out of time" and 2 <= slow.calls <= 4 and slow.energy < slow.energy_start
+    small = relax_free(copper(3.9), EMT(), max_volume_change=0.05)
+    assert small.reason == "left the bounds" and not small.converged
+    # The best within the bounds: the energy of ASE's own copper of that volume is not below it by much.
+    assert small.energy <= small.energy_start
+    assert abs(small.crystal.volume / copper(3.9).volume - 1) < 0.06
+    assert relax_free(copper(3.9), EMT(), max_volume_change=0.5).converged
+
+
+# --- both stages ---
+
+
+def test_both_stages_bring_copper_home_without_traces_of_the_push():
+    done = relax_crystal(copper(3.9), EMT())
+    assert done.converged and done.reason == "converged" and list(done.stages) == ["symmetric", "free"]
+    assert done.result is not None and done.result.crystal == done.stages["symmetric"].crystal
+    assert done.stages["free"].calls > 0
+    atoms = ase_minimum(copper(3.9), EMT())
+    assert done.result.energy == pytest.approx(atoms.get_potential_energy(), abs=2e-3)
+    assert done.energy_start == pytest.approx(energies_of_the_library(EMT(), copper(3.9)), abs=1e-9)
+    # What the calculator did before does not show.
+    used = EMT()
+    relax_crystal(Crystal(194, (2.9, 2.9, 4.2, 90, 90, 120), (Site("Cu", "c"),)), used)
+    assert relax_crystal(copper(3.9), used).to_json() == done.to_json()
+
+
+def test_an_outcome_survives_json():
+    for good, only in ((0, None), (2, None), (99, None), (99, "free"), (0, "free")):
+        done = relax_crystal(copper(3.9), Faulty(good, burst), Settings(only=only))
+        again = Outcome.from_json(json.loads(json.dumps(done.to_json(), allow_nan=False)))
+        assert again.to_json() == done.to_json()
+        assert (again.converged, again.reason) == (done.converged, done.reason)
+        assert (again.result is None) == (good < 99)
+        if good < 99:
+            assert done.reason == f"{only or 'symmetric'}: the potential failed: RuntimeError: out of memory"
+            assert len(done.stages) == 1
+    assert math.isfinite(relax_crystal(copper(3.9), EMT(), Settings(only="free")).energy_start)
+    with pytest.raises(ValueError, match="stages"):
+        Outcome.from_json({**done.to_json(), "stages": {}})
+
+
+def test_a_sound_first_stage_outlives_a_bad_second_one():
+    calls = relax_symmetric(copper(3.9), EMT()).calls
+    done = relax_crystal(copper(3.9), Faulty(calls + 1, burst))
+    assert not done.converged and done.reason.startswith("free: the potential failed")
+    assert done.result is done.stages["symmetric"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"only": "both"}, {"fmax": 0}, {"smax": -1}, {"max_calls": 0}, {"seconds": 0.0}]
+)
+def test_settings_that_mean_nothing_are_refused(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong)) if "only" not in wrong else "no stage 'both'"):
+        Settings(**wrong)
 
 
 # --- potentials by name ---

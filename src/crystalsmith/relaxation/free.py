@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,18 +10,32 @@ import numpy as np
 
 from crystalsmith.crystal import NUMBERS, Crystal, Site, crystal_from_arrays
 from crystalsmith.errors import StructureError
+from crystalsmith.relaxation.modes import Mode, softest_mode
 from crystalsmith.relaxation.result import Relaxation
 from crystalsmith.relaxation.symmetric import relax_symmetric
+from crystalsmith.relaxation.variables import SymmetricVariables
 from crystalsmith.symmetry import lattice_to_cell
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
 KICK = 0.02
-"""Angstrom: root mean square by which atoms are pushed off a possible saddle, in each direction."""
+"""Angstrom: root mean square by which atoms are pushed at random, in each direction."""
 
 STRAIN_KICK = 0.002
 """Root mean square of the components of the strain that goes with it."""
+
+PROBES = 10
+"""Calls at most in the search for the softest way out; a quarter of all calls where that is less."""
+
+SOFT = 0.15
+"""A direction with less than this part of a typical curvature may be a saddle's."""
+
+PUSH = 7.5
+"""How far the crystal is pushed along such a direction, in units of ``modes.size``: 0.15 Angstrom or 3 %."""
+
+FLAT = 0.1
+"""The criteria are not tightened to less than this part for the sake of a flat saddle."""
 
 TOLERANCES = (0.01, 0.05, 0.1)
 """Angstrom at which the symmetry of the result is looked for; a larger one is believed only where it finds
@@ -32,30 +47,65 @@ def relax_free(
     calculator: Calculator,
     *,
     max_calls: int = 120,
+    fmax: float = 0.05,
+    smax: float = 0.005,
     seed: int = 0,
     kick: float = KICK,
+    max_seconds: float | None = None,
     **limits: Any,
 ) -> Relaxation:
     """Relax without symmetry: the crystal may fall into any other of the same composition.
 
-    It is pushed a little off where it stands, because symmetry holds a crystal on a saddle. The search is
+    Symmetry holds a crystal on a saddle, where forces vanish. So the softest way out is looked for first, and
+    the crystal pushed along it if it is soft; a crystal that meets the criteria and has no soft way out is a
+    minimum and stays as it is. Any other is also pushed at random by a little. The search for the minimum is
     that of ``relax_symmetric``, in space group 1.
 
     Args:
         crystal: where to start.
         calculator: ASE calculator with energy, forces and stress.
         max_calls: evaluations of the potential at most.
-        seed: of the push.
-        kick: its size in Angstrom; 0 for none.
+        fmax: converged below this force on an atom, eV/Angstrom, ...
+        smax: ... and this component of the stress, eV/Angstrom^3.
+        seed: of the directions and the push.
+        kick: size of the random push in Angstrom; 0 for no push at all, and no search for a way out.
+        max_seconds: time; it is looked at between evaluations.
         **limits: as for ``relax_symmetric``.
 
     Returns:
         The relaxation; its crystal is in the space group that was found, with at most the atoms of the start
         in its primitive cell. The energies are of the crystals before their symmetry was made exact.
     """
-    start = pushed(without_symmetry(crystal), seed, kick) if kick else without_symmetry(crystal)
-    done = relax_symmetric(start, calculator, max_calls=max_calls, **limits)
-    return replace(done, crystal=_symmetrised(done.crystal, crystal))
+    began = time.monotonic()
+    unpushed = start = without_symmetry(crystal)
+    calls = 0
+    probes = min(PROBES, max_calls // 4)
+    if kick and probes:
+        mode = softest_mode(start, calculator, probes=probes, seed=seed, max_seconds=max_seconds)
+        calls = mode.calls
+        if mode.curvature < SOFT and max_calls > calls + 1:
+            kick = 0.0
+            start = _pushed_along(start, mode)
+            # On the slope of a flat saddle the criteria may hold. It gets steeper on the way down, so that
+            # less than half of what there is here is met in a minimum only.
+            here = relax_symmetric(start, calculator, max_calls=1, fmax=0.0, smax=0.0)
+            calls += here.calls
+            force, stress = here.fmax / fmax, here.stress / smax
+            if force > stress:
+                fmax *= min(1.0, max(FLAT, force / 2))
+            elif stress >= force:
+                smax *= min(1.0, max(FLAT, stress / 2))
+        elif mode.fmax < fmax and mode.stress < smax:
+            kick = 0.0
+    if kick:
+        start = pushed(start, seed, kick)
+    left = None if max_seconds is None else max_seconds - (time.monotonic() - began)
+    done = relax_symmetric(
+        start, calculator, max_calls=max_calls - calls, fmax=fmax, smax=smax, max_seconds=left, **limits
+    )
+    stayed = done.crystal is unpushed
+    found = crystal if stayed else _symmetrised(done.crystal, crystal)
+    return replace(done, crystal=found, calls=calls + done.calls)
 
 
 def without_symmetry(crystal: Crystal) -> Crystal:
@@ -71,6 +121,11 @@ def pushed(crystal: Crystal, seed: int, kick: float) -> Crystal:
     moves = rng.normal(scale=kick, size=fractional.shape) @ np.linalg.inv(crystal.lattice)
     strain = rng.normal(scale=STRAIN_KICK * kick / KICK, size=(3, 3))
     return _in_p1(symbols, fractional + moves, crystal.lattice @ (np.eye(3) + (strain + strain.T) / 2))
+
+
+def _pushed_along(crystal: Crystal, mode: Mode) -> Crystal:
+    variables = SymmetricVariables(crystal)
+    return variables.to_crystal(variables.start + PUSH * mode.step)
 
 
 def _in_p1(symbols: list[str], fractional: np.ndarray, lattice: np.ndarray) -> Crystal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import Crystal
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
 STAGES = ("symmetric", "free")
+
+FALL = 0.001
+"""eV per atom: a crystal that gains less in the free stage has not left its symmetric minimum; criteria as
+loose as the usual ones leave more than that open."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,9 @@ class Outcome:
 def relax_crystal(crystal: Crystal, calculator: Calculator, settings: Settings | None = None) -> Outcome:
     """Relax a crystal under its symmetry, and on from there without; never raises for what a potential does.
 
+    Where the free stage gains less than ``FALL`` and no symmetry, it came back to where it was pushed from,
+    and its crystal, energy, force and stress are those of the symmetric stage, without the push's traces.
+
     Args:
         crystal: where to start.
         calculator: ASE calculator with energy, forces and stress. It is reset first, so that what it did
@@ -147,6 +154,8 @@ def relax_crystal(crystal: Crystal, calculator: Calculator, settings: Settings |
             max_volume_change=settings.max_volume_change,
             max_seconds=left,
         )
+        if "symmetric" in stages:
+            done = _unless_it_came_back(stages["symmetric"], done)
         stages[name] = done
         if not done.sound:
             break
@@ -156,3 +165,14 @@ def relax_crystal(crystal: Crystal, calculator: Calculator, settings: Settings |
     else:  # a free stage begins at a crystal that was pushed
         energy = single_points([crystal], calculator)[0].value
     return Outcome(crystal, settings.stages, stages, energy)
+
+
+def _unless_it_came_back(symmetric: Relaxation, free: Relaxation) -> Relaxation:
+    if not (symmetric.converged and free.converged):
+        return free
+    # Operations an atom, so that a smaller primitive cell counts as well.
+    before, after = (len(c.group.rotations) / c.n_atoms for c in (symmetric.crystal, free.crystal))
+    if free.energy < symmetric.energy - FALL or after > before:
+        return free
+    s = symmetric
+    return replace(free, crystal=s.crystal, energy=s.energy, fmax=s.fmax, stress=s.stress)
