@@ -1,6 +1,7 @@
 """Calls of the potential: relax_symmetric against ASE's optimisers with FrechetCellFilter and FixSymmetry.
 
-    crystalsmith data orders mp20_val.safetensors -n 40 --max-atoms 12 --seed 1 --space-groups 1-230 -o o.jsonl
+    crystalsmith data orders mp20_val.safetensors -n 40 --max-atoms 12 --seed 1 \\
+        --space-groups 1-230 -o o.jsonl
     crystalsmith generate o.jsonl -o generated
     python benchmarks/relaxation.py generated --against FIRE,LBFGS,BFGS
     python benchmarks/relaxation.py mp20_val.safetensors -n 12 --strain 0.05 --shift 0.15

@@ -282,13 +282,7 @@ def test_ends_that_are_no_minimum_have_their_reasons():
 
 def group_by_spglib(crystal: Crystal) -> int:
     atoms = crystal.to_atoms()
-    return spglib.get_spacegroup_type_from_symmetry(
-        **operations(spglib.get_symmetry_dataset((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers)))
-    ).number
-
-
-def operations(dataset) -> dict:
-    return {"rotations": dataset.rotations, "translations": dataset.translations}
+    return spglib.get_symmetry_dataset((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers)).number
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

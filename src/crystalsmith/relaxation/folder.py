@@ -1,8 +1,8 @@
 """The folder that a run of relaxations writes.
 
 ``journal.jsonl`` is the truth; ``cif/`` follows it crystal by crystal; ``relaxed.extxyz``, ``relaxed.csv``
-and the last word of ``manifest.json`` come at the end, made from the journal in the order of the crystals. So a
-run that was interrupted anywhere goes on where it stopped, and ends with the files of an undisturbed one.
+and the last word of ``manifest.json`` come at the end, made from the journal in the order of the crystals. So
+a run that was interrupted anywhere goes on where it stopped, and ends with the files of an undisturbed one.
 """
 
 from __future__ import annotations

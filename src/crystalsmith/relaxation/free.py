@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -83,13 +84,12 @@ def relax_free(
     if kick and probes:
         mode = softest_mode(start, calculator, probes=probes, seed=seed, max_seconds=max_seconds)
         calls = mode.calls
-        if mode.curvature < SOFT and max_calls > calls + 1:
+        if mode.curvature < SOFT and max_calls > calls + 2:
             kick = 0.0
-            start = _pushed_along(start, mode)
+            here = _lower_side(start, mode, calculator)
+            start, calls = here.crystal, calls + here.calls
             # On the slope of a flat saddle the criteria may hold. It gets steeper on the way down, so that
             # less than half of what there is here is met in a minimum only.
-            here = relax_symmetric(start, calculator, max_calls=1, fmax=0.0, smax=0.0)
-            calls += here.calls
             force, stress = here.fmax / fmax, here.stress / smax
             if force > stress:
                 fmax *= min(1.0, max(FLAT, force / 2))
@@ -123,9 +123,21 @@ def pushed(crystal: Crystal, seed: int, kick: float) -> Crystal:
     return _in_p1(symbols, fractional + moves, crystal.lattice @ (np.eye(3) + (strain + strain.T) / 2))
 
 
-def _pushed_along(crystal: Crystal, mode: Mode) -> Crystal:
+def _lower_side(crystal: Crystal, mode: Mode, calculator: Calculator) -> Relaxation:
+    """The crystal pushed along a mode, in the sense that has the lower energy; one call for each."""
     variables = SymmetricVariables(crystal)
-    return variables.to_crystal(variables.start + PUSH * mode.step)
+    sides = [
+        relax_symmetric(
+            variables.to_crystal(variables.start + way * PUSH * mode.step),
+            calculator,
+            max_calls=1,
+            fmax=0,
+            smax=0,
+        )
+        for way in (1, -1)
+    ]
+    lower = min(sides, key=lambda side: (not math.isfinite(side.energy), side.energy))
+    return replace(lower, calls=sum(side.calls for side in sides))
 
 
 def _in_p1(symbols: list[str], fractional: np.ndarray, lattice: np.ndarray) -> Crystal:

@@ -43,7 +43,7 @@ class Mode:
 
 
 def size(variables: SymmetricVariables, step: np.ndarray) -> float:
-    """How far a step goes, in units of the differences that are taken here: 0.02 Angstrom, 0.004 of strain."""
+    """How far a step goes, in units of the differences taken here: 0.02 Angstrom, 0.004 of strain."""
     strain = float(np.linalg.norm(step[variables.n_free :]))
     return max(float(variables.shifts(step).max()) / _SHIFT, strain / _STRAIN)
 

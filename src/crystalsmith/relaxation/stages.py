@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STAGES = ("symmetric", "free")
 
-FALL = 0.001
+FALL = 0.002
 """eV per atom: a crystal that gains less in the free stage has not left its symmetric minimum; criteria as
 loose as the usual ones leave more than that open."""
 
