@@ -17,6 +17,7 @@ import spglib
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
+import crystalsmith
 from crystalsmith.cli.main import main
 from crystalsmith.crystal import Crystal, Site
 
@@ -64,8 +65,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(tmp_path / "cifs", GOOD)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    paths = [str(tmp_path), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+    # Processes begin in this folder: a relative path of the package would lead elsewhere.
+    paths = [str(tmp_path), str(Path(crystalsmith.__file__).resolve().parents[1])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     return tmp_path
 
 
@@ -235,8 +237,9 @@ def one_error(capsys) -> str:
 def test_sources_that_hold_nothing_are_refused(here, capsys):
     assert relax("absent", "-o", "out") == 2
     assert "absent" in one_error(capsys)
-    Path("torn.cif").write_text("data_x\n")
-    assert relax("torn.cif", "-o", "out") == 2
+    Path("torn").mkdir()
+    Path("torn/torn.cif").write_text("data_x\n_cell_length_a 3\n")
+    assert relax("torn", "-o", "out") == 2
     assert "no crystal could be read; torn" in one_error(capsys) and not Path("out").exists()
 
 

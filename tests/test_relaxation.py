@@ -291,8 +291,11 @@ def test_a_stable_crystal_comes_back_from_the_push(seed):
     free = relax_free(lowest.crystal, EMT(), seed=seed, smax=1e-4)
     assert free.converged and free.crystal.space_group == 225 == group_by_spglib(free.crystal)
     assert free.energy == pytest.approx(lowest.energy, abs=1e-4)
-    assert free.crystal.cell[0] == pytest.approx(lowest.crystal.cell[0], abs=0.01)
-    assert free.energy_start > lowest.energy  # it was pushed
+    assert free.crystal == lowest.crystal  # it has no soft way out
+    off = relax_free(copper(3.9), EMT(), seed=seed, smax=1e-4)
+    assert off.converged and off.crystal.space_group == 225 == group_by_spglib(off.crystal)
+    assert off.energy == pytest.approx(lowest.energy, abs=1e-3) and off.energy_start > lowest.energy + 0.02
+    assert off.crystal.cell[0] == pytest.approx(lowest.crystal.cell[0], abs=0.01)
 
 
 def test_a_push_is_the_same_for_the_same_seed():
@@ -307,14 +310,15 @@ def test_a_crystal_on_a_saddle_falls_off_it(number, a):
     start = Crystal(number, (a, a, a, 90, 90, 90), (Site("Cu", "a"),))
     held = relax_symmetric(start, EMT(), smax=1e-4)
     assert held.converged and held.crystal.space_group == number
-    free = relax_free(held.crystal, EMT(), smax=1e-3, max_calls=300)
+    free = relax_free(held.crystal, EMT(), smax=1e-3, max_calls=300, max_strain=1.0)
     fcc = relax_symmetric(copper(3.7), EMT(), smax=1e-4)
-    assert free.converged and free.energy < held.energy - 0.005
+    assert free.converged and free.energy < held.energy - 0.02
     assert free.energy > fcc.energy - 1e-3 and free.crystal.space_group != number
     assert free.crystal.n_atoms == 1
-    done = relax_crystal(start, EMT(), Settings(smax=1e-3, max_calls=300))
-    assert done.converged and done.result is done.stages["free"]
-    assert done.result.energy == pytest.approx(free.energy, abs=2e-3)
+    # The usual criteria hold all around the saddle, and are not taken for a minimum.
+    for seed in range(3):
+        loose = relax_free(held.crystal, EMT(), seed=seed, max_strain=1.0)
+        assert loose.converged and loose.energy < held.energy - 0.02
 
 
 def test_limits_of_a_free_relaxation_have_their_reasons_and_keep_the_best():
@@ -326,11 +330,12 @@ def test_limits_of_a_free_relaxation_have_their_reasons_and_keep_the_best():
             time.sleep(0.05)
             super().calculate(*args, **kwargs)
 
-    slow = relax_free(copper(3.9), Slow(), max_seconds=0.18, smax=1e-6, fmax=1e-6)
-    assert slow.reason == "out of time" and 2 <= slow.calls <= 4 and slow.energy < slow.energy_start
+    for seconds in (0.18, 0.75):  # in the search for a way out, and after it
+        slow = relax_free(copper(3.9), Slow(), max_seconds=seconds, smax=1e-9, fmax=1e-9)
+        assert slow.reason == "out of time" and 2 <= slow.calls <= seconds / 0.05 + 1
+        assert slow.energy <= slow.energy_start and not slow.converged
     small = relax_free(copper(3.9), EMT(), max_volume_change=0.05)
     assert small.reason == "left the bounds" and not small.converged
-    # The best within the bounds: the energy of ASE's own copper of that volume is not below it by much.
     assert small.energy <= small.energy_start
     assert abs(small.crystal.volume / copper(3.9).volume - 1) < 0.06
     assert relax_free(copper(3.9), EMT(), max_volume_change=0.5).converged

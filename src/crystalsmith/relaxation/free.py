@@ -79,7 +79,7 @@ def relax_free(
     """
     began = time.monotonic()
     unpushed = start = without_symmetry(crystal)
-    calls = 0
+    calls, mode = 0, None
     probes = min(PROBES, max_calls // 4)
     if kick and probes:
         mode = softest_mode(start, calculator, probes=probes, seed=seed, max_seconds=max_seconds)
@@ -103,9 +103,14 @@ def relax_free(
     done = relax_symmetric(
         start, calculator, max_calls=max_calls - calls, fmax=fmax, smax=smax, max_seconds=left, **limits
     )
-    stayed = done.crystal is unpushed
-    found = crystal if stayed else _symmetrised(done.crystal, crystal)
-    return replace(done, crystal=found, calls=calls + done.calls)
+    calls += done.calls
+    if mode is not None and math.isfinite(mode.energy):
+        # The push may have been all there was time for, and uphill.
+        if not done.converged and not done.energy < mode.energy:
+            done = replace(done, crystal=unpushed, energy=mode.energy, fmax=mode.fmax, stress=mode.stress)
+        done = replace(done, energy_start=mode.energy)
+    found = crystal if done.crystal is unpushed else _symmetrised(done.crystal, crystal)
+    return replace(done, crystal=found, calls=calls)
 
 
 def without_symmetry(crystal: Crystal) -> Crystal:

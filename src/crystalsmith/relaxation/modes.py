@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # Size of the differences: Angstrom of the atom that goes farthest, or norm of the strain.
 _SHIFT, _STRAIN = 0.02, 0.004
+# What is new in a difference must be more than this part of it; the rest comes of its finite size and of
+# rounding, and would lead the search on differently from run to run.
+_NOISE = 1e-2
 # So far below zero (typical curvatures are one) there is no need to look on.
 _SADDLE = -0.1
 
@@ -31,13 +34,15 @@ class Mode:
             NaN where the search was cut short: the potential failed, or time ran out.
         step: (p + s,) of unit size, as ``size`` measures it.
         calls: evaluations of the potential that it took.
-        fmax: largest force on an atom of the crystal itself, eV/Angstrom; NaN like the curvature.
+        energy: of the crystal itself, eV per atom; NaN if not even that could be had.
+        fmax: largest force on an atom of it, eV/Angstrom; likewise.
         stress: largest component of its stress, eV/Angstrom^3; likewise.
     """
 
     curvature: float
     step: np.ndarray
     calls: int
+    energy: float
     fmax: float
     stress: float
 
@@ -82,16 +87,17 @@ def softest_mode(
     basis: list[np.ndarray] = []
     images: list[np.ndarray] = []
     z = inside(np.random.default_rng(seed).normal(size=len(scale)), basis)
-    curvature, mode = math.inf, z
+    curvature, mode, largest = math.inf, z, 1.0
     try:
         middle = scale.T @ search.evaluate(variables.start).gradient
-        while len(basis) < probes and np.linalg.norm(z) > 1e-6:
+        while len(basis) < probes and np.linalg.norm(z) > _NOISE * largest:
             z = z / np.linalg.norm(z)
             step = scale @ z
             length = size(variables, step)
             slope = scale.T @ search.evaluate(variables.start + step / length).gradient
             basis.append(z)
             images.append((slope - middle) * length)
+            largest = max(largest, float(np.linalg.norm(images[-1])))
             z = inside(images[-1], basis)
             projected = np.array(basis) @ np.array(images).T
             values, vectors = np.linalg.eigh((projected + projected.T) / 2)
@@ -99,7 +105,9 @@ def softest_mode(
             if curvature < _SADDLE:
                 break
     except Stopped:
-        return Mode(math.nan, np.zeros_like(variables.start), search.calls, math.nan, math.nan)
+        curvature, mode = math.nan, np.zeros(len(scale))
     step = scale @ mode
+    length = size(variables, step) or 1.0
     first = search.first
-    return Mode(curvature, step / size(variables, step), search.calls, first.fmax, first.stress)
+    energy = first.energy / crystal.n_atoms
+    return Mode(curvature, step / length, search.calls, energy, first.fmax, first.stress)
