@@ -12,7 +12,7 @@ from crystalsmith.crystal import Crystal, Site, crystal_from_arrays
 from crystalsmith.crystal.elements import NUMBERS
 from crystalsmith.errors import StructureError
 from crystalsmith.relaxation.result import Limits, Relaxation
-from crystalsmith.relaxation.search import Search
+from crystalsmith.relaxation.search import COLLAPSE, Search
 from crystalsmith.relaxation.symmetric import relax_symmetric
 from crystalsmith.symmetry import lattice_to_cell
 
@@ -65,7 +65,8 @@ def relax_free(
     """
     limits = Limits(max_calls, fmax, smax, max_strain, max_shift, max_volume_change, max_seconds)
     n = crystal.n_atoms
-    search = Search(without_symmetry(crystal), calculator, limits)
+    # One call is left for the crystal made symmetric.
+    search = Search(without_symmetry(crystal), calculator, replace(limits, max_calls=max(1, max_calls - 1)))
     reason = search.run(_kick(search, np.random.default_rng(seed)))
     first, best = search.first, search.best
     if reason in ("stalled", "out of calls", "out of time") and search.meets(best):
@@ -121,21 +122,22 @@ def _with_symmetry(free: Relaxation, calculator: Calculator, limits: Limits, spe
     Returns:
         The same, or the symmetric crystal with the calls of both.
     """
-    calls, began, seen = free.calls, time.perf_counter() - spent, {1}
-    for tolerance in TOLERANCES:
+    began, calls, seen = time.perf_counter() - spent, free.calls, {1}
+    # One that is not converged is not led any further, only looked at.
+    tolerances, most = (TOLERANCES, SYMMETRIC_CALLS) if free.converged else (TOLERANCES[-1:], 1)
+    for tolerance in tolerances:
         found = _symmetric(free.crystal, tolerance)
         if found is None or found.space_group in seen:
             continue
         seen.add(found.space_group)
         left = None if limits.max_seconds is None else began + limits.max_seconds - time.perf_counter()
         if calls >= limits.max_calls or (left is not None and left <= 0):
-            # No call is left to ask what the symmetry costs; within the last tolerance it is next to nothing.
-            found = _symmetric(free.crystal, TOLERANCES[-1])
-            return free if found is None else replace(free, crystal=found)
-        most = min(SYMMETRIC_CALLS, limits.max_calls - calls)
+            break
+        most = min(most, limits.max_calls - calls)
         exact = relax_symmetric(found, calculator, **vars(replace(limits, max_calls=most, max_seconds=left)))
         calls += exact.calls
-        if exact.energy <= free.energy + SAME_ENERGY and (exact.converged or not free.converged):
+        same = free.energy - COLLAPSE < exact.energy <= free.energy + SAME_ENERGY
+        if same and (exact.converged or not free.converged):
             reason = "converged" if exact.converged else free.reason
             return replace(exact, calls=calls, reason=reason, energy_start=free.energy_start)
     return replace(free, calls=calls)

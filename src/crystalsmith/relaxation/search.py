@@ -1,4 +1,4 @@
-"""L-BFGS in free parameters and strains with few calls: the search behind both relaxations."""
+"""L-BFGS in free parameters and strains with few calls of the potential, for both relaxations."""
 
 from __future__ import annotations
 
@@ -60,6 +60,8 @@ class Search:
     Attributes:
         first: the start; its numbers are NaN until it has been evaluated.
         best: the point of lowest energy, or the converged one.
+        here: where the line search under way begins. A search may end at a point that is good enough, and a
+            little above the best one.
         calls: evaluations so far.
     """
 
@@ -73,7 +75,9 @@ class Search:
         self._trough, self._peak = math.inf, 0.0  # of forces or stress over their criteria, the larger
         self._promised = 0.0  # eV by which the slopes of the points that were best so far let the energy fall
         start = self.variables.start
-        self.first = self.best = Point(start, math.nan, np.full(len(start), math.nan), math.nan, math.nan)
+        unknown = np.full(len(start), math.nan)
+        self.first = self.best = Point(start, math.nan, unknown, math.nan, math.nan)
+        self.here = self._latest = self.first
 
     def run(self, kick: np.ndarray | None = None) -> str:
         """Minimise until there is a reason to stop.
@@ -116,7 +120,7 @@ class Search:
         # trusts the scale. These are never reached: ``_look`` ends the relaxation long before.
         bounds = [(-1e6, 1e6)] * len(scale)
         while True:
-            begin = self.best
+            begin = self.here = self.best
             known: Point | None = begin
 
             def energy(z: np.ndarray, begin: Point = begin) -> tuple[float, np.ndarray]:
@@ -127,12 +131,16 @@ class Search:
                 )
                 return value, scale.T @ gradient
 
+            def accepted(z: np.ndarray) -> None:
+                self.here = self._latest
+
             minimize(
                 energy,
                 np.zeros(len(scale)),
                 jac=True,
                 method="L-BFGS-B",
                 bounds=bounds,
+                callback=accepted,
                 options={"ftol": 0.0, "gtol": 0.0, "maxcor": 20, "maxiter": 10**6, "maxfun": 10**6},
             )
             # It gave up a line search; a fresh start along the gradient may still get on.
@@ -169,6 +177,7 @@ class Search:
         gradient = variables.gradient(x, forces, stress)
         largest = float(variables.forces(x, gradient).max())
         point = Point(x, energy, gradient, largest, float(abs(variables.stress(stress)).max()))
+        self._latest = point
         if self.calls == 1:
             self.first = self.best = point
         if self._converged(point):
@@ -181,16 +190,16 @@ class Search:
     def _look(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Energy and gradient at x for the minimiser, made up where x is a long way off.
 
-        A line search starts from the best point. For a trial too far from there, or with atoms too close, a
-        parabola along the line is returned whose minimum lies at the part of the step that is wanted, so that
-        the search comes back to it; the trial lies above the start, so it is never taken. That saves calls
-        where they are worth least and most dear: squeezed cells have many neighbours.
+        For a trial too far from where its line search begins, or with atoms too close, a parabola along the
+        line is returned whose minimum lies at the part of the step that is wanted, so that the search comes
+        back to it; the trial lies above the beginning, so it is never taken. That saves calls where they are
+        worth least and most dear: squeezed cells have many neighbours.
 
         Raises:
             Stopped: as ``evaluate``, or if even a short step brings atoms too close or leaves the bounds.
         """
-        step = x - self.best.x
-        slope = float(self.best.gradient @ step)
+        step = x - self.here.x
+        slope = float(self.here.gradient @ step)
         length = max(self._shift(step) / LONG_SHIFT, self._strain(step) / LONG_STRAIN)
         wanted = 1.0
         if length > 2 and slope < 0:
@@ -200,7 +209,7 @@ class Search:
                 raise Stopped("too close")
             wanted = 0.3
         if wanted < 1:
-            return self.best.energy + slope * (1 - 0.5 / wanted), self.best.gradient * (1 - 1 / wanted)
+            return self.here.energy + slope * (1 - 0.5 / wanted), self.here.gradient * (1 - 1 / wanted)
         away = x - self.variables.start
         stretch = float(abs(np.linalg.eigvalsh(self.variables.deformation(x)) - 1).max())
         if self._shift(away) >= self.limits.max_shift or stretch >= self.limits.max_strain:

@@ -31,6 +31,8 @@ def process_calculator(potential: str) -> Calculator:
     Raises:
         RelaxationError: it cannot be loaded.
     """
+    import scipy.optimize  # noqa: F401  # or the first crystal would spend its time on it
+
     keep_freed_memory()
     calculator = load_calculator(potential)
     if "torch" in sys.modules:  # not imported for potentials that do without
