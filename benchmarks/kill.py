@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-ARGUMENTS = ["--competitors", "10", "--keep-energies", "16", "--keep-relaxed", "8", "--phonons", "2"]
+ARGUMENTS = ["--competitors", "6", "--keep-energies", "10", "--keep-relaxed", "5", "--phonons", "1"]
 
 
 def command(args: argparse.Namespace, folder: Path) -> list[str]:
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("-k", type=int, default=20, help="kills")
     parser.add_argument("-o", "--output", default="kill")
     parser.add_argument("--system", default="Al-K-Pd")
-    parser.add_argument("--crystals", type=int, default=60)
+    parser.add_argument("--crystals", type=int, default=30)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--references")
     parser.add_argument("--seed", type=int, default=0)
