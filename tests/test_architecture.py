@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"symmetry", "crystal", "assignments", "data", "graph", "networks", "prior", "diffusion"},
     "pictures": {"symmetry", "crystal"},
     "relaxation": {"symmetry", "crystal"},
+    "phonons": {"symmetry", "crystal", "relaxation"},
 }
 MAY_IMPORT["ranking"] = {*MAY_IMPORT["training"], "relaxation"}
 MAY_IMPORT["generation"] = {*MAY_IMPORT["ranking"], "ranking"}
@@ -229,7 +230,7 @@ print(json.dumps(loaded))
 
 def run(*arguments: str) -> str:
     command = [sys.executable, "-c", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip().splitlines()[-1]
 

@@ -1,11 +1,13 @@
 """Relaxation in free parameters and strains: gradients, minima, and potentials that misbehave."""
 
+import json
 import math
 import sys
 import types
 
 import numpy as np
 import pytest
+import spglib
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
@@ -16,8 +18,17 @@ from ase.optimize import BFGS
 
 from crystals import KNOWN, random_crystal
 from crystalsmith.crystal import Crystal, Site
-from crystalsmith.errors import CrystalsmithError, RelaxationError
-from crystalsmith.relaxation import check_potential, load_calculator, relax_symmetric
+from crystalsmith.errors import ConfigError, CrystalsmithError, RelaxationError
+from crystalsmith.relaxation import (
+    Outcome,
+    Settings,
+    check_potential,
+    load_calculator,
+    relax_crystal,
+    relax_free,
+    relax_symmetric,
+    single_points,
+)
 from crystalsmith.relaxation.variables import SymmetricVariables
 from crystalsmith.symmetry import cell_to_lattice, lattice_to_cell, space_group
 
@@ -265,6 +276,74 @@ def test_ends_that_are_no_minimum_have_their_reasons():
     assert "the potential failed" in relax_symmetric(KNOWN["rock salt"], EMT()).reason  # EMT has no sodium
 
 
+# --- free of symmetry ---
+
+
+def group_by_spglib(crystal: Crystal) -> int:
+    atoms = crystal.to_atoms()
+    return spglib.get_symmetry_dataset((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers)).number
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_stable_crystal_comes_back_from_the_push(seed):
+    lowest = relax_symmetric(copper(3.7), EMT(), fmax=1e-3, smax=1e-5)
+    free = relax_free(lowest.crystal, EMT(), seed=seed, smax=1e-4)
+    assert free.converged and free.crystal.space_group == 225 == group_by_spglib(free.crystal)
+    assert free.energy == pytest.approx(lowest.energy, abs=1e-4)
+    assert free.crystal == lowest.crystal  # it has no soft way out
+    off = relax_free(copper(3.9), EMT(), seed=seed, smax=1e-4)
+    assert off.converged and off.crystal.space_group == 225 == group_by_spglib(off.crystal)
+    assert off.energy == pytest.approx(lowest.energy, abs=1e-3) and off.energy_start > lowest.energy + 0.02
+    assert off.crystal.cell[0] == pytest.approx(lowest.crystal.cell[0], abs=0.01)
+
+
+# --- both stages ---
+
+
+def test_both_stages_bring_copper_home_without_traces_of_the_push():
+    done = relax_crystal(copper(3.9), EMT())
+    assert done.converged and done.reason == "converged" and list(done.stages) == ["symmetric", "free"]
+    assert done.result is not None and done.result.crystal == done.stages["symmetric"].crystal
+    assert done.stages["free"].calls > 0
+    atoms = ase_minimum(copper(3.9), EMT())
+    assert done.result.energy == pytest.approx(atoms.get_potential_energy(), abs=2e-3)
+    assert done.energy_start == pytest.approx(energies_of_the_library(EMT(), copper(3.9)), abs=1e-9)
+    # What the calculator did before does not show.
+    used = EMT()
+    relax_crystal(Crystal(194, (2.9, 2.9, 4.2, 90, 90, 120), (Site("Cu", "c"),)), used)
+    assert relax_crystal(copper(3.9), used).to_json() == done.to_json()
+
+
+def test_an_outcome_survives_json():
+    for good, only in ((0, None), (2, None), (99, None), (99, "free"), (0, "free")):
+        done = relax_crystal(copper(3.9), Faulty(good, burst), Settings(only=only))
+        again = Outcome.from_json(json.loads(json.dumps(done.to_json(), allow_nan=False)))
+        assert again.to_json() == done.to_json()
+        assert (again.converged, again.reason) == (done.converged, done.reason)
+        assert (again.result is None) == (good < 99)
+        if good < 99:
+            assert done.reason == f"{only or 'symmetric'}: the potential failed: RuntimeError: out of memory"
+            assert len(done.stages) == 1
+    assert math.isfinite(relax_crystal(copper(3.9), EMT(), Settings(only="free")).energy_start)
+    with pytest.raises(ValueError, match="stages"):
+        Outcome.from_json({**done.to_json(), "stages": {}})
+
+
+def test_a_sound_first_stage_outlives_a_bad_second_one():
+    calls = relax_symmetric(copper(3.9), EMT()).calls
+    done = relax_crystal(copper(3.9), Faulty(calls + 1, burst))
+    assert not done.converged and done.reason.startswith("free: the potential failed")
+    assert done.result is done.stages["symmetric"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"only": "both"}, {"fmax": 0}, {"smax": -1}, {"max_calls": 0}, {"seconds": 0.0}]
+)
+def test_settings_that_mean_nothing_are_refused(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong)) if "only" not in wrong else "no stage 'both'"):
+        Settings(**wrong)
+
+
 # --- potentials by name ---
 
 
@@ -326,3 +405,31 @@ def test_chgnet_finds_rock_salt(capsys):
     start = Crystal(225, (a, a, a, 90, 90, 90), (Site("Na", "a"), Site("Cl", "b")))
     relaxed = relax_symmetric(start, calculator)
     assert relaxed.converged and relaxed.crystal.cell[0] == pytest.approx(5.69, rel=0.02)
+
+
+def test_chgnet_is_as_its_library_computes_it():
+    pytest.importorskip("chgnet")
+    from chgnet.model.dynamics import CHGNetCalculator
+
+    ours = load_calculator("chgnet")
+    theirs = CHGNetCalculator(use_device="cpu", on_isolated_atoms="ignore")
+    for name in ("rock salt", "quartz"):
+        variables = SymmetricVariables(KNOWN[name])
+        x = variables.start + 0.01
+        energy, forces, stress = evaluate(variables, x, ours)
+        known, known_forces, known_stress = evaluate(variables, x, theirs)
+        assert energy == pytest.approx(known, abs=1e-5)
+        assert forces == pytest.approx(known_forces, abs=1e-4)
+        assert stress == pytest.approx(known_stress, abs=1e-5)
+    atoms = KNOWN["rock salt"].to_atoms()
+    atoms.calc = ours
+    assert len(atoms.get_magnetic_moments()) == 2
+    assert single_points([KNOWN["quartz"]], ours)[0].value == pytest.approx(
+        energies_of_the_library(theirs, KNOWN["quartz"]), abs=1e-5
+    )
+
+
+def energies_of_the_library(calculator, crystal) -> float:
+    atoms = crystal.to_atoms()
+    atoms.calc = calculator
+    return float(atoms.get_potential_energy()) / len(atoms)

@@ -57,3 +57,7 @@ class HullError(CrystalsmithError, ValueError):
 
 class DiscoveryError(CrystalsmithError, ValueError):
     """A run of the funnel that cannot begin or go on."""
+
+
+class PhononError(CrystalsmithError, ValueError):
+    """Phonons or elastic constants that cannot be had: a library, time or a sound potential is missing."""

@@ -112,6 +112,7 @@ def parallel_map(
     seconds: float | None = None,
     chunk: int = 8,
     on_done: Callable[[list[tuple[int, R | Failed, float]]], None] | None = None,
+    apart: bool = False,
 ) -> list[R | Failed]:
     """Apply a function to all items in worker processes.
 
@@ -121,10 +122,11 @@ def parallel_map(
         function: a function of a module, so that it can be sent to another process.
         items: what it is applied to.
         workers: processes; one for each core that may be used if not given. With one, all happens in this
-            process, and nothing protects it from an item that kills it.
+            process, and nothing protects it from an item that kills it, unless ``apart``.
         seconds: time limit for one item; what takes longer is ``Failed``.
         chunk: items that go to a worker at once.
         on_done: called in this process with (place, result, seconds) of items as they are done, in any order.
+        apart: never in this process, however few workers or items there are.
 
     Returns:
         Result or ``Failed`` of each item, in the order of the items.
@@ -138,7 +140,7 @@ def parallel_map(
             on_done([(p, r, t) for p, (r, t) in zip(places, done, strict=True)])
 
     workers = available_cores() if workers is None else workers
-    if workers == 1 or len(items) <= 1:
+    if not apart and (workers == 1 or len(items) <= 1):
         for place, item in enumerate(items):
             take([place], _run_chunk(function, [item], seconds))
         return results

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.cli import options
-from crystalsmith.errors import EvaluationError, OutputError
+from crystalsmith.errors import EvaluationError
 
 if TYPE_CHECKING:
     from crystalsmith.evaluation import Evaluation, Workshop
@@ -69,10 +69,18 @@ def add_parser(commands: Any) -> None:
         help="cdvae: every crystal counts; paper: as Sultanov et al., whose code leaves invalid ones out",
     )
     how.add_argument(
-        "--structure-cutoff", type=_positive_number, default=0.4, metavar="X", help="of COV (default: 0.4)"
+        "--structure-cutoff",
+        type=options.positive_number,
+        default=0.4,
+        metavar="X",
+        help="of COV (default: 0.4)",
     )
     how.add_argument(
-        "--composition-cutoff", type=_positive_number, default=10.0, metavar="X", help="of COV (default: 10)"
+        "--composition-cutoff",
+        type=options.positive_number,
+        default=10.0,
+        metavar="X",
+        help="of COV (default: 10)",
     )
     how.add_argument(
         "--space-groups",
@@ -120,23 +128,13 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run, resumes=True)
 
 
-def _positive_number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return value
-
-
 def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status: 1 where a set holds no crystal at all."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"  # one process a core
     for name in ("json", "report", "details"):
         if getattr(args, name) is not None:
-            _check_writable(Path(getattr(args, name)))
+            options.check_writable(Path(getattr(args, name)))
     from crystalsmith.evaluation import Cache, Settings, Workshop, evaluate, read_samples
     from crystalsmith.evaluation.cache import default_cache
 
@@ -208,17 +206,6 @@ def _controls(
         return [limit, random]
     name = f"PyXtal+{args.potential}"
     return [limit, random, controls.relaxed_crystals(random, name, args.potential, workshop, folder)]
-
-
-def _check_writable(path: Path) -> None:
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name a file to write")
-    if not path.resolve().parent.is_dir():
-        raise OutputError(
-            f"there is no folder {path.resolve().parent} to write {path.name} to; make it first"
-        )
-    if not os.access(path if path.exists() else path.resolve().parent, os.W_OK):
-        raise OutputError(f"{path} cannot be written; choose another place")
 
 
 def _write(args: argparse.Namespace, evaluation: Evaluation) -> None:

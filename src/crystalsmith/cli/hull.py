@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,10 @@ from crystalsmith.errors import HullError
 
 if TYPE_CHECKING:
     from crystalsmith.data import Dataset
-    from crystalsmith.hull import Hull
+    from crystalsmith.hull import Hull, Phase, Place
     from crystalsmith.hull.build import Progress
+
+_PICTURES = (".png", ".svg", ".pdf")
 
 _EXAMPLES = """\
 examples:
@@ -42,11 +45,17 @@ def add_parser(commands: Any) -> None:
     show = actions.add_parser(
         "show",
         help="list and draw the phases of a system",
-        description="List and draw the phases of a system.",
+        description="List the phases of a system, with their formation energies and how far above the hull"
+        " they lie, in eV per atom and in kJ per mole of atoms; and draw them.",
     )
     show.add_argument("system", metavar="SYSTEM", help="elements, such as Cu-K-Si")
     add_hull_options(show)
-    show.add_argument("-o", "--output", metavar="FILE", help="draw the phase diagram, .png or .svg")
+    show.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="draw the phase diagram of 2, 3 or 4 elements: .png, .svg or .pdf",
+    )
     show.add_argument("--json", action="store_true", help="JSON lines, one phase each")
     show.set_defaults(run=_show)
 
@@ -57,21 +66,26 @@ def add_parser(commands: Any) -> None:
         " relaxations under their symmetry. Interrupted, the same command goes on where it stopped.",
     )
     build.add_argument(
-        "source",
-        nargs="?",
+        "sources",
+        nargs="*",
         metavar="SOURCE",
-        help="a file of data build, or structures in any form that it reads",
+        help="files of data build, or structures in any form that it reads",
     )
     build.add_argument(
         "--materials-project",
         metavar="SYSTEM",
-        help="in place of SOURCE: a system from the Materials Project (key in MP_API_KEY, `pip install mp-api`)",
+        help="in place of SOURCE: a system of the Materials Project (key in MP_API_KEY; pip install mp-api)",
+    )
+    build.add_argument(
+        "--no-elements",
+        action="store_true",
+        help="leave out the known structures of the elements, which a hull cannot do without",
     )
     build.add_argument("-o", "--output", required=True, metavar="FILE", help="file of references to write")
     build.add_argument("--potential", default="chgnet", metavar="NAME", help="default: chgnet")
     build.add_argument(
         "--above-hull",
-        type=_energy,
+        type=options.amount,
         default=1e-4,
         metavar="EV",
         help="leave out what lies farther above the data's own hull, eV per atom (default: 0.0001)",
@@ -84,7 +98,10 @@ def add_parser(commands: Any) -> None:
         help="calls of the potential for each relaxation; 1 for single points (default: 8)",
     )
     build.add_argument(
-        "--minutes", type=_energy, metavar="M", help="time for relaxations; the rest stay single points"
+        "--minutes",
+        type=options.amount,
+        metavar="M",
+        help="time for relaxations; the rest stay single points",
     )
     build.add_argument("--workers", type=options.positive, metavar="N", help="default: one for each core")
     build.add_argument("--quiet", action="store_true", help="no progress")
@@ -126,9 +143,8 @@ def parse_system(text: str, most: int, fewest: int = 1) -> tuple[str, ...]:
     if len(set(symbols)) < len(symbols):
         raise HullError(f"system {text!r} names an element twice")
     if not fewest <= len(symbols) <= most:
-        raise HullError(
-            f"system {text!r} has {len(symbols)} elements; give {fewest} to {most}, such as Cu-K-Si"
-        )
+        number = f"{len(symbols)} element{'' if len(symbols) == 1 else 's'}"
+        raise HullError(f"system {text!r} has {number}; give {fewest} to {most}, such as Cu-K-Si")
     return tuple(symbols)
 
 
@@ -159,73 +175,127 @@ def load_hull(args: argparse.Namespace) -> Hull:
     return Hull(references, more)
 
 
-def _energy(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
-    return value
-
-
 def _show(args: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.table import Table
-
-    from crystalsmith.hull import KJ_PER_MOL, MOST_ELEMENTS
-    from crystalsmith.symmetry import space_group
+    from crystalsmith.hull import MOST_ELEMENTS
 
     elements = parse_system(args.system, MOST_ELEMENTS, 2)
+    picture = None if args.output is None else Path(args.output)
+    if picture is not None:
+        _check_picture(picture, len(elements))
     hull = load_hull(args)
     hull.diagram(elements)  # refuses a system without references before anything is printed
-    rows = []
-    for phase in hull.phases(elements):
-        place = hull.place(phase.counts, phase.energy)
-        rows.append((len(phase.counts), place.above_hull, phase, place))
-    rows.sort(key=lambda r: (r[0], r[2].formula, r[1], r[2].id))
+    rows = _placed(hull, elements)
     if args.json:
-        for _, _, phase, place in rows:
+        for phase, place in rows:
             line = {
                 "id": phase.id,
                 "formula": phase.formula,
                 "space_group": phase.space_group or None,
                 "energy_per_atom": round(phase.energy, 6),
-                "formation": round(place.formation, 6),
-                "above_hull": round(place.above_hull, 6),
+                "formation": _rounded(place.formation, 6),
+                "above_hull": _rounded(place.above_hull, 6),
             }
             print(json.dumps(line))
     else:
-        table = Table(box=None, pad_edge=False)
-        for name in ("phase", "id", "space group"):
-            table.add_column(name)
-        for name in ("formation eV/atom", "kJ/mol", "above hull eV/atom", "kJ/mol"):
-            table.add_column(name, justify="right")
-        for _, _, phase, place in rows:
-            symbol = f"{space_group(phase.space_group).symbol}" if phase.space_group else ""
-            table.add_row(
+        _print_phases(rows)
+        if hull.references is not None:
+            print(hull.references.note)
+        for note in hull.notes(elements):
+            print(f"note: {note}")
+    if picture is not None:
+        _draw(hull, elements, picture)
+    return 0
+
+
+def _placed(hull: Hull, elements: Sequence[str]) -> list[tuple[Phase, Place]]:
+    """Phases and where they lie: elements first, then by subsystem and formula, the lowest in front."""
+    place = {e: k for k, e in enumerate(elements)}
+    rows = [(phase, hull.place(phase.counts, phase.energy)) for phase in hull.phases(elements)]
+
+    def key(row: tuple[Phase, Place]) -> tuple[Any, ...]:
+        phase, at = row
+        own = sorted(place[e] for e in phase.elements)
+        return (
+            len(own),
+            own,
+            -phase.counts[elements[own[0]]] / phase.n_atoms,
+            phase.formula,
+            at.above_hull,
+            phase.id,
+        )
+
+    return sorted(rows, key=key)
+
+
+def _print_phases(rows: Sequence[tuple[Phase, Place]]) -> None:
+    """A table no wider than what stands in it; kJ are per mole of atoms."""
+    from crystalsmith.hull import KJ_PER_MOL
+    from crystalsmith.symmetry import space_group
+
+    lines = [
+        ("", "", "", "formation", "", "above hull", ""),
+        ("phase", "id", "space group", "eV/atom", "kJ/mol", "eV/atom", "kJ/mol"),
+    ]
+    for phase, place in rows:
+        stable = abs(place.above_hull) < 1e-6
+        lines.append(
+            (
                 phase.formula,
                 phase.id,
-                symbol,
-                f"{place.formation:.3f}",
-                f"{place.formation * KJ_PER_MOL:.2f}",
-                "on it" if place.above_hull < 1e-6 else f"{place.above_hull:.3f}",
-                "" if place.above_hull < 1e-6 else f"{place.above_hull * KJ_PER_MOL:.2f}",
+                space_group(phase.space_group).symbol if phase.space_group else "",
+                f"{_rounded(place.formation, 3):.3f}",
+                f"{_rounded(place.formation * KJ_PER_MOL, 2):.2f}",
+                "on it" if stable else f"{_rounded(place.above_hull, 3):.3f}",
+                "" if stable else f"{_rounded(place.above_hull * KJ_PER_MOL, 2):.2f}",
             )
-        console = Console(highlight=False)
-        console.print(table)
-        if hull.references is not None:
-            console.print(f"{hull.references.note}; kJ per mole of atoms", soft_wrap=True)
-        for note in hull.notes(elements):
-            console.print(f"note: {note}", soft_wrap=True)
-    if args.output is not None:
-        from crystalsmith.atomic import writing
-        from crystalsmith.hull.pictures import draw_phase_diagram
+        )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = [
+            text.ljust(width) if k < 3 else text.rjust(width)
+            for k, (text, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
 
-        figure = draw_phase_diagram(hull.diagram(elements), [])
-        with writing(Path(args.output)):
-            figure.savefig(args.output, dpi=160)
-    return 0
+
+def _rounded(value: float, digits: int) -> float:
+    """Without a minus before zero."""
+    return round(value, digits) + 0.0
+
+
+def _check_picture(path: Path, elements: int) -> None:
+    from crystalsmith.hull.pictures import DRAWN
+
+    if path.suffix.lower() not in _PICTURES:
+        raise HullError(f"{path} is no {', '.join(_PICTURES[:-1])} or {_PICTURES[-1]} file; name one to draw")
+    if elements not in DRAWN:
+        raise HullError(
+            f"a system of {elements} elements cannot be drawn; leave -o out, or give 2 to 4 elements"
+        )
+    options.check_writable(path)
+
+
+def _draw(hull: Hull, elements: Sequence[str], path: Path) -> None:
+    import os
+
+    from matplotlib import rc_context
+
+    from crystalsmith.atomic import TEMPORARY, writing
+    from crystalsmith.hull.pictures import draw_phase_diagram
+    from crystalsmith.plotting import STYLE
+
+    figure = draw_phase_diagram(hull.diagram(elements))
+    form = path.suffix.lower().removeprefix(".")
+    partial = path.with_name(path.name + TEMPORARY)
+    with writing(path):
+        try:
+            # Without the date, and with the style's salt for its names, the same phases give the same file.
+            undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+            with rc_context({**STYLE, "svg.fonttype": "path"}):
+                figure.savefig(partial, format=form, dpi=160, facecolor="white", metadata=undated)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def _build(args: argparse.Namespace) -> int:
@@ -233,38 +303,48 @@ def _build(args: argparse.Namespace) -> int:
     from crystalsmith.relaxation import check_potential
 
     check_potential(args.potential)
+    options.check_writable(Path(args.output))
     settings = BuildSettings(args.potential, args.above_hull, args.max_calls, args.minutes, args.workers)
     dataset = _dataset(args)
     references = build_references(dataset, args.output, settings, None if args.quiet else _Line())
     if not args.quiet:
-        print(f"\r{references.note}; in {args.output}")
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # ends the line of the progress
+        print(f"{references.note}; in {args.output}")
         if references.metadata["failed"]:
-            print(f"{references.metadata['failed']} crystals got no energy; {args.output}.journal says why")
+            number = references.metadata["failed"]
+            crystals = "1 crystal" if number == 1 else f"{number:,} crystals"
+            print(f"{crystals} got no energy; {args.output}.journal says why")
     return 0
 
 
 def _dataset(args: argparse.Namespace) -> Dataset:
-    from crystalsmith.data import Dataset
+    from crystalsmith.data import concatenate
     from crystalsmith.hull import MOST_ELEMENTS
+    from crystalsmith.hull.elements import element_dataset
 
-    if (args.source is None) == (args.materials_project is None):
-        raise HullError("give either SOURCE or --materials-project SYSTEM")
+    parts = [_read(source, args.workers) for source in args.sources]
     if args.materials_project is not None:
         from crystalsmith.hull.materials_project import fetch_system
 
-        return fetch_system(parse_system(args.materials_project, MOST_ELEMENTS), args.above_hull)
-    if str(args.source).endswith(".safetensors"):
-        return Dataset.open(args.source)
+        parts.append(fetch_system(parse_system(args.materials_project, MOST_ELEMENTS), args.above_hull))
+    if not parts:
+        raise HullError("nothing to compute: give a SOURCE or --materials-project SYSTEM")
+    return concatenate(parts if args.no_elements else [*parts, element_dataset()])
+
+
+def _read(source: str, workers: int | None) -> Dataset:
     from tempfile import TemporaryDirectory
 
+    from crystalsmith.data import Dataset
     from crystalsmith.data.build import build
 
+    if source.endswith(".safetensors"):
+        return Dataset.open(source)
     with TemporaryDirectory() as folder:
-        built = build(
-            [args.source], Path(folder) / "phases.safetensors", workers=args.workers, progress=False
-        )
+        built = build([source], Path(folder) / "phases.safetensors", workers=workers, progress=False)
         for reason, number in built.dropped.items():
-            print(f"crystalsmith: warning: left out {number}: {reason}", file=sys.stderr)
+            print(f"crystalsmith: warning: {source}: left out {number}: {reason}", file=sys.stderr)
         return Dataset.open(built.path).subset()
 
 

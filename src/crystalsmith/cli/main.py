@@ -16,11 +16,15 @@ from crystalsmith import __version__
 from crystalsmith.cli import (
     data,
     demo,
+    dft,
+    discover,
     evaluate,
     generate,
     hull,
     info,
+    phonons,
     rediscover,
+    relax,
     show,
     train,
     train_prior,
@@ -49,7 +53,24 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"crystalsmith {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    for module in (generate, show, wyckoff, demo, evaluate, rediscover, hull, data, train, train_prior, info):
+    commands_in_order = (
+        generate,
+        discover,
+        rediscover,
+        relax,
+        hull,
+        phonons,
+        dft,
+        show,
+        wyckoff,
+        demo,
+        evaluate,
+        data,
+        train,
+        train_prior,
+        info,
+    )
+    for module in commands_in_order:
         module.add_parser(commands)
     return parser
 

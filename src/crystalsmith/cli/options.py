@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crystalsmith.errors import CheckpointError, ConfigError
+from crystalsmith.errors import CheckpointError, ConfigError, OutputError
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
@@ -20,6 +21,28 @@ def positive(text: str) -> int:
         value = 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return value
+
+
+def amount(text: str) -> float:
+    """A number from 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return value
+
+
+def positive_number(text: str) -> float:
+    """A number above zero, not infinite."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return value
 
 
@@ -41,6 +64,22 @@ def group_range(text: str) -> tuple[int, int]:
     if not 1 <= first <= last <= 230:
         raise argparse.ArgumentTypeError(f"{text!r} is not a range of space groups such as 16-230")
     return first, last
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file that could not be written, before any work is done for it.
+
+    Raises:
+        OutputError: it is a folder, its folder does not exist, or permissions lack.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; name a file to write")
+    if not path.resolve().parent.is_dir():
+        raise OutputError(
+            f"there is no folder {path.resolve().parent} to write {path.name} to; make it first"
+        )
+    if not os.access(path if path.exists() else path.resolve().parent, os.W_OK):
+        raise OutputError(f"{path} cannot be written; choose another place")
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

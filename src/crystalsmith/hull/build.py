@@ -14,10 +14,10 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from importlib import metadata as packages
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -25,13 +25,10 @@ from crystalsmith import __version__
 from crystalsmith.atomic import writing
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
-from crystalsmith.errors import HullError
+from crystalsmith.errors import HullError, OutputError
 from crystalsmith.hull.phases import Phase, References
 from crystalsmith.lock import FolderLock
 from crystalsmith.parallel import Failed, parallel_map
-
-if TYPE_CHECKING:
-    from ase.calculators.calculator import Calculator
 
 ON_HULL = 1e-4
 """eV per atom above the data's own hull up to which a crystal counts as lying on it."""
@@ -41,6 +38,9 @@ MAX_CALLS = 8
 
 SECONDS = 300.0
 """Time limit for one phase."""
+
+FRESH = 5
+"""Times as many evaluations for a crystal that is not known to be near its minimum."""
 
 HOLE = 1.0
 """eV per atom by which no sound relaxation of a known crystal lowers its energy."""
@@ -84,6 +84,7 @@ class _Journal:
 
     path: Path
     energies: dict[int, tuple[float, int]] = field(default_factory=dict)
+    tried: set[int] = field(default_factory=set)
     failures: dict[int, str] = field(default_factory=dict)
 
     @classmethod
@@ -115,7 +116,9 @@ class _Journal:
                             f"{path}: line {number + 1} is damaged; remove the file to begin anew"
                         ) from None
                     whole += len(line)
-            if whole < path.stat().st_size:
+            if not whole:  # not even its first line got to the disk
+                path.write_text(json.dumps(identity) + "\n", encoding="utf-8")
+            elif whole < path.stat().st_size:
                 os.truncate(path, whole)
         return journal
 
@@ -125,6 +128,8 @@ class _Journal:
             self.failures[place] = str(row["reason"])
         else:
             self.energies[place] = float(row["energy"]), int(row["calls"])
+            if row.get("tried") or int(row["calls"]) > 1:
+                self.tried.add(place)
 
     def append(self, rows: Sequence[dict[str, Any]]) -> None:
         with writing(self.path), self.path.open("a", encoding="utf-8") as f:
@@ -155,9 +160,12 @@ def build_references(
         OutputError: the files cannot be written, or another build is at work on them.
     """
     from crystalsmith.relaxation import check_potential
+    from crystalsmith.relaxation.work import process_calculator
 
     check_potential(settings.potential)
     output = Path(output)
+    if output.is_dir():
+        raise OutputError(f"{output} is a folder; name a file to write")
     rows = stable_rows(dataset, settings.max_above_hull)
     if not len(rows):
         raise HullError(
@@ -171,6 +179,8 @@ def build_references(
         "crystals": _digest(dataset, rows),
         "max_calls": settings.max_calls,
     }
+    # In a worker, a potential that cannot be loaded would count as a failure of every crystal.
+    process_calculator(settings.potential)
     lock = FolderLock.take(output.with_name(output.name + ".lock"))
     try:
         journal = _Journal.open(output.with_name(output.name + ".journal"), identity)
@@ -203,6 +213,7 @@ def _single_points(
     todo = [int(r) for r in rows if int(r) not in journal.energies and int(r) not in journal.failures]
     batches = [todo[k : k + _BATCH] for k in range(0, len(todo), _BATCH)]
     count = len(rows) - len(todo)
+    alone: list[list[int]] = []
 
     def take(done: list[tuple[int, Any, float]]) -> None:
         nonlocal count
@@ -210,21 +221,26 @@ def _single_points(
         for place, result, _ in done:
             batch = batches[place]
             if isinstance(result, Failed):
-                result = [(None, result.reason)] * len(batch)
+                if len(batch) > 1:  # one crystal that hangs or kills its process must not cost the others
+                    alone.extend([r] for r in batch)
+                    continue
+                result = [(None, result.reason)]
             for r, (energy, reason) in zip(batch, result, strict=True):
                 lines.append({"row": r, "energy": energy, "calls": 1, "reason": reason})
         journal.append(lines)
         count += len(lines)
         tell(Progress("single points", count, len(rows), len(journal.failures)))
 
-    parallel_map(
-        partial(_energies, settings.potential),
-        [_Rows(dataset, batch) for batch in batches],
-        workers=settings.workers,
-        chunk=1,
-        seconds=SECONDS,
-        on_done=take,
-    )
+    while batches:
+        parallel_map(
+            partial(_energies, settings.potential),
+            [_Rows(dataset, batch) for batch in batches],
+            workers=settings.workers,
+            chunk=1,
+            seconds=SECONDS,
+            on_done=take,
+        )
+        batches, alone = alone, []
 
 
 class _OutOfTime(Exception):
@@ -238,7 +254,11 @@ def _relaxations(
     settings: BuildSettings,
     tell: Callable[[Progress], None],
 ) -> None:
-    todo = [int(r) for r in rows if journal.energies.get(int(r), (0.0, 9))[1] <= 1]
+    todo = [int(r) for r in rows if int(r) in journal.energies and int(r) not in journal.tried]
+    # Crystals that no calculation has been at before come first, and are relaxed to the end.
+    fresh = np.isnan(dataset.arrays["e_above_hull"])
+    todo.sort(key=lambda r: not fresh[r])
+    first = sum(bool(fresh[r]) for r in todo)
     count = len(rows) - len(todo)
     began = time.monotonic()
 
@@ -249,20 +269,21 @@ def _relaxations(
             before = journal.energies[todo[place]][0]
             # A relaxation that fell into a hole of the potential proves nothing; nor does one that failed.
             sound = not isinstance(result, Failed) and math.isfinite(result[0]) and result[0] > before - HOLE
-            energy, calls = (min(before, result[0]), max(2, result[1])) if sound else (before, 2)
-            lines.append({"row": todo[place], "energy": energy, "calls": calls})
+            energy, calls = (min(before, result[0]), result[1]) if sound else (before, 1)
+            lines.append({"row": todo[place], "energy": energy, "calls": calls, "tried": True})
         journal.append(lines)
         count += len(lines)
         tell(Progress("relaxations", count, len(rows), len(journal.failures)))
-        if settings.minutes is not None and time.monotonic() - began > 60 * settings.minutes:
+        late = settings.minutes is not None and time.monotonic() - began > 60 * settings.minutes
+        if late and count >= len(rows) - len(todo) + first:
             raise _OutOfTime
 
     if settings.minutes == 0:
-        return
+        todo = todo[:first]
     with contextlib.suppress(_OutOfTime):
         parallel_map(
-            partial(_relax, settings.potential, settings.max_calls),
-            [_Rows(dataset, [r]) for r in todo],
+            partial(_relax, settings.potential),
+            [(settings.max_calls * (FRESH if fresh[r] else 1), _Rows(dataset, [r])) for r in todo],
             workers=settings.workers,
             chunk=4,
             seconds=SECONDS,
@@ -291,29 +312,20 @@ def _rows_of(crystals: list[Crystal]) -> _Rows:
     return rows
 
 
-@lru_cache(maxsize=1)
-def _calculator(potential: str) -> Calculator:
-    import torch
-
-    from crystalsmith.allocator import keep_freed_memory
-    from crystalsmith.relaxation import load_calculator
-
-    keep_freed_memory()
-    torch.set_num_threads(1)
-    return load_calculator(potential)
-
-
 def _energies(potential: str, rows: _Rows) -> list[tuple[float | None, str | None]]:
     from crystalsmith.relaxation import single_points
+    from crystalsmith.relaxation.work import process_calculator
 
-    found = single_points(rows.crystals, _calculator(potential))
+    found = single_points(rows.crystals, process_calculator(potential))
     return [(e.value if math.isfinite(e.value) else None, e.reason) for e in found]
 
 
-def _relax(potential: str, max_calls: int, rows: _Rows) -> tuple[float, int]:
+def _relax(potential: str, work: tuple[int, _Rows]) -> tuple[float, int]:
     from crystalsmith.relaxation import relax_symmetric
+    from crystalsmith.relaxation.work import process_calculator
 
-    done = relax_symmetric(rows.crystals[0], _calculator(potential), max_calls=max_calls)
+    max_calls, rows = work
+    done = relax_symmetric(rows.crystals[0], process_calculator(potential), max_calls=max_calls)
     return (math.nan if done.reason == "collapsed" else done.energy), done.calls
 
 

@@ -8,11 +8,22 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from crystalsmith.crystal import NUMBERS
 from crystalsmith.errors import HullError
 from crystalsmith.hull.phases import Phase, References
 
+# What pymatgen and plain Python raise for values that make no sense.
+_UNREADABLE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    csv.Error,
+)
 _FORMS = (
     "a file of `crystalsmith hull build`, a JSON list of pymatgen's entries, or a CSV with the columns"
     " formula and energy_per_atom (eV)"
@@ -26,14 +37,19 @@ def read_entries(path: str | os.PathLike[str], potential: str) -> list[Phase]:
         path: a file of ``hull build``; JSON, a list of pymatgen's ComputedEntry or PDEntry as dictionaries
             (composition, and energy in eV of that composition); or CSV with ``formula``,
             ``energy_per_atom`` and optionally ``id`` and ``potential``.
-        potential: whose energies they must be; files that do not say are believed.
+        potential: whose energies they must be; files that do not say (``potential``, or pymatgen's
+            ``run_type``, which names a density functional) are believed.
+
+    Returns:
+        The phases, energies in eV per atom.
 
     Raises:
         HullError: missing, of another form, of another potential, or empty.
     """
     path = Path(path)
     try:
-        head = path.open("rb").read(4)
+        with path.open("rb") as f:
+            head = f.read(4)
         if head == b"PK\x03\x04":
             references = References.open(path)
             _same(path, references.potential, potential)
@@ -43,9 +59,12 @@ def read_entries(path: str | os.PathLike[str], potential: str) -> list[Phase]:
         raise HullError(f"there is no file of entries {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise HullError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    found = (
-        _from_json(path, text, potential) if text.lstrip()[:1] in "[{" else _from_csv(path, text, potential)
-    )
+    if not text.strip():
+        found = []
+    elif text.lstrip()[0] in "[{":
+        found = _from_json(path, text, potential)
+    else:
+        found = _from_csv(path, text, potential)
     if not found:
         raise HullError(f"{path} holds no entries; give {_FORMS}")
     return found
@@ -54,44 +73,71 @@ def read_entries(path: str | os.PathLike[str], potential: str) -> list[Phase]:
 def _from_json(path: Path, text: str, potential: str) -> list[Phase]:
     try:
         rows = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HullError(f"{path} is no JSON ({error}); give {_FORMS}") from None
     rows = rows.get("entries", [rows]) if isinstance(rows, Mapping) else rows
+    if not isinstance(rows, list):
+        raise HullError(f"{path} holds no list of entries; give {_FORMS}")
     phases = []
     for n, row in enumerate(rows, 1):
         try:
             composition = row["composition"]
             if isinstance(composition, str):
                 counts = _counts(composition)
+                atoms = float(_atoms(composition))
             else:
-                counts = _whole({str(e): float(x) for e, x in composition.items() if not e.startswith("@")})
-            size = sum(float(x) for e, x in composition.items()) if isinstance(composition, Mapping) else None
-            atoms = sum(counts.values()) if size is None else size
+                amounts = {str(e): float(x) for e, x in composition.items() if not e.startswith("@")}
+                counts, atoms = _whole(amounts), sum(amounts.values())
             energy = (float(row["energy"]) + float(row.get("correction") or 0)) / atoms
-            data = row.get("parameters") or row.get("data") or {}
             name = row.get("entry_id") or row.get("name") or f"{path.stem}-{n}"
-            _same(path, str(row.get("potential") or data.get("potential") or potential), potential)
+            _same(path, _source(row) or potential, potential)
             phases.append(_phase(str(name), counts, energy))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, HullError):
-                raise
-            raise HullError(f"{path}, entry {n} cannot be read ({error}); give {_FORMS}") from None
+        except HullError:
+            raise
+        except _UNREADABLE as error:
+            raise HullError(f"{path}, entry {n} cannot be read ({_why(error)}); give {_FORMS}") from None
     return phases
 
 
 def _from_csv(path: Path, text: str, potential: str) -> list[Phase]:
-    rows = csv.DictReader(text.splitlines())
-    if not {"formula", "energy_per_atom"} <= set(rows.fieldnames or ()):
-        raise HullError(f"{path} lacks the columns formula and energy_per_atom; give {_FORMS}")
+    lines = csv.reader(text.splitlines(), skipinitialspace=True)
     phases = []
-    for n, row in enumerate(rows, 2):
-        _same(path, (row.get("potential") or potential).strip(), potential)
-        try:
-            name = (row.get("id") or f"{path.stem}-{n}").strip()
+    columns: list[str] = []
+    try:
+        for line in lines:
+            if not columns:
+                columns = [name.strip() for name in line]
+                if not {"formula", "energy_per_atom"} <= set(columns):
+                    raise HullError(f"{path} lacks the columns formula and energy_per_atom; give {_FORMS}")
+                continue
+            if not any(cell.strip() for cell in line):
+                continue
+            if len(line) != len(columns):
+                raise ValueError(f"{len(line)} columns in place of {len(columns)}")
+            row = {name: cell.strip() for name, cell in zip(columns, line, strict=True)}
+            _same(path, row.get("potential") or potential, potential)
+            name = row.get("id") or f"{path.stem}-{lines.line_num}"
             phases.append(_phase(name, _counts(row["formula"]), float(row["energy_per_atom"])))
-        except (ValueError, TypeError) as error:
-            raise HullError(f"{path}, line {n} cannot be read ({error})") from None
+    except HullError:
+        raise
+    except _UNREADABLE as error:
+        raise HullError(
+            f"{path}, line {lines.line_num} cannot be read ({_why(error)}); mend or remove it"
+        ) from None
     return phases
+
+
+def _source(row: Mapping[str, Any]) -> str | None:
+    """Whose energy an entry is, where it says so; pymatgen's ``run_type`` names a density functional."""
+    for place in (row, row.get("parameters") or {}, row.get("data") or {}):
+        for key in ("potential", "run_type"):
+            if place.get(key):
+                return str(place[key])
+    return None
+
+
+def _why(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
 
 
 def _phase(name: str, counts: Mapping[str, int], energy: float) -> Phase:
@@ -107,6 +153,12 @@ def _counts(formula: str) -> dict[str, int]:
     from pymatgen.core import Composition
 
     return _whole(Composition(formula).as_dict())
+
+
+def _atoms(formula: str) -> float:
+    from pymatgen.core import Composition
+
+    return float(Composition(formula).num_atoms)
 
 
 def _whole(amounts: Mapping[str, float]) -> dict[str, int]:

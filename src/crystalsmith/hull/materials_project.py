@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -44,7 +45,8 @@ def fetch_system(elements: Sequence[str], max_above_hull: float) -> Dataset:
                 fields=["material_id", "structure", "energy_above_hull"],
             )
     except Exception as error:  # whatever the client and the network make of it
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        said = f"{type(error).__name__}: {error}".replace(os.environ[KEY], "...")  # keys stay secret
+        reason = " ".join(said.split())[:200]
         raise HullError(f"the Materials Project did not answer ({reason})") from None
     crystals: list[Crystal] = []
     ids: list[str] = []
@@ -54,7 +56,8 @@ def fetch_system(elements: Sequence[str], max_above_hull: float) -> Dataset:
         if crystal is not None:
             crystals.append(crystal)
             ids.append(str(document.material_id))
-            above.append(float(document.energy_above_hull))
+            height = document.energy_above_hull
+            above.append(math.nan if height is None else float(height))
     if not crystals:
         raise HullError(f"the Materials Project has no ordered crystal of {'-'.join(elements)}")
     return pack(crystals, ids, e_above_hull=above)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,6 +23,22 @@ from crystalsmith.errors import HullError
 FORMAT = "crystalsmith.hull"
 VERSION = "1"
 
+# What numpy raises for a file that is no archive of arrays, a truncated one, and one with bytes changed.
+_DAMAGES = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    OverflowError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _ARRAYS = ("start", "element", "atoms", "energy", "space_group", "calls", "ids")
 
 
@@ -91,7 +108,8 @@ class References:
             "energy": np.array([p.energy for p in phases], dtype=np.float32),
             "space_group": np.array([p.space_group for p in phases], dtype=np.uint8),
             "calls": np.array([p.calls for p in phases], dtype=np.uint16),
-            "ids": np.frombuffer("\n".join(p.id for p in phases).encode(), dtype=np.uint8),
+            # An id with a line break in it would shift all that follow.
+            "ids": np.frombuffer("\n".join(" ".join(p.id.split()) for p in phases).encode(), dtype=np.uint8),
         }
         return References(arrays, metadata)
 
@@ -103,21 +121,28 @@ class References:
             HullError: missing, damaged, not such a file or of another version.
         """
         path = Path(path)
+        damaged = HullError(
+            f"{path} is damaged or holds no reference phases; make it with `crystalsmith hull build`"
+        )
         try:
             with np.load(path, allow_pickle=False) as file:
                 metadata = json.loads(file["metadata"].tobytes())
                 arrays = {name: file[name] for name in _ARRAYS}
         except FileNotFoundError:
             raise HullError(f"there is no file {path}; make it with `crystalsmith hull build`") from None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-            raise HullError(
-                f"{path} is damaged or holds no reference phases; make it with `crystalsmith hull build`"
-            ) from None
-        if metadata.get("format") != FORMAT or metadata.get("version") != VERSION:
+        except PermissionError:
+            raise HullError(f"{path} cannot be read; change its permissions or name another file") from None
+        except _DAMAGES:
+            raise damaged from None
+        if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+            raise damaged
+        if metadata.get("version") != VERSION:
             raise HullError(
                 f"{path} holds references of version {metadata.get('version')}, this program reads {VERSION};"
                 " build them again"
             )
+        if not _fits(arrays):
+            raise damaged
         return References(arrays, metadata)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -183,7 +208,31 @@ class References:
         """What the energies are, in one line."""
         relaxed = int((self.arrays["calls"] > 1).sum())
         how = f"{relaxed:,} of them relaxed under their symmetry" if relaxed else "single points"
-        return f"{len(self):,} reference phases by {self.potential}, {how}"
+        phases = "1 reference phase" if len(self) == 1 else f"{len(self):,} reference phases"
+        return f"{phases} by {self.potential}, {how}"
+
+
+def _fits(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether lengths, kinds and numbers go together."""
+    if any(
+        a.ndim != 1 or a.dtype.kind not in ("f" if name == "energy" else "iu") for name, a in arrays.items()
+    ):
+        return False
+    start, element, atoms, energy = (arrays[name] for name in ("start", "element", "atoms", "energy"))
+    n = len(energy)
+    if len(start) != n + 1 or len(arrays["space_group"]) != n or len(arrays["calls"]) != n:
+        return False
+    if len(atoms) != len(element) or (int(start[0]), int(start[-1])) != (0, len(element)):
+        return False
+    lines = int((arrays["ids"] == ord("\n")).sum()) + 1
+    return bool(
+        (np.diff(start.astype(np.int64)) > 0).all()
+        and np.isfinite(energy).all()
+        and (atoms > 0).all()
+        and ((element > 0) & (element < len(SYMBOLS))).all()
+        and (arrays["space_group"] <= 230).all()
+        and lines == max(n, 1)
+    )
 
 
 def shipped(potential: str) -> References | None:

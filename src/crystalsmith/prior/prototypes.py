@@ -89,6 +89,21 @@ class Prototypes:
             result[int(np.gcd.reduce(own))] += weight
         return dict(result)
 
+    def of_composition(self, elements: Key, counts: Key) -> list[int]:
+        """Crystals of exactly these elements, cations first, in this ratio."""
+        divisor = math.gcd(*counts)
+        ratio = tuple(n // divisor for n in counts)
+        found = []
+        for i in self._by_ratio.get(tuple(sorted(ratio)), _NONE).tolist():
+            rows = slice(int(self.known.start[i]), int(self.known.start[i + 1]))
+            atoms = self.known.atoms[rows]
+            if (
+                tuple(self.known.element[rows].tolist()) == elements
+                and tuple((atoms // np.gcd.reduce(atoms)).tolist()) == ratio
+            ):
+                found.append(i)
+        return found
+
     def matches_by_atoms(self, elements: Key, counts: Key) -> list[tuple[float, int, tuple[int, ...]]]:
         """(weight, crystal, which of its elements stands for each one asked for) of all with these atoms."""
         return self._matches(

@@ -92,9 +92,9 @@ def one_line(error: BaseException) -> str:
 def _load(name: str) -> Any:
     kind, _, rest = name.partition(":")
     if kind == "chgnet":
-        from chgnet.model.dynamics import CHGNetCalculator
+        from crystalsmith.relaxation.chgnet import chgnet_calculator
 
-        return CHGNetCalculator(use_device="cpu", on_isolated_atoms="ignore")
+        return chgnet_calculator()
     if kind.startswith("7net-"):
         from sevenn.calculator import SevenNetCalculator
 

@@ -42,7 +42,7 @@ def single_points(crystals: Sequence[Crystal], calculator: Calculator) -> list[E
         n energies.
     """
     model = getattr(calculator, "model", None)
-    if type(calculator).__name__ != "CHGNetCalculator" or model is None:
+    if not any(kind.__name__ == "CHGNetCalculator" for kind in type(calculator).__mro__) or model is None:
         return [_alone(crystal, calculator) for crystal in crystals]
     result: list[Energy] = []
     for start in range(0, len(crystals), BATCH):

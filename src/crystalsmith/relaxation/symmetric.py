@@ -1,60 +1,15 @@
-"""Relaxation in the variables that symmetry leaves free, by L-BFGS with few calls of the potential."""
+"""Relaxation in the variables that symmetry leaves free."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from crystalsmith.crystal import Crystal
-from crystalsmith.crystal.distance import shortest_distance
-from crystalsmith.relaxation.calculators import one_line
-from crystalsmith.relaxation.variables import SymmetricVariables
+from crystalsmith.relaxation.result import Limits, Relaxation
+from crystalsmith.relaxation.search import Search
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
-
-# Typical curvatures, in which L-BFGS starts: of an atom in its cage (eV/Angstrom^2) and of a unit of strain
-# (eV/Angstrom^3). They only cost calls where a crystal is softer or harder.
-ATOM_STIFFNESS = 10.0
-STRAIN_STIFFNESS = 2.0
-# A step of more than twice these is not tried but shortened to them: Angstrom of an atom, norm of the strain.
-LONG_SHIFT = 0.25
-LONG_STRAIN = 0.08
-# Atoms closer than this (Angstrom) are a hole of the potential, and so is an energy that falls by this much
-# (eV per atom) more than its slopes promised: on the repulsive wall, which is convex, it falls by less.
-TOO_CLOSE = 0.5
-COLLAPSE = 5.0
-
-
-@dataclass(frozen=True)
-class Relaxation:
-    """What came of a relaxation.
-
-    Attributes:
-        crystal: the converged crystal, or else the one of lowest energy that was met; same space group,
-            elements and letters as the start.
-        energy: its energy, eV per atom; NaN if not even the start has one.
-        calls: evaluations of the potential.
-        converged: the criteria hold for ``crystal``.
-        reason: why it ended: ``converged``, ``out of calls``, ``too close``, ``not finite``, ``collapsed``,
-            ``left the bounds``, ``stalled`` (the energy does not follow the forces), or
-            ``the potential failed: ...``.
-        energy_start: of the crystal given, eV per atom.
-        fmax: largest force on an atom of ``crystal`` that symmetry allows, eV/Angstrom.
-        stress: largest component of the stress of ``crystal`` that symmetry allows, eV/Angstrom^3.
-    """
-
-    crystal: Crystal
-    energy: float
-    calls: int
-    converged: bool
-    reason: str
-    energy_start: float
-    fmax: float
-    stress: float
 
 
 def relax_symmetric(
@@ -66,6 +21,8 @@ def relax_symmetric(
     smax: float = 0.005,
     max_strain: float = 0.4,
     max_shift: float = 2.0,
+    max_volume_change: float | None = None,
+    max_seconds: float | None = None,
 ) -> Relaxation:
     """Relax free parameters and cell of a crystal; its space group and Wyckoff letters are kept exactly.
 
@@ -75,17 +32,15 @@ def relax_symmetric(
     Args:
         crystal: where to start.
         calculator: ASE calculator with energy, forces and stress.
-        max_calls: evaluations of the potential at most.
-        fmax: converged below this force on an atom, eV/Angstrom, ...
-        smax: ... and this component of the stress, eV/Angstrom^3; of both only what symmetry allows counts.
-        max_strain: largest stretch or squeeze of any direction, as a fraction, between start and end.
-        max_shift: largest way of an atom in Angstrom, the strain apart.
+        max_calls, fmax, smax, max_strain, max_shift, max_volume_change, max_seconds: as in ``Limits``; of
+            forces and stress only what symmetry allows counts.
+
+    Raises:
+        RelaxationError: a limit that is not positive.
     """
-    search = _Search(crystal, calculator, max_calls, fmax, smax, max_strain, max_shift)
-    try:
-        search.run()
-    except _Stopped as stop:
-        reason = stop.reason
+    limits = Limits(max_calls, fmax, smax, max_strain, max_shift, max_volume_change, max_seconds)
+    search = Search(crystal, calculator, limits)
+    reason = search.run()
     best = search.best
     return Relaxation(
         crystal=crystal if best is search.first else search.variables.to_crystal(best.x),
@@ -97,184 +52,3 @@ def relax_symmetric(
         fmax=best.fmax,
         stress=best.stress,
     )
-
-
-class _Stopped(Exception):
-    """Carries the reason out of the minimiser."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True, eq=False)
-class _Point:
-    """One evaluated crystal: variables (p + s,), energy (eV), dE/dx, and how far from convergence."""
-
-    x: np.ndarray
-    energy: float
-    gradient: np.ndarray
-    fmax: float
-    stress: float
-
-
-class _Search:
-    """One relaxation under way.
-
-    Attributes:
-        first: the start; its numbers are NaN until it has been evaluated.
-        best: the point of lowest energy, or the converged one.
-        calls: evaluations so far.
-    """
-
-    def __init__(
-        self,
-        crystal: Crystal,
-        calculator: Calculator,
-        max_calls: int,
-        fmax: float,
-        smax: float,
-        max_strain: float,
-        max_shift: float,
-    ) -> None:
-        self.variables = SymmetricVariables(crystal)
-        self.calculator = calculator
-        self.max_calls, self.fmax, self.smax = max_calls, fmax, smax
-        self.max_strain, self.max_shift = max_strain, max_shift
-        self.calls = 0
-        self._promised = 0.0  # eV by which the slopes of the points that were best so far let the energy fall
-        start = self.variables.start
-        self.first = self.best = _Point(start, math.nan, np.full(len(start), math.nan), math.nan, math.nan)
-
-    def run(self) -> None:
-        """Minimise until a reason to stop is raised.
-
-        Raises:
-            _Stopped: always.
-        """
-        from scipy.optimize import minimize
-
-        if self._too_close(self.variables.start):
-            raise _Stopped("too close")
-        self.first = self.best = self.evaluate(self.variables.start)
-        scale = self._scale()
-        # Without bounds L-BFGS-B would make its first step of length one, whatever the gradient; with them it
-        # trusts the scale. These are never reached: ``_look`` ends the relaxation long before.
-        bounds = [(-1e6, 1e6)] * len(scale)
-        while True:
-            begin = self.best
-            known: _Point | None = begin
-
-            def energy(z: np.ndarray, begin: _Point = begin) -> tuple[float, np.ndarray]:
-                nonlocal known
-                point, known = known, None  # the minimiser begins with the point we have
-                value, gradient = (
-                    (point.energy, point.gradient) if point is not None else self._look(begin.x + scale @ z)
-                )
-                return value, scale.T @ gradient
-
-            minimize(
-                energy,
-                np.zeros(len(scale)),
-                jac=True,
-                method="L-BFGS-B",
-                bounds=bounds,
-                options={"ftol": 0.0, "gtol": 0.0, "maxcor": 20, "maxiter": 10**6, "maxfun": 10**6},
-            )
-            # It gave up a line search; a fresh start along the gradient may still get on.
-            if not self.best.energy < begin.energy:
-                raise _Stopped("stalled")
-
-    def evaluate(self, x: np.ndarray) -> _Point:
-        """Ask the potential.
-
-        Raises:
-            _Stopped: if it fails, no call is left, or x meets the criteria.
-        """
-        variables = self.variables
-        if self.calls >= self.max_calls:
-            raise _Stopped("out of calls")
-        self.calls += 1
-        atoms = variables.to_atoms(x)
-        atoms.calc = self.calculator
-        try:
-            energy = float(atoms.get_potential_energy())
-            forces = np.array(atoms.get_forces(), dtype=float).reshape(len(atoms), 3)
-            stress = np.array(atoms.get_stress(voigt=False), dtype=float).reshape(3, 3)
-        except Exception as error:
-            raise _Stopped(f"the potential failed: {one_line(error)}") from error
-        if not (math.isfinite(energy) and np.isfinite(forces).all() and np.isfinite(stress).all()):
-            raise _Stopped("not finite")
-        promised = self._promised
-        if self.calls > 1:
-            promised += max(0.0, -float(self.best.gradient @ (x - self.best.x)))
-        if energy < self.first.energy - promised - COLLAPSE * len(atoms):
-            raise _Stopped("collapsed")
-        gradient = variables.gradient(x, forces, stress)
-        largest = float(variables.forces(x, gradient).max())
-        point = _Point(x, energy, gradient, largest, float(abs(variables.stress(stress)).max()))
-        if self.calls == 1:
-            self.first = self.best = point
-        if point.fmax < self.fmax and point.stress < self.smax:
-            self.best = point
-            raise _Stopped("converged")
-        if point.energy < self.best.energy:
-            self.best, self._promised = point, promised
-        return point
-
-    def _look(self, x: np.ndarray) -> tuple[float, np.ndarray]:
-        """Energy and gradient at x for the minimiser, made up where x is a long way off.
-
-        A line search starts from the best point. For a trial too far from there, or with atoms too close, a
-        parabola along the line is returned whose minimum lies at the part of the step that is wanted, so that
-        the search comes back to it; the trial lies above the start, so it is never taken. That saves calls
-        where they are worth least and most dear: squeezed cells have many neighbours.
-
-        Raises:
-            _Stopped: as ``evaluate``, or if even a short step brings atoms too close or leaves the bounds.
-        """
-        step = x - self.best.x
-        slope = float(self.best.gradient @ step)
-        length = max(self._shift(step) / LONG_SHIFT, self._strain(step) / LONG_STRAIN)
-        wanted = 1.0
-        if length > 2 and slope < 0:
-            wanted = 1 / length
-        elif self._too_close(x):
-            if length < 0.2 or slope >= 0:
-                raise _Stopped("too close")
-            wanted = 0.3
-        if wanted < 1:
-            return self.best.energy + slope * (1 - 0.5 / wanted), self.best.gradient * (1 - 1 / wanted)
-        away = x - self.variables.start
-        stretch = float(abs(np.linalg.eigvalsh(self.variables.deformation(x)) - 1).max())
-        if self._shift(away) >= self.max_shift or stretch >= self.max_strain:
-            raise _Stopped("left the bounds")
-        point = self.evaluate(x)
-        return point.energy, point.gradient
-
-    def _too_close(self, x: np.ndarray) -> bool:
-        cell = self.variables.cell(x)
-        return shortest_distance(cell, self.variables.positions(x) @ np.linalg.inv(cell)) < TOO_CLOSE
-
-    def _shift(self, step: np.ndarray) -> float:
-        return float(self.variables.shifts(step).max())
-
-    def _strain(self, step: np.ndarray) -> float:
-        return float(np.linalg.norm(step[self.variables.n_free :]))
-
-    def _scale(self) -> np.ndarray:
-        """(p + s, p + s) dx/dz: in z, typical curvatures are one.
-
-        Orthonormal in the Cartesian metric of each orbit, so a skew basis or a long axis costs nothing.
-        """
-        variables = self.variables
-        crystal = variables.crystal
-        scale = np.zeros((len(variables.start),) * 2)
-        for i, position in enumerate(crystal.positions_of_sites):
-            moves = position.basis.T @ crystal.lattice
-            value, vector = np.linalg.eigh(ATOM_STIFFNESS * position.multiplicity_primitive * moves @ moves.T)
-            scale[variables.parameters(i), variables.parameters(i)] = vector / np.sqrt(value)
-        volume = abs(np.linalg.det(crystal.primitive_lattice))
-        n, s = variables.n_free, len(variables.strains)
-        scale[n:, n:] = np.eye(s) / np.sqrt(STRAIN_STIFFNESS * volume)
-        return scale

@@ -1,0 +1,161 @@
+"""Stable, unique and novel: of crystals that the prior and the network propose, with and without relaxation.
+
+    python benchmarks/sun.py mp_train.safetensors -n 500 -o sun
+
+Orders: the chemical systems of random training crystals; composition, cell, space group and Wyckoff positions
+are drawn from the prior, one crystal each. Stable: at most 0 (or 0.1) eV/atom above the hull of the reference
+phases of the same potential. Unique and novel: by pymatgen's StructureMatcher among themselves and against
+the training set; novel also means that no training crystal has the same composition, space group and Wyckoff
+positions. Without relaxation energies are single points of the crystals as generated. What has no energy
+counts as unstable. Energies are kept in the folder, so that the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from crystalsmith.crystal import SYMBOLS, Crystal
+from crystalsmith.data import Dataset
+from crystalsmith.discovery.duplicates import first_matching
+from crystalsmith.discovery.novelty import KnownPhases
+from crystalsmith.discovery.work import Limits, energies, relax
+from crystalsmith.errors import HullError
+from crystalsmith.generation import generate_records, parse_orders
+from crystalsmith.hull import MOST_ELEMENTS, Hull, References, shipped
+from crystalsmith.parallel import Failed, parallel_map
+
+
+def both(potential: str, crystal: Crystal) -> dict[str, Any]:
+    """Energies and crystals as generated, relaxed under symmetry, and freely."""
+    (single, _), *_ = energies(potential, [crystal])
+    line: dict[str, Any] = {"single": single}
+    for stage, calls in (("symmetric", 60), ("free", 120)):
+        state = relax(potential, stage, Limits(calls, 0.05, 0.005, 120.0), crystal)
+        line[stage] = state.energy
+        line[f"{stage}_reason"] = state.reason
+        line[f"{stage}_calls"] = state.calls
+        if state.energy is None:
+            break
+        crystal = state.crystal
+        line[f"{stage}_crystal"] = crystal.to_dict()
+    return line
+
+
+def generated(args: argparse.Namespace, folder: Path) -> list[Crystal | None]:
+    """The crystals, made once."""
+    path = folder / "generated.json"
+    if not path.exists():
+        from crystalsmith.diffusion import load_model
+
+        data = Dataset.open(args.train)
+        rng = np.random.default_rng(args.seed)
+        orders: list[dict[str, Any]] = []
+        a = data.arrays
+        while len(orders) < args.n:
+            i = int(rng.integers(len(data)))
+            z = sorted(set(a["element"][a["start"][i] : a["start"][i + 1]].tolist()))
+            if 2 <= len(z) <= MOST_ELEMENTS - 1:
+                system = "-".join(SYMBOLS[k] for k in z)
+                orders.append({"id": f"{len(orders):04d}", "system": system, "max_atoms": args.max_atoms})
+        made: dict[str, Any] = {}
+        for record in generate_records(load_model(args.checkpoint), parse_orders(orders), seed=args.seed):
+            made[record.order_id] = None if record.crystal is None else record.crystal.to_dict()
+        path.write_text(json.dumps([made.get(o["id"]) for o in orders]))
+    return [None if c is None else Crystal.from_dict(c) for c in json.loads(path.read_text())]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("train", help="the training set, a file of data build")
+    parser.add_argument("-n", type=int, default=500)
+    parser.add_argument("-o", "--output", default="sun", help="folder for energies")
+    parser.add_argument("--checkpoint")
+    parser.add_argument("--max-atoms", type=int, default=20)
+    parser.add_argument("--potential", default="chgnet")
+    parser.add_argument("--references", help="a file of hull build; default: those of the package")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    folder = Path(args.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    crystals = generated(args, folder)
+    cache = folder / "energies.jsonl"
+    lines = [json.loads(line) for line in cache.read_text().splitlines()] if cache.exists() else []
+    found: dict[int, dict[str, Any]] = {line["place"]: line for line in lines}
+    todo = [i for i, c in enumerate(crystals) if c is not None and i not in found]
+
+    def take(done: list[tuple[int, Any, float]]) -> None:
+        with cache.open("a") as f:
+            for place, result, _ in done:
+                line = {"single": None, "failed": result.reason} if isinstance(result, Failed) else result
+                found[todo[place]] = {"place": todo[place], **line}
+                f.write(json.dumps(found[todo[place]]) + "\n")
+
+    work = [c for i in todo if (c := crystals[i]) is not None]
+    parallel_map(
+        partial(both, args.potential), work, workers=args.workers, chunk=1, seconds=600, on_done=take
+    )
+
+    references = References.open(args.references) if args.references else shipped(args.potential)
+    assert references is not None
+    report(crystals, found, Hull(references), args)
+
+
+def report(
+    crystals: list[Crystal | None], found: dict[int, dict[str, Any]], hull: Hull, args: argparse.Namespace
+) -> None:
+    """Print the figures."""
+    from crystalsmith.diffusion import Model, load_model
+    from crystalsmith.prior import KnownCrystals, Prototypes
+
+    model = load_model(args.checkpoint)
+    assert isinstance(model, Model)
+    known = KnownPhases(Prototypes(KnownCrystals.read(model.occupations)), files=[args.train])
+    print(f"{hull.references.note if hull.references else ''}; {args.n} crystals")
+    for title, energy, place in (
+        ("as generated", "single", None),
+        ("relaxed under symmetry", "symmetric", "symmetric_crystal"),
+        ("relaxed freely", "free", "free_crystal"),
+    ):
+        rows = []
+        for i, line in sorted(found.items()):
+            own = crystals[i] if place is None else line.get(place) and Crystal.from_dict(line[place])
+            if own is None or line.get(energy) is None:
+                continue
+            try:
+                height = hull.place(own.counts, line[energy]).above_hull
+            except HullError:
+                height = np.inf
+            rows.append((own, line[energy], height if height > -1 else np.inf))
+        order = sorted(range(len(rows)), key=lambda k: rows[k][2])
+        first = first_matching([rows[k][0] for k in order], [rows[k][1] for k in order])
+        unique = np.zeros(len(rows), dtype=bool)
+        unique[[order[j] for j, k in enumerate(first) if j == k]] = True
+        novel = np.array([known.judge(c).is_new for c, _, _ in rows], dtype=bool)
+        above = np.array([a for _, _, a in rows])
+        parts = [
+            f"{title}: {len(rows)} with an energy, median {np.median(above):+.3f} eV/atom above the hull"
+        ]
+        parts.append(f"unique {100 * unique.sum() / args.n:.1f} %, novel {100 * novel.sum() / args.n:.1f} %")
+        for limit in (0.0, 0.1):
+            stable = above <= limit
+            parts.append(
+                f"<= {limit:g}: stable {100 * stable.sum() / args.n:.1f} %,"
+                f" S.U.N. {100 * (stable & unique & novel).sum() / args.n:.1f} %"
+            )
+        print("\n  ".join(parts))
+
+
+if __name__ == "__main__":
+    main()

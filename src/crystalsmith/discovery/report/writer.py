@@ -1,0 +1,83 @@
+"""Writing the report: the page, the table, and the crystals as files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+
+from crystalsmith.atomic import write_whole, writing
+from crystalsmith.discovery.candidate import Candidate
+from crystalsmith.discovery.names import ranked_names, without_rank
+from crystalsmith.discovery.report.candidates import cards, short_list
+from crystalsmith.discovery.report.sections import funnel, heading, hull, reproduction, units
+from crystalsmith.discovery.report.style import STYLE
+from crystalsmith.discovery.report.table import to_csv
+from crystalsmith.discovery.summary import RunSummary
+
+PAGE, TABLE, CIFS, POSCARS = "report.html", "candidates.csv", "cif", "poscar"
+
+
+def write_report(folder: Path, summary: RunSummary) -> None:
+    """Write ``report.html``, ``candidates.csv``, ``cif/RANK-NAME.cif`` and ``poscar/RANK-NAME.vasp``.
+
+    The page stands alone: pictures are in it, only its links to the CIFs and POSCARs beside it need the
+    folder. A picture ``phonons/NAME.png`` in the folder is put in. Files of an earlier report whose rank
+    has changed are removed.
+
+    Args:
+        folder: made if it does not exist.
+        summary: the run.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    texts = {c.name: c.crystal.to_cif() for c in summary.shortlist}
+    page = to_html(folder, summary)
+    with writing(folder):
+        _write_files(folder / CIFS, ".cif", texts, summary)
+        poscars = {c.name: _poscar(c) for c in summary.shortlist}
+        _write_files(folder / POSCARS, ".vasp", poscars, summary)
+        write_whole(folder / TABLE, to_csv(summary.shortlist))
+        write_whole(folder / PAGE, page)
+
+
+def to_html(folder: Path, summary: RunSummary) -> str:
+    """The page; ``folder`` is where its phonon pictures are looked for."""
+    title = f"New crystals of {'-'.join(summary.system)}"
+    body = [
+        heading(summary),
+        funnel(summary),
+        hull(summary),
+        short_list(summary.shortlist),
+        "<h2>Each crystal</h2>" + cards(folder, summary.shortlist) if summary.shortlist else "",
+        units(summary),
+        reproduction(summary),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
+        + "\n".join(body)
+        + "\n</body></html>\n"
+    )
+
+
+def _poscar(candidate: Candidate) -> str:
+    from pymatgen.io.vasp import Poscar
+
+    crystal = candidate.crystal
+    structure = crystal.to_structure(primitive=True).get_sorted_structure()
+    return str(
+        Poscar(structure, comment=f"{crystal.formula} {candidate.name}").get_str(significant_figures=12)
+    )
+
+
+def _write_files(folder: Path, suffix: str, texts: Mapping[str, str], summary: RunSummary) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    current = dict(zip(ranked_names(summary.shortlist), texts.values(), strict=True))
+    for file in folder.glob(f"*{suffix}"):
+        if file.stem not in current and without_rank(file.stem) in texts:
+            file.unlink()
+    for name, text in current.items():
+        write_whole(folder / f"{name}{suffix}", text, durable=False)
