@@ -76,7 +76,7 @@ def main() -> None:
                 start_new_session=True,
             )
             try:
-                status = process.wait(rng.uniform(2, 0.6 * whole) if kills < args.k else None)
+                status = process.wait(rng.uniform(3, 0.4 * whole) if kills < args.k else None)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
