@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +28,7 @@ from crystalsmith.discovery.duplicates import first_alike, first_matching
 from crystalsmith.discovery.novelty import KnownPhases
 from crystalsmith.discovery.orders import common_groups, make_orders
 from crystalsmith.discovery.settings import DiscoverySettings
-from crystalsmith.errors import DiscoveryError, HullError, OutputError
+from crystalsmith.errors import DiscoveryError, HullError, OutputError, PhononError
 from crystalsmith.hull import Hull, Phase, References
 from crystalsmith.prior import KnownCrystals, Prototypes
 
@@ -242,6 +243,15 @@ def test_folders_and_databases_that_are_refused(model: Model, undisturbed: Outco
         run(model, tmp_path / "silver", replace(SMALL, system=("Cu", "Ag")))
     with pytest.raises(DiscoveryError, match="1 elements"):
         replace(SMALL, system=("Cu",))
+
+
+def test_what_is_missing_is_told_before_anything_is_done(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "phonopy", None)
+    with pytest.raises(PhononError, match="pip install"):
+        run(model, tmp_path / "run", replace(SMALL, phonons=1))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_damaged_database_is_told_and_left_alone(model: Model, tmp_path: Path):

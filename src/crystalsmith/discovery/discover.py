@@ -101,12 +101,16 @@ def discover(
         HullError: elements without a reference phase.
         OrderError: no order can be satisfied.
         OutputError: the folder cannot be written, holds other files or another run, or is in use.
+        PhononError: phonopy is not installed.
         RelaxationError: the potential cannot be loaded.
     """
+    from crystalsmith.phonons import check_installed
     from crystalsmith.prior import KnownCrystals, Prototypes
     from crystalsmith.relaxation import check_potential
 
     check_potential(settings.potential)
+    if settings.phonons:
+        check_installed()
     missing = hull.missing(settings.system)
     if missing:
         raise HullError(
