@@ -151,7 +151,7 @@ def test_a_damaged_line_is_named(dataset, potential, tmp_path):
     for bad in ("{torn\n", '{"row": 3}\n', "3\n", '{"row": "x", "energy": 1, "calls": 1}\n'):
         text = "".join([*lines[:2], bad, *lines[3:]])
         path.write_text(text)
-        with pytest.raises(HullError, match="line 3 is damaged; remove the file to begin anew"):
+        with pytest.raises(OutputError, match="line 3 is damaged; remove the file to begin anew"):
             build_references(dataset, tmp_path / "r.npz", here(potential))
         assert path.read_text() == text
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,7 +14,8 @@ from typing import Any
 from crystalsmith.atomic import writing
 from crystalsmith.crystal import Crystal
 from crystalsmith.discovery.rediscovery_match import TOLERANCES, displacements
-from crystalsmith.errors import CrystalsmithError, OutputError
+from crystalsmith.errors import CrystalsmithError
+from crystalsmith.journals import append_journal, read_journal
 from crystalsmith.parallel import Failed, parallel_map
 from crystalsmith.relaxation import load_calculator, relax_symmetric
 
@@ -167,23 +167,15 @@ class TrialJournal:
             OutputError: a damaged line, or a file that cannot be read or written.
         """
         journal = cls(path)
-        with writing(path), path.open("a+b") as f:
-            f.seek(0)
-            whole = 0
-            for number, line in enumerate(f, start=1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    data = json.loads(line)
-                    failure = data.get("failure")
-                    found = Outcome.from_dict(data) if failure is None else Failed(str(failure))
-                    journal.rows[str(data["key"])] = found
-                except (ValueError, KeyError, TypeError, AttributeError, CrystalsmithError):
-                    raise OutputError(
-                        f"{path}: line {number} is damaged; begin anew with --overwrite"
-                    ) from None
-                whole += len(line)
-            f.truncate(whole)
+
+        def take(data: Any, place: int) -> None:
+            failure = data.get("failure")
+            found = Outcome.from_dict(data) if failure is None else Failed(str(failure))
+            journal.rows[str(data["key"])] = found
+
+        with writing(path):
+            path.touch()
+            read_journal(path, take)
         return journal
 
     def carry_out(
@@ -207,15 +199,13 @@ class TrialJournal:
         names = list(todo)
 
         def take(done: list[tuple[int, Outcome | Failed, float]]) -> None:
-            lines = []
+            rows = []
             for place, result, _ in done:
                 self.rows[names[place]] = result
                 row = {"failure": result.reason} if isinstance(result, Failed) else result.to_dict()
-                lines.append(json.dumps({"key": names[place], **row}, separators=(",", ":")) + "\n")
-            with writing(self.path), self.path.open("ab") as f:
-                f.write("".join(lines).encode())
-                f.flush()
-                os.fsync(f.fileno())
+                rows.append({"key": names[place], **row})
+            with writing(self.path):
+                append_journal(self.path, rows)
             on_done(sum(key in self.rows for key in keys))
 
         on_done(len(keys) - len(todo))

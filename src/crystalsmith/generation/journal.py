@@ -7,7 +7,6 @@ journal is opened again.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import CrystalsmithError, OutputError
 from crystalsmith.generation.tries import Generated, Key
+from crystalsmith.journals import append_journal, read_journal
 
 if TYPE_CHECKING:
     from crystalsmith.ranking import Score
@@ -67,27 +67,15 @@ class Journal:
             OSError: the file cannot be read or shortened.
         """
         journal = cls(path)
-        if not path.exists():
-            return journal
-        whole = 0
-        with path.open("rb") as f:
-            for number, line in enumerate(f, start=1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    data = json.loads(line)
-                    key = str(data["order"]), int(data["index"]), int(data["try"])
-                    failure, final = data["failure"], data["final"]
-                except (ValueError, KeyError, TypeError):
-                    raise OutputError(
-                        f"{path}: line {number} is damaged; begin anew with --overwrite"
-                    ) from None
-                journal.failures[key] = failure
-                if final:
-                    journal.last[key[:2]] = key[2], whole
-                whole += len(line)
-        if mend and whole < path.stat().st_size:
-            os.truncate(path, whole)
+
+        def take(data: Any, place: int) -> None:
+            key = str(data["order"]), int(data["index"]), int(data["try"])
+            failure, final = data["failure"], data["final"]
+            journal.failures[key] = failure
+            if final:
+                journal.last[key[:2]] = key[2], place
+
+        read_journal(path, take, mend=mend)
         return journal
 
     @property
@@ -102,17 +90,11 @@ class Journal:
         Raises:
             OSError: they could not be written.
         """
-        lines = [(json.dumps(_line(r), separators=(",", ":")) + "\n").encode() for r in records]
-        with self.path.open("ab") as f:
-            offset = f.tell()
-            f.write(b"".join(lines))
-            f.flush()
-            os.fsync(f.fileno())
-        for record, line in zip(records, lines, strict=True):
+        places = append_journal(self.path, map(_line, records))
+        for record, place in zip(records, places, strict=True):
             self.failures[record.key] = record.failure
             if record.final:
-                self.last[record.key[:2]] = record.tries, offset
-            offset += len(line)
+                self.last[record.key[:2]] = record.tries, place
 
     def read(self, keys: Sequence[tuple[str, int]]) -> Iterator[Entry]:
         """The last tries of these crystals, in this order.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from crystalsmith.errors import OutputError
 from crystalsmith.generation.choice import Choice
 from crystalsmith.generation.journal import Entry, Journal
+from crystalsmith.journals import append_journal, read_journal
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -47,26 +45,14 @@ class ScoreJournal:
         from crystalsmith.ranking import Score
 
         journal = cls(path)
-        if not path.exists():
-            return journal
-        whole = 0
-        with path.open("rb") as f:
-            for number, line in enumerate(f, start=1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    data = json.loads(line)
-                    draft = int(data["draft"])
-                    score = data["scores"][draft]
-                    best = None if score is None else Score.from_dict(score)
-                    journal.best[str(data["order"]), int(data["index"])] = draft, best
-                except (ValueError, KeyError, TypeError, IndexError):
-                    raise OutputError(
-                        f"{path}: line {number} is damaged; begin anew with --overwrite"
-                    ) from None
-                whole += len(line)
-        if mend and whole < path.stat().st_size:
-            os.truncate(path, whole)
+
+        def take(data: Any, place: int) -> None:
+            draft = int(data["draft"])
+            score = data["scores"][draft]
+            best = None if score is None else Score.from_dict(score)
+            journal.best[str(data["order"]), int(data["index"])] = draft, best
+
+        read_journal(path, take, mend=mend)
         return journal
 
     def append(self, choice: Choice) -> None:
@@ -81,10 +67,7 @@ class ScoreJournal:
             "draft": choice.draft,
             "scores": [None if s is None else s.to_dict() for s in choice.scores],
         }
-        with self.path.open("ab") as f:
-            f.write((json.dumps(line, separators=(",", ":")) + "\n").encode())
-            f.flush()
-            os.fsync(f.fileno())
+        append_journal(self.path, [line])
         self.best[choice.order_id, choice.index] = choice.draft, choice.best
 
 

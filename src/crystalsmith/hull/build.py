@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import math
 import os
 import time
@@ -27,6 +26,7 @@ from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
 from crystalsmith.errors import HullError, OutputError
 from crystalsmith.hull.phases import Phase, References
+from crystalsmith.journals import append_journal, read_journal
 from crystalsmith.lock import FolderLock
 from crystalsmith.parallel import Failed, parallel_map
 
@@ -90,36 +90,23 @@ class _Journal:
     @classmethod
     def open(cls, path: Path, identity: dict[str, Any]) -> _Journal:
         journal = cls(path)
+        found: list[Any] = []
+
+        def take(row: Any, place: int) -> None:
+            if found:
+                journal._take(row)
+            else:
+                found.append(row)
+
         with writing(path):
-            if not path.exists() or not path.stat().st_size:
-                path.write_text(json.dumps(identity) + "\n", encoding="utf-8")
-                return journal
-            whole = 0
-            with path.open("rb") as f:
-                for number, line in enumerate(f):
-                    if not line.endswith(b"\n"):
-                        break
-                    try:
-                        row = json.loads(line)
-                        if number == 0:
-                            if row != identity:
-                                raise HullError(
-                                    f"{path} is of another build (other crystals, potential or settings);"
-                                    " remove it or choose another output"
-                                )
-                        else:
-                            journal._take(row)
-                    except (ValueError, KeyError, TypeError) as error:
-                        if isinstance(error, HullError):
-                            raise
-                        raise HullError(
-                            f"{path}: line {number + 1} is damaged; remove the file to begin anew"
-                        ) from None
-                    whole += len(line)
-            if not whole:  # not even its first line got to the disk
-                path.write_text(json.dumps(identity) + "\n", encoding="utf-8")
-            elif whole < path.stat().st_size:
-                os.truncate(path, whole)
+            read_journal(path, take, advice="remove the file to begin anew")
+            if not found:  # not even its first line got to the disk
+                append_journal(path, [identity])
+            elif found[0] != identity:
+                raise HullError(
+                    f"{path} is of another build (other crystals, potential or settings); remove it or choose"
+                    " another output"
+                )
         return journal
 
     def _take(self, row: dict[str, Any]) -> None:
@@ -132,10 +119,8 @@ class _Journal:
                 self.tried.add(place)
 
     def append(self, rows: Sequence[dict[str, Any]]) -> None:
-        with writing(self.path), self.path.open("a", encoding="utf-8") as f:
-            f.writelines(json.dumps(row) + "\n" for row in rows)
-            f.flush()
-            os.fsync(f.fileno())
+        with writing(self.path):
+            append_journal(self.path, rows)
         for row in rows:
             self._take(row)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from crystalsmith.atomic import writing
-from crystalsmith.errors import CrystalsmithError, OutputError
+from crystalsmith.journals import append_journal, read_journal
 from crystalsmith.parallel import Failed
 from crystalsmith.relaxation.stages import Outcome
 
@@ -72,22 +70,13 @@ class Journal:
             OutputError: a damaged line, or a file that cannot be read or shortened.
         """
         journal = cls(path)
-        if not path.exists():
-            return journal
-        with writing(path), path.open("r+b") as f:
-            whole = 0
-            for number, line in enumerate(f, start=1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    entry = Entry.from_json(json.loads(line))
-                except (ValueError, KeyError, TypeError, AttributeError, CrystalsmithError):
-                    raise OutputError(
-                        f"{path}: line {number} is damaged; begin anew with --overwrite"
-                    ) from None
-                journal.entries[entry.name] = entry
-                whole += len(line)
-            f.truncate(whole)
+
+        def take(data: Any, place: int) -> None:
+            entry = Entry.from_json(data)
+            journal.entries[entry.name] = entry
+
+        with writing(path):
+            read_journal(path, take)
         return journal
 
     def append(self, entries: Iterable[Entry]) -> None:
@@ -97,9 +86,6 @@ class Journal:
             OutputError: they could not be written.
         """
         entries = list(entries)
-        lines = [json.dumps(e.to_json(), separators=(",", ":"), allow_nan=False) + "\n" for e in entries]
-        with writing(self.path), self.path.open("ab") as f:
-            f.write("".join(lines).encode())
-            f.flush()
-            os.fsync(f.fileno())
+        with writing(self.path):
+            append_journal(self.path, [entry.to_json() for entry in entries])
         self.entries.update({entry.name: entry for entry in entries})
