@@ -288,7 +288,7 @@ def test_a_folder_in_use_is_refused(model: Model, tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["Cu"], "1 elements; give 2 to 6"),
+        (["Cu"], "1 element; give 2 to 6"),
         (["Cu-Ag-Au-Ni-Pd-Pt-Al-H"], "8 elements; give 2 to 6"),
         (["Cu-Xx"], "'Xx' is no element"),
         (["Cu-Au-Cu"], "names an element twice"),

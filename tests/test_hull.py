@@ -442,6 +442,7 @@ def test_a_build_of_another_potential_is_refused(tmp_path):
         ("formula,energy_per_atom\nLi-1,-1\n", "line 2 cannot be read"),
         ("[{", "is no JSON"),
         ("[" * 100_000, "is no JSON"),
+        ('{"a":' * 5_000, "nested too deeply"),
         ('{"entries": 5}', "holds no list of entries"),
         ("[5]", "entry 1 cannot be read"),
         ('[{"energy": -1}]', "entry 1 cannot be read (no 'composition')"),

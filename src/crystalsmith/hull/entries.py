@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from crystalsmith.crystal import NUMBERS
 from crystalsmith.errors import HullError
 from crystalsmith.hull.phases import Phase, References
@@ -24,6 +26,9 @@ _UNREADABLE = (
     ArithmeticError,
     csv.Error,
 )
+DEEPEST = 100
+"""Brackets within brackets in JSON of entries; those with structures have about ten."""
+
 _FORMS = (
     "a file of `crystalsmith hull build`, a JSON list of pymatgen's entries, or a CSV with the columns"
     " formula and energy_per_atom (eV)"
@@ -70,7 +75,17 @@ def read_entries(path: str | os.PathLike[str], potential: str) -> list[Phase]:
     return found
 
 
+def _depth(text: str) -> int:
+    """How deeply brackets are nested; those within strings count too."""
+    byte = np.frombuffer(text.encode(), dtype=np.uint8)
+    opens, closes = np.isin(byte, (91, 123)), np.isin(byte, (93, 125))
+    return int((np.cumsum(opens) - np.cumsum(closes)).max(initial=0))
+
+
 def _from_json(path: Path, text: str, potential: str) -> list[Phase]:
+    # Python's reader would follow it until the stack of the process is full.
+    if _depth(text) > DEEPEST:
+        raise HullError(f"{path} is no JSON of entries: it is nested too deeply; give {_FORMS}")
     try:
         rows = json.loads(text)
     except (ValueError, RecursionError) as error:
