@@ -182,23 +182,32 @@ def _print(candidates: tuple[Candidate, ...], found: Collected) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from crystalsmith.discovery.dft.places import WAITING
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("rank", "name", "code", "eV/atom", "above hull", "formation", "above best", "same"):
         table.add_column(name, justify="left" if name in ("name", "code", "same") else "right")
     for rank, candidate in enumerate(candidates, start=1):
         for r in found.results:
-            if r.name == candidate.name:
+            if r.name == candidate.name and r.problems != (WAITING,):
                 same = "" if r.same is None else "yes" if r.same else "no"
                 figures = [_figure(x) for x in (r.energy, r.above_hull, r.formation, r.relative)]
                 table.add_row(str(rank), r.name, r.code, *figures, same)
     # A table that is piped into a file should not be folded at 80 characters.
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
-    console.print(table)
+    if table.rows:
+        console.print(table)
     for r in found.results:
         for words in (*r.problems, *r.missing):
-            console.print(f"{r.name}, {r.code}: {words}")
+            if words != WAITING:
+                console.print(f"{r.name}, {r.code}: {words}")
     for note in found.notes:
-        console.print(note)
+        if not note.endswith(WAITING):
+            console.print(note)
+    waiting = sum(r.problems == (WAITING,) for r in found.results)
+    references = len({note for note in found.notes if note.endswith(WAITING)})
+    if waiting or references:
+        console.print(f"{waiting} calculations of crystals and {references} of references: {WAITING}")
     console.print("written: dft.csv, dft/cif, report.html, candidates.csv, shortlist.json")
 
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.hull import KJ_PER_MOL as KJ_PER_MOL
 
 
 @dataclass(frozen=True)

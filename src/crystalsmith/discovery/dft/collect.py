@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crystalsmith.crystal import Crystal
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.dft.jobs import REFERENCES
-from crystalsmith.discovery.dft.places import crystal_folders, read_folder
+from crystalsmith.discovery.dft.places import WAITING, crystal_folders, read_folder
 from crystalsmith.discovery.dft.ranking import against_hull, within_compositions
 from crystalsmith.discovery.dft.reference import Reference, calculated_references
 from crystalsmith.discovery.dft.results import Result
@@ -95,7 +95,7 @@ def collect(
 def _result(place: Path, code: str, candidate: Candidate) -> Result:
     found = read_folder(place)
     if found is None:
-        return Result(candidate.name, code, problems=("not calculated yet",))
+        return Result(candidate.name, code, problems=(WAITING,))
     problems = list(found.problems)
     if found.structure is None:
         return Result(candidate.name, code, found, problems=tuple(problems))

@@ -11,6 +11,9 @@ from crystalsmith.discovery.dft.jobs import REFERENCES
 from crystalsmith.discovery.dft.qe_output import qe_file, read_pw_output
 from crystalsmith.discovery.dft.vasp_output import read_vasprun, vasp_file
 
+WAITING = "not calculated yet"
+"""What is said of a folder whose calculation has left nothing to read."""
+
 STEPS = ("relax", "static")
 
 VOLUME = 0.005

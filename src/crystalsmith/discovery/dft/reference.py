@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.discovery.dft.calculation import Calculation
-from crystalsmith.discovery.dft.places import crystal_folders, read_folder
+from crystalsmith.discovery.dft.places import WAITING, crystal_folders, read_folder
 from crystalsmith.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def calculated_references(folders: Sequence[Path]) -> tuple[list[Reference], lis
         for place in crystal_folders(folder):
             calculation = read_folder(place)
             if calculation is None:
-                notes.append(f"reference {place.name} is not calculated yet")
+                notes.append(f"reference {place.name} is {WAITING}")
             elif not calculation.sound:
                 notes.append(f"reference {place.name} is left out: {'; '.join(calculation.problems)}")
             else:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.discovery.candidate import KJ_PER_MOL, Candidate
+from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.dft.calculation import Calculation
+from crystalsmith.hull import KJ_PER_MOL
 
 
 @dataclass(frozen=True)

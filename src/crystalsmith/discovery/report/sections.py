@@ -6,7 +6,6 @@ import json
 from html import escape
 from typing import Any
 
-from crystalsmith.discovery.candidate import KJ_PER_MOL
 from crystalsmith.discovery.report.plots import figure_svg
 from crystalsmith.discovery.report.words import (
     both_units,
@@ -16,6 +15,7 @@ from crystalsmith.discovery.report.words import (
     number,
 )
 from crystalsmith.discovery.summary import RunSummary
+from crystalsmith.hull import KJ_PER_MOL
 
 ON_HULL = 1e-6
 """eV per atom: what lies no higher is on the hull or below it."""

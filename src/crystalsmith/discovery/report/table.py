@@ -7,8 +7,9 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from crystalsmith.discovery.candidate import KJ_PER_MOL, Candidate
+from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.names import ranked_names
+from crystalsmith.hull import KJ_PER_MOL
 
 
 def to_csv(candidates: Sequence[Candidate]) -> str:

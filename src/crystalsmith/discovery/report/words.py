@@ -10,7 +10,8 @@ from html import escape
 from typing import Any
 
 from crystalsmith.crystal import NUMBERS, Crystal
-from crystalsmith.discovery.candidate import KJ_PER_MOL, Candidate
+from crystalsmith.discovery.candidate import Candidate
+from crystalsmith.hull import KJ_PER_MOL
 from crystalsmith.symmetry import space_group
 
 NOTHING = "–"
