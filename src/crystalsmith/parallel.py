@@ -172,8 +172,9 @@ def _drain(
             while waiting and len(pending) < (1 if alone else 2 * workers):
                 if alone and not waiting[-1].suspect:
                     break
-                part = waiting.pop()
+                part = waiting[-1]  # stays there if the pool breaks at this moment
                 pending[pool.submit(_run_chunk, function, part.items, seconds)] = part
+                waiting.pop()
             if not pending:
                 break
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
