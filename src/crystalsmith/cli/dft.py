@@ -136,6 +136,7 @@ def run_inputs(args: argparse.Namespace) -> int:
 def run_collect(args: argparse.Namespace) -> int:
     """Carry out ``dft collect``; exit status: 1 where no calculation gave an energy."""
     from crystalsmith.discovery.dft import collect, read_entries, with_dft
+    from crystalsmith.discovery.dft.places import WAITING
     from crystalsmith.discovery.shortlist import read_shortlist
 
     folder = Path(args.folder)
@@ -152,7 +153,8 @@ def run_collect(args: argparse.Namespace) -> int:
         )
     except PermissionError as error:
         raise DataError(f"{error.filename} may not be read; mend its permissions") from None
-    candidates = with_dft(summary.shortlist, found.results)
+    calculated = [r for r in found.results if r.problems != (WAITING,)]
+    candidates = with_dft(summary.shortlist, calculated)
     _write(folder, summary, candidates, found)
     _print(candidates, found)
     return 0 if any(r.energy is not None for r in found.results) else 1
