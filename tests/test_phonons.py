@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -437,3 +439,18 @@ def test_chgnet_finds_silicon_stable():
     study = study_crystal(silicon, load_calculator("chgnet"), Settings(length=7.0))
     assert study.stable and 10 < study.phonons.bands.max() < 16
     assert 50 < study.elasticity.bulk < 120
+
+
+def test_the_recursion_limit_is_left_alone():
+    """In a process of its own, where symfc, which raises it, is not loaded yet."""
+    code = (
+        "import sys; limit = sys.getrecursionlimit()\n"
+        "from ase.calculators.emt import EMT\n"
+        "from crystalsmith.crystal import Crystal, Site\n"
+        "from crystalsmith.phonons import compute_phonons\n"
+        "crystal = Crystal(225, (3.59, 3.59, 3.59, 90, 90, 90), (Site('Cu', 'a'),))\n"
+        "compute_phonons(crystal, EMT(), length=5.0, max_atoms=40)\n"
+        "assert 'symfc.eig_solvers.matrix' in sys.modules and sys.getrecursionlimit() == limit\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,9 +93,12 @@ def compute_phonons(
         for k, atoms in enumerate(displaced, start=1)
     ]
     phonon.produce_force_constants(show_drift=False)
+    # symfc raises the recursion limit when it is loaded, so far that nested input could fill the stack.
+    recursion = sys.getrecursionlimit()
     # Onto what translations, permutations and the space group allow: the acoustic branches then vanish at
     # Gamma whatever the noise of the forces.
     phonon.symmetrize_force_constants(show_drift=False, use_symfc_projector=True)
+    sys.setrecursionlimit(recursion)
 
     path = band_path(crystal)
     bands = _frequencies(phonon, path.q)
