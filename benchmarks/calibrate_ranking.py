@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ranking import CHEAP, arguments, measure
 from scipy.optimize import minimize
 
 from crystalsmith.diffusion import load_model
 from crystalsmith.ranking import Score, totals
 from crystalsmith.ranking.calibration import Calibration
+from ranking import CHEAP, arguments, measure
 
 TEMPERATURES = (0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3)
 PULL = 1e-3

@@ -34,8 +34,8 @@ from crystalsmith.evaluation.arrays import crystal_arrays
 from crystalsmith.evaluation.matching import ATOM_BINS, FREEDOM_BINS, bin_label, rms_displacement, root_mean
 from crystalsmith.generation import parse_order, read_entries
 from crystalsmith.generation.drafts import learned_source
-from crystalsmith.parallel import Failed, parallel_map
 from crystalsmith.prior import KnownCrystals, Prototypes
+from crystalsmith.runs.pool import Failed, parallel_map
 from crystalsmith.symmetry import space_group
 from crystalsmith.training.examples import fit_atomic_volumes
 

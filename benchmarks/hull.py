@@ -21,8 +21,8 @@ from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
 from crystalsmith.errors import HullError
 from crystalsmith.hull import Hull, References, shipped
-from crystalsmith.parallel import Failed, parallel_map
-from crystalsmith.relaxation import load_calculator, relax_symmetric
+from crystalsmith.potentials import load_calculator, relax_symmetric
+from crystalsmith.runs.pool import Failed, parallel_map
 
 STABLE = 0.1
 

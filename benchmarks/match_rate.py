@@ -28,7 +28,7 @@ from crystalsmith.diffusion.sampler_choice import DEFAULT_CALLS
 from crystalsmith.diffusion.samplers import CALLS_PER_STEP
 from crystalsmith.evaluation.arrays import crystal_arrays
 from crystalsmith.evaluation.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
-from crystalsmith.parallel import Failed, parallel_map
+from crystalsmith.runs.pool import Failed, parallel_map
 from crystalsmith.symmetry import space_group
 
 BINS = ((0, None), *FREEDOM_BINS)

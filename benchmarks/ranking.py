@@ -32,9 +32,9 @@ from crystalsmith.diffusion import Request, load_model
 from crystalsmith.evaluation.arrays import crystal_arrays
 from crystalsmith.evaluation.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
 from crystalsmith.generation.validity import fault
-from crystalsmith.parallel import Failed, parallel_map
 from crystalsmith.ranking import JUDGES, Ladder, Score, resolve_judges, totals
 from crystalsmith.ranking.calibration import calibration_of
+from crystalsmith.runs.pool import Failed, parallel_map
 
 BINS = ((0, None), *FREEDOM_BINS)
 BATCH_ATOMS = 512

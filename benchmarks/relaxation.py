@@ -30,8 +30,8 @@ import numpy as np
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.crystal import Crystal, crystal_from_arrays
 from crystalsmith.evaluation import read_samples
-from crystalsmith.relaxation import load_calculator, relax_free, relax_symmetric
-from crystalsmith.relaxation.variables import SymmetricVariables
+from crystalsmith.potentials import load_calculator, relax_free, relax_symmetric
+from crystalsmith.potentials.variables import SymmetricVariables
 
 SAME = 0.005  # eV per atom
 

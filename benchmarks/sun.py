@@ -31,7 +31,7 @@ from crystalsmith.discovery.work import Limits, energies, relax
 from crystalsmith.errors import HullError
 from crystalsmith.generation import generate_records, parse_orders
 from crystalsmith.hull import MOST_ELEMENTS, Hull, References, shipped
-from crystalsmith.parallel import Failed, parallel_map
+from crystalsmith.runs.pool import Failed, parallel_map
 
 
 def both(potential: str, crystal: Crystal) -> dict[str, Any]:

@@ -155,9 +155,9 @@ def _stats(args: argparse.Namespace) -> int:
 def _orders(args: argparse.Namespace) -> int:
     import json
 
-    from crystalsmith.atomic import write_whole, writing
     from crystalsmith.evaluation.samples import read_samples
     from crystalsmith.evaluation.targets import target_orders
+    from crystalsmith.runs.atomic import write_whole, writing
 
     orders = target_orders(
         read_samples(args.source),

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from crystalsmith.errors import ConfigError, DataError, OutputError
 
 if TYPE_CHECKING:
+    from crystalsmith.dft import Collected
     from crystalsmith.discovery.candidate import Candidate
-    from crystalsmith.discovery.dft import Collected
     from crystalsmith.discovery.summary import RunSummary
 
 CODES = ("vasp", "qe")
@@ -105,9 +105,9 @@ def _cutoff(text: str) -> float:
 
 def run_inputs(args: argparse.Namespace) -> int:
     """Carry out ``dft inputs``; exit status."""
-    from crystalsmith.discovery.dft import write_qe, write_vasp
-    from crystalsmith.discovery.dft.jobs import check_free
-    from crystalsmith.discovery.dft.sources import given_summary, read_crystals
+    from crystalsmith.dft import write_qe, write_vasp
+    from crystalsmith.dft.jobs import check_free
+    from crystalsmith.dft.sources import given_summary, read_crystals
     from crystalsmith.discovery.shortlist import SHORTLIST, write_shortlist
 
     paths = [Path(name) for name in args.crystals]
@@ -135,8 +135,8 @@ def run_inputs(args: argparse.Namespace) -> int:
 
 def run_collect(args: argparse.Namespace) -> int:
     """Carry out ``dft collect``; exit status: 1 where no calculation gave an energy."""
-    from crystalsmith.discovery.dft import collect, read_entries, with_dft
-    from crystalsmith.discovery.dft.places import WAITING
+    from crystalsmith.dft import collect, read_entries, with_dft
+    from crystalsmith.dft.places import WAITING
     from crystalsmith.discovery.shortlist import read_shortlist
 
     folder = Path(args.folder)
@@ -163,10 +163,10 @@ def run_collect(args: argparse.Namespace) -> int:
 def _write(folder: Path, summary: RunSummary, candidates: tuple[Candidate, ...], found: Collected) -> None:
     from dataclasses import replace
 
-    from crystalsmith.atomic import write_whole, writing
-    from crystalsmith.discovery.dft.results import to_csv
+    from crystalsmith.dft.results import to_csv
     from crystalsmith.discovery.report import write_report
     from crystalsmith.discovery.shortlist import SHORTLIST, write_shortlist
+    from crystalsmith.runs.atomic import write_whole, writing
 
     updated = replace(summary, shortlist=candidates)
     with writing(folder):
@@ -184,7 +184,7 @@ def _print(candidates: tuple[Candidate, ...], found: Collected) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from crystalsmith.discovery.dft.places import WAITING
+    from crystalsmith.dft.places import WAITING
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("rank", "name", "code", "eV/atom", "above hull", "formation", "above best", "same"):

@@ -156,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
     settings = _settings(args)
     from crystalsmith.cli.hull import load_hull
     from crystalsmith.discovery.discover import discover
-    from crystalsmith.relaxation import check_potential
+    from crystalsmith.potentials import check_potential
 
     check_potential(settings.potential)
     hull = load_hull(args)

@@ -209,8 +209,8 @@ def _controls(
 
 
 def _write(args: argparse.Namespace, evaluation: Evaluation) -> None:
-    from crystalsmith.atomic import write_whole, writing
     from crystalsmith.evaluation.json_report import to_csv, to_json
+    from crystalsmith.runs.atomic import write_whole, writing
 
     texts = {}
     if args.json is not None:

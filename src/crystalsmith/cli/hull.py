@@ -280,9 +280,9 @@ def _draw(hull: Hull, elements: Sequence[str], path: Path) -> None:
 
     from matplotlib import rc_context
 
-    from crystalsmith.atomic import TEMPORARY, writing
     from crystalsmith.hull.pictures import draw_phase_diagram
-    from crystalsmith.plotting import STYLE
+    from crystalsmith.pictures.plotting import STYLE
+    from crystalsmith.runs.atomic import TEMPORARY, writing
 
     figure = draw_phase_diagram(hull.diagram(elements))
     form = path.suffix.lower().removeprefix(".")
@@ -300,7 +300,7 @@ def _draw(hull: Hull, elements: Sequence[str], path: Path) -> None:
 
 def _build(args: argparse.Namespace) -> int:
     from crystalsmith.hull.build import BuildSettings, build_references
-    from crystalsmith.relaxation import check_potential
+    from crystalsmith.potentials import check_potential
 
     check_potential(args.potential)
     options.check_writable(Path(args.output))

@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
         os.environ.setdefault(name, "1")
     from crystalsmith.phonons import check_installed
     from crystalsmith.phonons.study import Settings
-    from crystalsmith.relaxation import check_potential
+    from crystalsmith.potentials import check_potential
 
     check_installed()
     check_potential(args.potential)
@@ -119,8 +119,8 @@ def run(args: argparse.Namespace) -> int:
     crystals = {name: c for name, c in found.items() if not isinstance(c, str)}
     failures = {name: c for name, c in found.items() if isinstance(c, str)}
     out = Path(args.output)
-    from crystalsmith.atomic import writing
-    from crystalsmith.lock import LOCK, FolderLock
+    from crystalsmith.runs.atomic import writing
+    from crystalsmith.runs.lock import LOCK, FolderLock
 
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -143,7 +143,7 @@ def _compute(
     from crystalsmith.errors import PhononError
     from crystalsmith.phonons.folder import read_finished, write_study
     from crystalsmith.phonons.study import study_crystal
-    from crystalsmith.relaxation import load_calculator
+    from crystalsmith.potentials import load_calculator
 
     # All are looked at before one is computed, so that a folder of another run is refused at once.
     finished = {name: read_finished(out, name, c, settings, args.potential) for name, c in crystals.items()}

@@ -109,8 +109,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status: 1 where an order for a target was impossible."""
-    from crystalsmith.discovery.rediscovery import Plan, rediscover
-    from crystalsmith.discovery.rediscovery_targets import read_targets
+    from crystalsmith.rediscovery.run import Plan, rediscover
+    from crystalsmith.rediscovery.targets import read_targets
 
     settings = tuple(name.strip() for name in args.settings.split(",") if name.strip())
     if args.method == "paper" and settings != ("sites",):

@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from crystalsmith.discovery.rediscovery_findings import MOMENTS, Finding, count
-from crystalsmith.discovery.rediscovery_match import TOLERANCES, Cell, cell_text
-from crystalsmith.discovery.rediscovery_targets import SETTINGS
+from crystalsmith.rediscovery.findings import MOMENTS, Finding, count
+from crystalsmith.rediscovery.match import TOLERANCES, Cell, cell_text
+from crystalsmith.rediscovery.targets import SETTINGS
 from crystalsmith.symmetry import lattice_family
 
 _WIDTH = 150  # of a table that goes into a file or pipe

@@ -14,8 +14,8 @@ from crystalsmith.cli import options
 
 if TYPE_CHECKING:
     from crystalsmith.crystal import Crystal
-    from crystalsmith.relaxation import Settings
-    from crystalsmith.relaxation.folder import RelaxFolder
+    from crystalsmith.potentials import Settings
+    from crystalsmith.potentials.folder import RelaxFolder
 
 _EXAMPLES = """\
 examples:
@@ -102,11 +102,11 @@ def run(args: argparse.Namespace) -> int:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"  # one process a core
     from crystalsmith.cli.named import read_named
-    from crystalsmith.parallel import Failed
-    from crystalsmith.relaxation import Settings, check_potential, load_calculator
-    from crystalsmith.relaxation.folder import RelaxFolder
-    from crystalsmith.relaxation.journal import Entry
-    from crystalsmith.relaxation.manifest import check_folder, relax_identity
+    from crystalsmith.potentials import Settings, check_potential, load_calculator
+    from crystalsmith.potentials.folder import RelaxFolder
+    from crystalsmith.potentials.journal import Entry
+    from crystalsmith.potentials.manifest import check_folder, relax_identity
+    from crystalsmith.runs.pool import Failed
 
     check_potential(args.potential)
     settings = Settings(
@@ -158,9 +158,9 @@ def _relax(
     if not crystals:
         return
     from crystalsmith.cli.relax_summary import LiveLine
-    from crystalsmith.parallel import parallel_map
-    from crystalsmith.relaxation.journal import Entry
-    from crystalsmith.relaxation.work import relax_with
+    from crystalsmith.potentials.journal import Entry
+    from crystalsmith.potentials.work import relax_with
+    from crystalsmith.runs.pool import parallel_map
 
     names = list(crystals)
     with LiveLine(len(folder.names), len(folder.entries), quiet=args.quiet) as line:

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from crystalsmith.relaxation.folder import RelaxFolder
+    from crystalsmith.potentials.folder import RelaxFolder
 
 
 class LiveLine:
@@ -61,7 +61,7 @@ def print_summary(folder: RelaxFolder, new: int, seconds: float) -> None:
         new: crystals that this process relaxed.
         seconds: that it took.
     """
-    from crystalsmith.parallel import Failed
+    from crystalsmith.runs.pool import Failed
 
     outcomes = [entry.outcome for entry in folder.entries]
     done = [o for o in outcomes if not isinstance(o, Failed)]

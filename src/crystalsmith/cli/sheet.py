@@ -9,10 +9,10 @@ from pathlib import Path
 
 from ase import Atoms
 
-from crystalsmith.atomic import writing
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import OutputError, StructureError
 from crystalsmith.pictures.contact_sheet import contact_sheet
+from crystalsmith.runs.atomic import writing
 
 MOST = 60
 """Crystals on one sheet; more cannot be told apart."""

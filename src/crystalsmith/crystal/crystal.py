@@ -243,7 +243,7 @@ class Crystal:
 
     def to_cif(self) -> str:
         """CIF text with the symmetry operators of the standard setting and one atom per orbit."""
-        from crystalsmith.crystal.cif import crystal_to_cif
+        from crystalsmith.crystal.io.cif import crystal_to_cif
 
         return crystal_to_cif(self)
 
@@ -261,7 +261,7 @@ class Crystal:
         Raises:
             StructureError: unreadable, disordered, or its symmetry cannot be verified.
         """
-        from crystalsmith.crystal.cif import crystal_from_cif
+        from crystalsmith.crystal.io.cif import crystal_from_cif
 
         return crystal_from_cif(text, symprec)
 

@@ -17,12 +17,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from crystalsmith.crystal import SYMBOLS, Crystal, crystal_from_arrays
+from crystalsmith.crystal.io.parsers import parse
+from crystalsmith.crystal.io.records import Item, Record
+from crystalsmith.crystal.io.sources import Source, open_source
 from crystalsmith.data.dataset import VERSION, Dataset, concatenate, pack
-from crystalsmith.data.parsers import parse
-from crystalsmith.data.records import Item, Record
-from crystalsmith.data.sources import Source, open_source
 from crystalsmith.errors import CrystalsmithError, DataError, StructureError
-from crystalsmith.parallel import available_cores, start_worker
+from crystalsmith.runs.pool import available_cores, start_worker
 
 CHUNK = 256
 """Structures per work package, and per part file of an unfinished build."""

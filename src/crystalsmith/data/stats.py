@@ -13,7 +13,7 @@ from crystalsmith.crystal import SYMBOLS
 from crystalsmith.data.counts import LATTICE_SYSTEMS, Statistics, lattice_system, statistics
 from crystalsmith.data.dataset import Dataset
 from crystalsmith.errors import DataError
-from crystalsmith.plotting import BAR, INK, LINE, STYLE, new_figure, percent, periodic_table
+from crystalsmith.pictures.plotting import BAR, INK, LINE, STYLE, new_figure, percent, periodic_table
 from crystalsmith.symmetry import space_group
 
 if TYPE_CHECKING:

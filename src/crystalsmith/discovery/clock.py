@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crystalsmith.atomic import write_whole, writing
+from crystalsmith.runs.atomic import write_whole, writing
 
 SHARES = {
     "generation": 0.25,

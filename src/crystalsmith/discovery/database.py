@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crystalsmith.atomic import writing
 from crystalsmith.discovery.candidate import Candidate, State
 from crystalsmith.errors import CrystalsmithError, DiscoveryError
+from crystalsmith.runs.atomic import writing
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith import __version__
-from crystalsmith.atomic import TEMPORARY, write_whole, writing
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.clock import Clock
 from crystalsmith.discovery.database import CrystalDatabase, shown
@@ -26,7 +25,8 @@ from crystalsmith.generation.manifest import versions
 from crystalsmith.generation.sources import learned_source
 from crystalsmith.hull import Hull
 from crystalsmith.hull.elements import element_crystals
-from crystalsmith.lock import LOCK, FolderLock
+from crystalsmith.runs.atomic import TEMPORARY, write_whole, writing
+from crystalsmith.runs.lock import LOCK, FolderLock
 
 if TYPE_CHECKING:
     from crystalsmith.crystal import Crystal
@@ -105,8 +105,8 @@ def discover(
         RelaxationError: the potential cannot be loaded.
     """
     from crystalsmith.phonons import check_installed
+    from crystalsmith.potentials import check_potential
     from crystalsmith.prior import KnownCrystals, Prototypes
-    from crystalsmith.relaxation import check_potential
 
     check_potential(settings.potential)
     if settings.phonons:
@@ -264,7 +264,7 @@ def _summary(
 
 
 def _write(folder: Path, summary: RunSummary, funnel: Funnel) -> None:
-    from crystalsmith.discovery.dft import write_qe, write_vasp
+    from crystalsmith.dft import write_qe, write_vasp
     from crystalsmith.discovery.report import write_report
     from crystalsmith.discovery.shortlist import write_shortlist
 

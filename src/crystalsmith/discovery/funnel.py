@@ -25,8 +25,8 @@ from crystalsmith.discovery.summary import StageCount
 from crystalsmith.discovery.work import Limits, energies, relax
 from crystalsmith.generation import Order, generate_batches
 from crystalsmith.hull import Hull, Phase
-from crystalsmith.parallel import Failed, parallel_map
 from crystalsmith.ranking import Ladder
+from crystalsmith.runs.pool import Failed, parallel_map
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import Model

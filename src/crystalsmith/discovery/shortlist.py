@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crystalsmith.atomic import write_whole, writing
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.summary import RunSummary, StageCount
 from crystalsmith.errors import DataError
+from crystalsmith.runs.atomic import write_whole, writing
 
 if TYPE_CHECKING:
     from pymatgen.analysis.phase_diagram import PhaseDiagram

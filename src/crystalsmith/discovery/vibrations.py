@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crystalsmith.atomic import TEMPORARY, write_whole, writing
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import CrystalsmithError
-from crystalsmith.parallel import Failed, parallel_map
-from crystalsmith.relaxation.work import process_calculator
+from crystalsmith.potentials.work import process_calculator
+from crystalsmith.runs.atomic import TEMPORARY, write_whole, writing
+from crystalsmith.runs.pool import Failed, parallel_map
 
 if TYPE_CHECKING:
     from crystalsmith.discovery.funnel import Funnel, Tell

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from crystalsmith.crystal import Crystal
 from crystalsmith.discovery.candidate import State
 from crystalsmith.generation.validity import fault
-from crystalsmith.relaxation import relax_free, relax_symmetric, single_points
-from crystalsmith.relaxation.work import process_calculator
+from crystalsmith.potentials import relax_free, relax_symmetric, single_points
+from crystalsmith.potentials.work import process_calculator
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from crystalsmith.evaluation.features import GEOMETRY, Workshop, matrix
 from crystalsmith.evaluation.geometry import Geometry, standard_crystal
 from crystalsmith.evaluation.samples import Sample, SampleSet
 from crystalsmith.generation import crystal_seed
-from crystalsmith.parallel import Failed, parallel_map
-from crystalsmith.relaxation import check_potential, load_calculator, relax_symmetric
+from crystalsmith.potentials import check_potential, load_calculator, relax_symmetric
+from crystalsmith.runs.pool import Failed, parallel_map
 
 RANDOM_SECONDS, RELAX_SECONDS = 60.0, 600.0
 """Time limits for one crystal."""

@@ -19,7 +19,7 @@ from crystalsmith.evaluation.crystal_nn import crystal_nn
 from crystalsmith.evaluation.geometry import geometry
 from crystalsmith.evaluation.matching import rms_displacement
 from crystalsmith.evaluation.validity import composition_is_valid
-from crystalsmith.parallel import Failed, parallel_map
+from crystalsmith.runs.pool import Failed, parallel_map
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from crystalsmith.evaluation.figures import Column
 from crystalsmith.evaluation.geometry import Geometry
 from crystalsmith.evaluation.prepared import Prepared
 from crystalsmith.evaluation.samples import SampleSet
-from crystalsmith.parallel import Failed, parallel_map
+from crystalsmith.runs.pool import Failed, parallel_map
 
 
 def measure_originality(context: Context, part: Prepared, column: Column, both_ok: np.ndarray | None) -> None:

@@ -10,7 +10,16 @@ import numpy as np
 
 from crystalsmith.evaluation.distributions import QUANTITIES
 from crystalsmith.evaluation.figures import Column, Evaluation
-from crystalsmith.plotting import INK, LINE, QUIET, SERIES, STYLE, new_figure, periodic_table, table_place
+from crystalsmith.pictures.plotting import (
+    INK,
+    LINE,
+    QUIET,
+    SERIES,
+    STYLE,
+    new_figure,
+    periodic_table,
+    table_place,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

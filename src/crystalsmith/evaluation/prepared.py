@@ -15,7 +15,7 @@ from crystalsmith.evaluation.features import CGCNN, CRYSTAL_NN, GEOMETRY, Featur
 from crystalsmith.evaluation.geometry import Geometry
 from crystalsmith.evaluation.magpie import scaled_magpie
 from crystalsmith.evaluation.samples import SampleSet
-from crystalsmith.parallel import Failed
+from crystalsmith.runs.pool import Failed
 
 
 class Prepared:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from crystalsmith.crystal.io.parsers import parse
+from crystalsmith.crystal.io.records import Item
+from crystalsmith.crystal.io.sources import open_source
 from crystalsmith.data.dataset import Dataset
-from crystalsmith.data.parsers import parse
-from crystalsmith.data.records import Item
-from crystalsmith.data.sources import open_source
 from crystalsmith.errors import CrystalsmithError, DataError
 from crystalsmith.evaluation.arrays import Arrays, crystal_arrays, fault_of
 from crystalsmith.generation import read_entries
@@ -80,7 +80,7 @@ def read_samples(path: str | os.PathLike[str], name: str | None = None) -> Sampl
 
     Args:
         path: an output folder of ``crystalsmith generate``, a training file of ``crystalsmith data build``,
-            or any source of ``crystalsmith.data.sources``: JSON lines, pymatgen JSON, CSV with a cif column,
+            or any source of ``crystalsmith.crystal.io``: JSON lines, pymatgen JSON, CSV with a cif column,
             extended XYZ, a CIF, a folder or zip of CIFs.
         name: heading of its column; the file's name if not given.
 

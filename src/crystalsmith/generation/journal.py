@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import CrystalsmithError, OutputError
 from crystalsmith.generation.tries import Generated, Key
-from crystalsmith.journals import append_journal, read_journal
+from crystalsmith.runs.journal import append_journal, read_journal
 
 if TYPE_CHECKING:
     from crystalsmith.ranking import Score

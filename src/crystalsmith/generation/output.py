@@ -19,7 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from crystalsmith.atomic import TEMPORARY, write_whole, writing
 from crystalsmith.errors import OutputError
 from crystalsmith.generation.choice import choose
 from crystalsmith.generation.journal import Entry, Journal
@@ -27,7 +26,8 @@ from crystalsmith.generation.manifest import FORMAT, MANIFEST, read_manifest, re
 from crystalsmith.generation.orders import Order
 from crystalsmith.generation.scores import ScoreJournal, add_score, best_entries, figures_of
 from crystalsmith.generation.tries import Generated, Key
-from crystalsmith.lock import LOCK, FolderLock
+from crystalsmith.runs.atomic import TEMPORARY, write_whole, writing
+from crystalsmith.runs.lock import LOCK, FolderLock
 
 if TYPE_CHECKING:
     from crystalsmith.ranking import Ladder

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith.generation.choice import Choice
 from crystalsmith.generation.journal import Entry, Journal
-from crystalsmith.journals import append_journal, read_journal
+from crystalsmith.runs.journal import append_journal, read_journal
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 
 from crystalsmith import __version__
-from crystalsmith.atomic import writing
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
 from crystalsmith.errors import HullError, OutputError
 from crystalsmith.hull.phases import Phase, References
-from crystalsmith.journals import append_journal, read_journal
-from crystalsmith.lock import FolderLock
-from crystalsmith.parallel import Failed, parallel_map
+from crystalsmith.runs.atomic import writing
+from crystalsmith.runs.journal import append_journal, read_journal
+from crystalsmith.runs.lock import FolderLock
+from crystalsmith.runs.pool import Failed, parallel_map
 
 ON_HULL = 1e-4
 """eV per atom above the data's own hull up to which a crystal counts as lying on it."""
@@ -144,8 +144,8 @@ def build_references(
         RelaxationError: the potential cannot be loaded.
         OutputError: the files cannot be written, or another build is at work on them.
     """
-    from crystalsmith.relaxation import check_potential
-    from crystalsmith.relaxation.work import process_calculator
+    from crystalsmith.potentials import check_potential
+    from crystalsmith.potentials.work import process_calculator
 
     check_potential(settings.potential)
     output = Path(output)
@@ -298,16 +298,16 @@ def _rows_of(crystals: list[Crystal]) -> _Rows:
 
 
 def _energies(potential: str, rows: _Rows) -> list[tuple[float | None, str | None]]:
-    from crystalsmith.relaxation import single_points
-    from crystalsmith.relaxation.work import process_calculator
+    from crystalsmith.potentials import single_points
+    from crystalsmith.potentials.work import process_calculator
 
     found = single_points(rows.crystals, process_calculator(potential))
     return [(e.value if math.isfinite(e.value) else None, e.reason) for e in found]
 
 
 def _relax(potential: str, work: tuple[int, _Rows]) -> tuple[float, int]:
-    from crystalsmith.relaxation import relax_symmetric
-    from crystalsmith.relaxation.work import process_calculator
+    from crystalsmith.potentials import relax_symmetric
+    from crystalsmith.potentials.work import process_calculator
 
     max_calls, rows = work
     done = relax_symmetric(rows.crystals[0], process_calculator(potential), max_calls=max_calls)
@@ -339,7 +339,7 @@ def _collect(
 
 
 def _package(potential: str) -> str:
-    from crystalsmith.relaxation.calculators import package_of
+    from crystalsmith.potentials.calculators import package_of
 
     name = package_of(potential)
     try:

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from crystalsmith.atomic import TEMPORARY, writing
 from crystalsmith.crystal import NUMBERS, SYMBOLS, reduced_formula
 from crystalsmith.errors import HullError
+from crystalsmith.runs.atomic import TEMPORARY, writing
 
 FORMAT = "crystalsmith.hull"
 VERSION = "1"

@@ -16,7 +16,7 @@ from crystalsmith.hull.picture_marks import (
     scatter_marks,
     typeset,
 )
-from crystalsmith.plotting import BAR, INK, LINE, QUIET, new_figure
+from crystalsmith.pictures.plotting import BAR, INK, LINE, QUIET, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

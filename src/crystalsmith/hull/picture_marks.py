@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crystalsmith.plotting import INK, QUIET
+from crystalsmith.pictures.plotting import INK, QUIET
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,7 +18,7 @@ from crystalsmith.hull.picture_marks import (
     scatter_marks,
     typeset,
 )
-from crystalsmith.plotting import BAR, INK, new_figure
+from crystalsmith.pictures.plotting import BAR, INK, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

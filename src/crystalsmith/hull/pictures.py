@@ -10,7 +10,7 @@ from crystalsmith.errors import ConfigError
 from crystalsmith.hull.picture_binary import draw_binary
 from crystalsmith.hull.picture_marks import Mark, mark_of
 from crystalsmith.hull.picture_simplex import draw_quaternary, draw_ternary
-from crystalsmith.plotting import STYLE
+from crystalsmith.pictures.plotting import STYLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

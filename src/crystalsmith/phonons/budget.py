@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystalsmith.errors import PhononError
-from crystalsmith.relaxation.calculators import one_line
+from crystalsmith.potentials.calculators import one_line
 
 if TYPE_CHECKING:
     from ase import Atoms

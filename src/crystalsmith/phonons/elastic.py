@@ -12,7 +12,7 @@ import numpy as np
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import DataError, PhononError
 from crystalsmith.phonons.budget import Budget, finite_or_none
-from crystalsmith.relaxation.calculators import one_line
+from crystalsmith.potentials.calculators import one_line
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from crystalsmith.atomic import TEMPORARY, write_whole, writing
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import CrystalsmithError, OutputError
 from crystalsmith.phonons.pictures import draw_phonons
 from crystalsmith.phonons.study import Settings, Study
+from crystalsmith.runs.atomic import TEMPORARY, write_whole, writing
 
 VERSION = 1
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crystalsmith.plotting import BAR, INK, LINE, QUIET, SERIES, STYLE, new_figure
+from crystalsmith.pictures.plotting import BAR, INK, LINE, QUIET, SERIES, STYLE, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from crystalsmith.phonons.budget import Budget, check_installed
 from crystalsmith.phonons.result import Phonons
 from crystalsmith.phonons.stability import judge
 from crystalsmith.phonons.supercell import Supercell, choose_supercell
-from crystalsmith.relaxation import Relaxation, relax_symmetric
+from crystalsmith.potentials import Relaxation, relax_symmetric
 
 if TYPE_CHECKING:
     from ase import Atoms

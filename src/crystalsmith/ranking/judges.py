@@ -42,7 +42,7 @@ def resolve_judges(
         RelaxationError: an unknown potential, or one that is not installed.
     """
     from crystalsmith.diffusion import Model
-    from crystalsmith.relaxation import check_potential
+    from crystalsmith.potentials import check_potential
 
     if potential is not None:
         check_potential(potential)

@@ -13,13 +13,13 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.diffusion import AnyModel, Model
+from crystalsmith.potentials import load_calculator, relax_symmetric
+from crystalsmith.potentials.energies import single_points
 from crystalsmith.ranking.agreement import agreements, draft_differences, same_structures
 from crystalsmith.ranking.calibration import calibration_of
 from crystalsmith.ranking.denoising import denoising_error, denoising_errors
 from crystalsmith.ranking.judges import resolve_judges
 from crystalsmith.ranking.score import Score, totals
-from crystalsmith.relaxation import load_calculator, relax_symmetric
-from crystalsmith.relaxation.energies import single_points
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator

@@ -19,7 +19,7 @@ from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.data import Dataset
 from crystalsmith.diffusion import AnyModel, save_model
 from crystalsmith.errors import ConfigError, DataError, OutputError
-from crystalsmith.lock import LOCK, FolderLock
+from crystalsmith.runs.lock import LOCK, FolderLock
 from crystalsmith.training.config import TrainConfig, read_config
 from crystalsmith.training.examples import Examples
 from crystalsmith.training.log import Log

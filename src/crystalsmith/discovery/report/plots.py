@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.plotting import BAR, INK, QUIET, STYLE, new_figure
+from crystalsmith.pictures.plotting import BAR, INK, QUIET, STYLE, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

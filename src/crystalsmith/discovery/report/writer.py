@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
-from crystalsmith.atomic import write_whole, writing
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.names import ranked_names, without_rank
 from crystalsmith.discovery.report.candidates import cards, short_list
@@ -14,6 +13,7 @@ from crystalsmith.discovery.report.sections import funnel, heading, hull, reprod
 from crystalsmith.discovery.report.style import STYLE
 from crystalsmith.discovery.report.table import to_csv
 from crystalsmith.discovery.summary import RunSummary
+from crystalsmith.runs.atomic import write_whole, writing
 
 PAGE, TABLE, CIFS, POSCARS = "report.html", "candidates.csv", "cif", "poscar"
 

@@ -1,0 +1,1 @@
+"""Reading and writing crystals, one door for every kind of file."""

@@ -1,0 +1,113 @@
+"""Interatomic potentials by name, as ASE calculators. None of them is needed until it is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import io
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crystalsmith.errors import RelaxationError
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
+
+# Name before the colon: module that must be installed, and the pip package that holds it.
+_PACKAGES = {
+    "chgnet": ("chgnet", "chgnet"),
+    "7net-0": ("sevenn", "sevenn"),
+    "7net-l3i5": ("sevenn", "sevenn"),
+    "mace": ("mace", "mace-torch"),
+}
+_KNOWN = "chgnet, 7net-0, 7net-l3i5, mace:PATH (a model file), or module:factory (a function of your own)"
+
+
+def check_potential(name: str) -> None:
+    """Refuse a potential that ``load_calculator`` could not load, without loading it.
+
+    Only the module that holds a factory, not the factory itself, is looked for.
+
+    Args:
+        name: as for ``load_calculator``.
+
+    Raises:
+        RelaxationError: unknown, not installed, or a model file that does not exist.
+    """
+    kind, colon, rest = name.partition(":")
+    if kind in _PACKAGES and (kind == "mace") == bool(colon):
+        module, package = _PACKAGES[kind]
+        if not _installed(module):
+            raise RelaxationError(f"potential {name} is not installed; `pip install {package}`")
+        if kind == "mace" and not Path(rest).is_file():
+            raise RelaxationError(f"potential {name} needs a model file, and {rest or 'no file'} is not one")
+    elif colon and kind not in _PACKAGES and kind and rest.isidentifier():
+        if not _installed(kind):
+            raise RelaxationError(
+                f"potential {name}: there is no module {kind}; install it or mend PYTHONPATH"
+            )
+    else:
+        raise RelaxationError(f"unknown potential {name!r}; known are {_KNOWN}")
+
+
+def load_calculator(name: str) -> Calculator:
+    """The ASE calculator of a potential; nothing is printed while it loads.
+
+    Args:
+        name: ``chgnet`` (on the CPU), ``7net-0``, ``7net-l3i5``, ``mace:PATH`` with a model file, or
+            ``module:factory``, a function without arguments that returns a calculator.
+
+    Raises:
+        RelaxationError: unknown, not installed, or it cannot be loaded.
+    """
+    check_potential(name)
+    # The libraries greet on standard output and warn about each other's versions.
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            calculator = _load(name)
+        except Exception as error:
+            raise RelaxationError(f"potential {name} cannot be loaded: {one_line(error)}") from error
+    if name == "chgnet":  # of every process's first evaluation; nothing a user could mend
+        warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad=True")
+    if not hasattr(calculator, "get_potential_energy"):
+        kind = type(calculator).__name__
+        raise RelaxationError(f"potential {name} gives a {kind}; its factory must return an ASE calculator")
+    return calculator
+
+
+def package_of(name: str) -> str:
+    """The pip package that holds a potential; empty where that is the user's own affair."""
+    return _PACKAGES.get(name.partition(":")[0], ("", ""))[1]
+
+
+def one_line(error: BaseException) -> str:
+    """Type and first line of an exception's message."""
+    message = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _load(name: str) -> Any:
+    kind, _, rest = name.partition(":")
+    if kind == "chgnet":
+        from crystalsmith.potentials.chgnet import chgnet_calculator
+
+        return chgnet_calculator()
+    if kind.startswith("7net-"):
+        from sevenn.calculator import SevenNetCalculator
+
+        return SevenNetCalculator(kind)
+    if kind == "mace":
+        from mace.calculators import MACECalculator
+
+        return MACECalculator(model_paths=rest, device="cpu")
+    return getattr(importlib.import_module(kind), rest)()
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # a parent is missing, or is no package; or no module's name at all
+        return False

@@ -1,0 +1,78 @@
+"""Single-point energies of many crystals: batched where the potential can, one by one where not."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from crystalsmith.crystal import Crystal
+from crystalsmith.potentials.calculators import one_line
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
+
+BATCH = 16
+"""Crystals that CHGNet takes at once; more are hardly faster and take memory."""
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy of one crystal.
+
+    Attributes:
+        value: eV per atom; NaN where there is none.
+        reason: why there is none, in a few words; None where there is one.
+    """
+
+    value: float
+    reason: str | None = None
+
+
+def single_points(crystals: Sequence[Crystal], calculator: Calculator) -> list[Energy]:
+    """Energies of crystals as they are, in their primitive cells; never raises for what a potential does.
+
+    Args:
+        crystals: n of them.
+        calculator: from ``relaxation.load_calculator``; CHGNet's is asked for batches.
+
+    Returns:
+        n energies.
+    """
+    model = getattr(calculator, "model", None)
+    if not any(kind.__name__ == "CHGNetCalculator" for kind in type(calculator).__mro__) or model is None:
+        return [_alone(crystal, calculator) for crystal in crystals]
+    result: list[Energy] = []
+    for start in range(0, len(crystals), BATCH):
+        part = crystals[start : start + BATCH]
+        try:
+            result += _together(part, model)
+        except Exception:  # one crystal spoils a batch; alone, it spoils itself
+            result += [_alone(crystal, calculator) for crystal in part]
+    return result
+
+
+def _together(crystals: Sequence[Crystal], model: Any) -> list[Energy]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        structures = [crystal.to_structure(primitive=True) for crystal in crystals]
+        found = model.predict_structure(structures, task="e", batch_size=BATCH)
+    found = [found] if isinstance(found, dict) else found
+    # Per atom already, as CHGNet is an intensive model; an extensive one gives the whole cell's.
+    share = [1 if model.is_intensive else crystal.n_atoms for crystal in crystals]
+    return [_checked(float(f["e"]) / n) for f, n in zip(found, share, strict=True)]
+
+
+def _alone(crystal: Crystal, calculator: Calculator) -> Energy:
+    try:
+        atoms = crystal.to_atoms(primitive=True)
+        atoms.calc = calculator
+        return _checked(float(atoms.get_potential_energy()) / len(atoms))
+    except Exception as error:
+        return Energy(math.nan, f"the potential failed: {one_line(error)}")
+
+
+def _checked(value: float) -> Energy:
+    return Energy(value) if math.isfinite(value) else Energy(math.nan, "not finite")

@@ -1,0 +1,1 @@
+"""Known crystals generated again."""

@@ -1,0 +1,214 @@
+"""One crystal against its target, before and after relaxation; what was found out is kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from crystalsmith.crystal import Crystal
+from crystalsmith.errors import CrystalsmithError
+from crystalsmith.potentials import load_calculator, relax_symmetric
+from crystalsmith.rediscovery.match import TOLERANCES, displacements
+from crystalsmith.runs.atomic import writing
+from crystalsmith.runs.journal import append_journal, read_journal
+from crystalsmith.runs.pool import Failed, parallel_map
+
+SECONDS = 900.0
+"""Time limit for one crystal."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A crystal and how it stands to its target.
+
+    Attributes:
+        crystal: as generated, or relaxed.
+        rms: displacement at each of ``TOLERANCES``, None where it does not match.
+    """
+
+    crystal: Crystal
+    rms: tuple[float | None, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Of plain JSON types."""
+        return {"crystal": self.crystal.to_dict(), "rms": self.rms}
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> State:
+        """The inverse.
+
+        Raises:
+            KeyError, TypeError, CrystalsmithError: other data.
+        """
+        rms = tuple(None if x is None else float(x) for x in data["rms"])
+        return State(Crystal.from_dict(data["crystal"]), rms)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a trial.
+
+    Attributes:
+        before: as generated.
+        after: relaxed; None where no relaxation was asked for, or it came to nothing.
+        energy: relaxed, eV per atom.
+        calls: evaluations of the potential.
+        reason: why the relaxation ended, or why there is none.
+    """
+
+    before: State
+    after: State | None = None
+    energy: float | None = None
+    calls: int = 0
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Of plain JSON types."""
+        after = None if self.after is None else self.after.to_dict()
+        return {
+            "before": self.before.to_dict(),
+            "after": after,
+            "energy": self.energy,
+            "calls": self.calls,
+            "reason": self.reason,
+        }
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> Outcome:
+        """The inverse.
+
+        Raises:
+            KeyError, TypeError, CrystalsmithError: other data.
+        """
+        before, after = data["before"], data["after"]
+        return Outcome(
+            State.from_dict(before),
+            None if after is None else State.from_dict(after),
+            data["energy"],
+            data["calls"],
+            data["reason"],
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A crystal to compare with its target.
+
+    Attributes:
+        crystal: as generated, of the target's composition.
+        target: what it was meant to be.
+        potential: to relax with; None for none.
+        calls: evaluations of the potential at most.
+    """
+
+    crystal: Crystal
+    target: Crystal
+    potential: str | None
+    calls: int
+
+    @property
+    def key(self) -> str:
+        """Hash of all that the outcome depends on."""
+        relaxation = None if self.potential is None else [self.potential, self.calls]
+        parts = [self.crystal.to_dict(), self.target.to_dict(), relaxation, TOLERANCES]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def assess(trial: Trial) -> Outcome:
+    """Match, relax, and match again."""
+    before = _state(trial.crystal, trial.target)
+    if trial.potential is None:
+        return Outcome(before)
+    try:
+        done = relax_symmetric(trial.crystal, _calculator(trial.potential), max_calls=trial.calls)
+    except CrystalsmithError as error:
+        return Outcome(before, reason=str(error))
+    # What fell into a hole of the potential is no crystal of it.
+    if not math.isfinite(done.energy) or done.reason == "collapsed":
+        return Outcome(before, calls=done.calls, reason=done.reason)
+    return Outcome(before, _state(done.crystal, trial.target), done.energy, done.calls, done.reason)
+
+
+def _state(crystal: Crystal, target: Crystal) -> State:
+    return State(crystal, displacements(crystal, target))
+
+
+@lru_cache(maxsize=1)
+def _calculator(potential: str) -> Any:
+    import torch
+
+    torch.set_num_threads(1)  # one process a core
+    return load_calculator(potential)
+
+
+@dataclass
+class TrialJournal:
+    """Outcomes on disk, one line of JSON each, by the trials' keys.
+
+    Attributes:
+        path: the file.
+        rows: what stands in it; an outcome, or why there is none.
+    """
+
+    path: Path
+    rows: dict[str, Outcome | Failed] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, path: Path) -> TrialJournal:
+        """Read what is there, and make the file if there is none; a last line that was cut off is removed.
+
+        Raises:
+            OutputError: a damaged line, or a file that cannot be read or written.
+        """
+        journal = cls(path)
+
+        def take(data: Any, place: int) -> None:
+            failure = data.get("failure")
+            found = Outcome.from_dict(data) if failure is None else Failed(str(failure))
+            journal.rows[str(data["key"])] = found
+
+        with writing(path):
+            path.touch()
+            read_journal(path, take)
+        return journal
+
+    def carry_out(
+        self, trials: Sequence[Trial], workers: int | None, on_done: Callable[[int], None]
+    ) -> list[Outcome | Failed]:
+        """Do what the journal does not hold yet; outcomes are on the disk as they come.
+
+        Args:
+            trials: n of them.
+            workers: processes; one for each core if None.
+            on_done: told how many trials of these are settled, at the start and as they come.
+
+        Returns:
+            n outcomes, or why there is none.
+
+        Raises:
+            OutputError: the journal cannot be written.
+        """
+        keys = [trial.key for trial in trials]
+        todo = {key: trial for key, trial in zip(keys, trials, strict=True) if key not in self.rows}
+        names = list(todo)
+
+        def take(done: list[tuple[int, Outcome | Failed, float]]) -> None:
+            rows = []
+            for place, result, _ in done:
+                self.rows[names[place]] = result
+                row = {"failure": result.reason} if isinstance(result, Failed) else result.to_dict()
+                rows.append({"key": names[place], **row})
+            with writing(self.path):
+                append_journal(self.path, rows)
+            on_done(sum(key in self.rows for key in keys))
+
+        on_done(len(keys) - len(todo))
+        if todo:
+            parallel_map(assess, list(todo.values()), workers=workers, seconds=SECONDS, chunk=2, on_done=take)
+        return [self.rows[key] for key in keys]

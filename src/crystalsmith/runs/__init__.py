@@ -1,0 +1,1 @@
+"""What all long commands stand on: whole files, locks, journals and processes."""

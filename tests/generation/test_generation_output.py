@@ -1,0 +1,398 @@
+"""The folder of a run: what is in it, and that it survives whatever happens to the process."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+import pytest
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Structure
+from pymatgen.io.cif import CifFile
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+
+from crystalsmith import __version__
+from crystalsmith.cli.making import Making, make
+from crystalsmith.errors import OutputError
+from crystalsmith.generation import RunFolder, generate_records, parse_orders, read_entries, run_identity
+from crystalsmith.runs.lock import FolderLock
+from crystalsmith.symmetry import space_group
+from fake_model import FakeModel
+
+ORDERS = parse_orders(
+    [
+        {"id": "salt", "space_group": 225, "sites": {"Na": 1, "Cl": 1}, "count": 4},
+        {"id": "rutile_2", "space_group": 136, "wyckoff": [["Ti", "a"], ["O", "f"]], "count": 3},
+        {"id": "clino", "space_group": 14, "sites": {"Zr": 1, "O": 2}, "count": 4},
+    ]
+)
+N = 11
+
+
+def run(folder: Path, model: FakeModel | None = None, **options: Any) -> int:
+    """What the command line does with a model that fails for every fourth crystal."""
+    options = {"orders": ORDERS, "seed": 5, "batch_atoms": 24, "quiet": True, "arguments": {}, **options}
+    return make(Making(output=folder, **options), lambda: model or FakeModel(bad=0.25))  # type: ignore[arg-type, return-value]
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """All files; of the manifest all but the timings."""
+    files: dict[str, Any] = {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+    files["manifest.json"] = json.loads(files["manifest.json"])
+    assert files["manifest.json"].pop("timings")["seconds"] > 0
+    return files
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed run."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert run(folder) == 0
+    return folder
+
+
+def test_files_of_a_run(whole: Path) -> None:
+    names = {f"{o.id}_{i}.cif" for o in ORDERS for i in range(o.count)}
+    assert {p.name for p in (whole / "cif").iterdir()} == names
+    assert {p.name for p in whole.iterdir()} == {
+        "cif",
+        "crystals.extxyz",
+        "crystals.jsonl",
+        "manifest.json",
+        ".lock",
+    }
+    made = {
+        (r.order_id, r.index): r
+        for r in generate_records(FakeModel(bad=0.25), ORDERS, seed=5, batch_atoms=24)
+    }
+    atoms = ase.io.read(whole / "crystals.extxyz", index=":")
+    assert [(a.info["order"], a.info["index"]) for a in atoms] == [
+        (o.id, i) for o in ORDERS for i in range(o.count)
+    ]
+    for a in atoms:
+        record = made[a.info["order"], a.info["index"]]
+        crystal = record.crystal
+        assert crystal is not None
+        assert a.info["seed"] == record.seed
+        assert a.info["space_group"] == crystal.space_group
+        assert a.info["formula"] == crystal.formula
+        assert a.info["wyckoff"] == crystal.wyckoff
+        assert len(a) == crystal.n_atoms and a.pbc.all()
+        assert a.get_volume() == pytest.approx(abs(np.linalg.det(crystal.primitive_lattice)))
+
+
+def test_cifs_carry_all_operators_and_the_crystal_of_the_extxyz(whole: Path) -> None:
+    for a in ase.io.read(whole / "crystals.extxyz", index=":"):
+        path = whole / "cif" / f"{a.info['order']}_{a.info['index']}.cif"
+        (block,) = CifFile.from_file(path).data.values()
+        (operators,) = (
+            block[key] for key in block.data if key.endswith(("symop_operation_xyz", "pos_as_xyz"))
+        )
+        group = space_group(a.info["space_group"])
+        assert len(operators) == len(group.rotations) * len(group.centring)
+        as_cif = Structure.from_file(path)
+        as_extxyz = Structure(a.cell[:], a.symbols, a.positions, coords_are_cartesian=True)
+        assert len(as_cif) == len(a) * len(group.centring)
+        assert StructureMatcher(stol=0.01, ltol=0.001, angle_tol=0.1, scale=False).fit(as_cif, as_extxyz)
+        assert SpacegroupAnalyzer(as_cif, symprec=1e-3).get_space_group_number() >= group.number
+
+
+def test_manifest_tells_what_was_run(whole: Path) -> None:
+    manifest = json.loads((whole / "manifest.json").read_text())
+    assert manifest["status"] == "finished"
+    assert manifest["run"] == {
+        "version": __version__,
+        "checkpoint": "f" * 64,
+        "seed": 5,
+        "sampler": "stochastic",
+        "steps": 49,
+        "max_tries": 10,
+        "letters": "likely",
+        "orders": [o.to_mapping() for o in ORDERS],
+    }
+    assert {"crystalsmith", "python", "torch"} <= set(manifest["versions"])
+    assert (manifest["crystals"], manifest["asked"], manifest["failures"]) == (N, N, [])
+    lines = [json.loads(line) for line in (whole / "crystals.jsonl").read_text().splitlines()]
+    assert manifest["resampled"] == len(lines) - N > 0
+    assert sum(manifest["failed_tries"].values()) == manifest["resampled"]
+    assert set(manifest["timings"]) == {"seconds", "ended"}
+
+
+def test_failures_are_in_the_manifest_and_in_the_exit_status(tmp_path: Path) -> None:
+    assert run(tmp_path / "out", FakeModel(volume=1.0), max_tries=2) == 1
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["crystals"] == 0 and len(manifest["failures"]) == N
+    assert {"order": "salt", "index": 3, "tries": 2, "reason": "absurd density"} in manifest["failures"]
+    assert manifest["resampled"] == N and manifest["failed_tries"] == {"absurd density": 2 * N}
+    assert (tmp_path / "out" / "crystals.extxyz").read_text() == ""
+
+
+def test_finished_run_is_left_as_it_is(tmp_path: Path, whole: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(whole, folder)
+    before = (folder / "manifest.json").read_bytes()
+    (folder / "cif" / "salt_0.cif").unlink()
+    model = FakeModel(bad=0.25)
+    assert run(folder, model) == 0
+    assert model.batches == []
+    assert (folder / "manifest.json").read_bytes() == before
+    assert contents(folder) == contents(whole)
+
+
+def child(work: Callable[[], object]) -> int:
+    """Do something in a forked process; its wait status."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        except BaseException:
+            os._exit(9)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1]
+
+
+def die_at(moment: int) -> None:
+    """Make the process kill itself at the n-th write to disk: just before, or just after it."""
+    seen = 0
+
+    def deadly(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal seen
+            for before in (True, False):
+                if seen == moment:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                seen += 1
+                if before:
+                    result = function(*args, **kwargs)
+            return result
+
+        return call
+
+    os.fsync, os.replace = deadly(os.fsync), deadly(os.replace)  # type: ignore[assignment]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("moments", [range(0, 12), range(12, 46, 3), [3, 6, 4, 9, 5, 8, 6, 7]])
+def test_killed_at_any_write_the_run_goes_on_to_the_same_files(
+    tmp_path: Path, whole: Path, moments: Any
+) -> None:
+    folder = tmp_path / "out"
+    repeated = isinstance(moments, list)  # killed again and again, or a fresh run for each moment
+    for moment in moments:
+
+        def work(moment: int = moment) -> None:
+            die_at(moment)
+            run(folder)
+
+        status = child(work)
+        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, moment
+        if not repeated:
+            assert run(folder) == 0
+            assert contents(folder) == contents(whole), moment
+            shutil.rmtree(folder)
+    if repeated:
+        assert run(folder) == 0
+        assert contents(folder) == contents(whole)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.3, 0.5, 0.8, 0.999])
+def test_torn_journal_is_mended(tmp_path: Path, whole: Path, share: float) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(whole, folder)
+    journal = folder / "crystals.jsonl"
+    os.truncate(journal, int(journal.stat().st_size * share))
+    (folder / "crystals.extxyz").unlink()
+    assert run(folder) == 0
+    assert contents(folder) == contents(whole)
+
+
+def test_interrupt_leaves_what_is_finished_and_the_run_goes_on(tmp_path: Path, whole: Path) -> None:
+    class Tired(FakeModel):
+        def sample(self, requests: Any, seeds: Any, **options: Any) -> Any:
+            if len(self.batches) == 2:
+                raise KeyboardInterrupt
+            return super().sample(requests, seeds, **options)
+
+    folder = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, Tired(bad=0.25))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["status"] == "interrupted"
+    done = len(ase.io.read(folder / "crystals.extxyz", index=":"))
+    assert 0 < done == manifest["crystals"] < N
+    assert len(list((folder / "cif").iterdir())) == done
+    assert len(read_entries(folder)) == done
+    assert run(folder) == 0
+    assert contents(folder) == contents(whole)
+    assert (
+        json.loads((folder / "manifest.json").read_text())["timings"]["seconds"]
+        > manifest["timings"]["seconds"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"seed": 6}, "another seed: 5 there, 6 now"),
+        ({"steps": 7}, "another steps: 49 there, 7 now"),
+        ({"sampler": "heun"}, "another sampler"),
+        ({"orders": ORDERS[:2]}, "other orders"),
+    ],
+)
+def test_folder_of_another_run_is_refused(
+    tmp_path: Path, whole: Path, options: dict[str, Any], words: str
+) -> None:
+    before = contents(whole)
+    with pytest.raises(OutputError, match=words):
+        run(whole, **options)
+    assert contents(whole) == before
+
+
+def test_another_checkpoint_is_refused(whole: Path) -> None:
+    class Other(FakeModel):
+        hash = "0" * 64
+
+    with pytest.raises(OutputError, match=r"another checkpoint: f{12} there, 0{12} now"):
+        run(whole, Other())
+
+
+def test_foreign_folder_is_refused_and_overwriting_keeps_foreign_files(tmp_path: Path, whole: Path) -> None:
+    folder = tmp_path / "out"
+    (folder / "cif").mkdir(parents=True)
+    mine = {"notes.txt": "mine", "cif/my_7.cif": "mine too"}
+    for name, text in mine.items():
+        (folder / name).write_text(text)
+    with pytest.raises(OutputError, match=r"not empty and holds no run.*--overwrite"):
+        run(folder)
+    assert run(folder, overwrite=True, seed=1) == 0
+    assert run(folder, overwrite=True) == 0
+    files = contents(folder)
+    assert {name: files.pop(name).decode() for name in mine} == mine
+    assert files == contents(whole)
+
+
+def test_overwriting_a_longer_run_leaves_none_of_its_crystals(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert run(folder) == 0
+    assert run(folder, orders=ORDERS[1:2], overwrite=True) == 0
+    assert {p.name for p in (folder / "cif").iterdir()} == {f"rutile_2_{n}.cif" for n in range(3)}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("manifest.json", "{", "not of a run of this version"),
+        ("manifest.json", "[]", "not of a run of this version"),
+        ("manifest.json", '{"format": 99, "run": {}}', "not of a run of this version"),
+        ("crystals.jsonl", "nonsense\n", "line 1 is damaged.*--overwrite"),
+        ("crystals.jsonl", "{}\n", "line 1 is damaged"),
+    ],
+)
+def test_damaged_files_are_refused_in_one_line(
+    tmp_path: Path, whole: Path, name: str, text: str, words: str
+) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(whole, folder)
+    (folder / name).write_text(text)
+    with pytest.raises(OutputError, match=words):
+        run(folder)
+    assert run(folder, overwrite=True) == 0
+    assert contents(folder) == contents(whole)
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path: Path, whole: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    lock = FolderLock.take(folder / ".lock")
+    with pytest.raises(OutputError, match="another process is at work"):
+        run(folder)
+    lock.release()
+    lock.release()
+    assert run(folder) == 0
+
+
+def test_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(OutputError, match="is a file"):
+        run(tmp_path / "out")
+    with pytest.raises(OutputError, match="choose another folder"):
+        run(tmp_path / "out" / "deeper")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs users of POSIX")
+def test_folder_that_may_not_be_written(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    (tmp_path / "locked").mkdir(mode=0o500)
+
+    def work() -> None:
+        if os.geteuid() == 0:  # may write anywhere
+            os.setuid(65534)
+        try:
+            run(tmp_path / "locked" / "out")
+        except OutputError as error:
+            os.write(writing, str(error).encode())
+
+    assert child(work) == 0
+    message = os.read(reading, 4096).decode()
+    assert message.endswith("Permission denied; choose a folder that you may write to")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+@pytest.mark.parametrize("limit", [300, 2000, 5000])
+def test_disk_that_fills_up(tmp_path: Path, whole: Path, limit: int) -> None:
+    """A limit on file sizes stops writes half way through, as a full disk does."""
+    import resource
+
+    folder, heard = tmp_path / "out", tmp_path / "heard"
+
+    def work() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        try:
+            run(folder)
+        except OutputError as error:
+            heard.write_text(str(error)[:290])
+
+    assert child(work) == 0
+    assert heard.read_text().startswith(f"cannot write {folder}") and "\n" not in heard.read_text()
+    assert not list(folder.rglob("*.partial"))
+    assert run(folder) == 0
+    assert contents(folder) == contents(whole)
+
+
+def test_full_disk_is_named_with_the_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    identity = run_identity(ORDERS, seed=0, checkpoint="c")
+    with RunFolder.open(tmp_path, ORDERS, identity) as folder:
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(
+            OutputError, match="No space left on device; free some space and run the same command again"
+        ):
+            folder.record(list(generate_records(FakeModel(), ORDERS)))
+
+
+def test_entries_of_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="holds no run"):
+        read_entries(tmp_path)
+
+
+def test_crystals_survive_the_journal_to_the_digit(tmp_path: Path) -> None:
+    """Cubic cells are averages of three equal lengths, which rounding may change by the last bit."""
+    orders = parse_orders([{"space_group": 221, "sites": {"Po": 1}, "count": 200}])
+    assert run(tmp_path / "out", orders=orders, batch_atoms=1000) == 0
+    for entry in read_entries(tmp_path / "out"):
+        assert entry.crystal is not None
+        text = (tmp_path / "out" / "cif" / f"{entry.name}.cif").read_text()
+        assert text == entry.crystal.to_cif()

@@ -1,0 +1,359 @@
+"""Small runs: they learn, survive being killed, and say so when they cannot go on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import nn
+
+from crystals import KNOWN
+from crystalsmith.data import Dataset, pack
+from crystalsmith.diffusion import load_model
+from crystalsmith.diffusion.schedules import focus
+from crystalsmith.errors import CheckpointError, ConfigError, OutputError
+from crystalsmith.networks import Denoiser, DenoiserConfig
+from crystalsmith.runs.lock import LOCK, FolderLock
+from crystalsmith.training import read_config, train
+from crystalsmith.training.examples import Examples, equivalent
+from crystalsmith.training.loss import Losses, denoising_losses
+from crystalsmith.training.state import new_state
+
+loop = import_module("crystalsmith.training.train")  # the package's own name for it is the function
+methods = import_module("crystalsmith.training.methods")
+
+TINY = {"scalars": 16, "vectors": 4, "edges": 4, "layers": 1, "form_factors": 1}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The known crystals, 40 orbits together."""
+    path = tmp_path_factory.mktemp("data") / "known.safetensors"
+    pack(list(KNOWN.values())).save(path)
+    return str(path)
+
+
+def settings(data: str, out: Path | str, **others: Any) -> dict[str, Any]:
+    return {
+        "train": data,
+        "validation": data,
+        "out": str(out),
+        "network": TINY,
+        "orbits": 20,
+        "crystals": 160,
+        "warm_up": 5,
+        "forget": 0.0,
+        "save_every": 1000,
+        "validate_every": 1000,
+        **others,
+    }
+
+
+def content(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    with safe_open(path, "pt") as f:
+        return {k: f.get_tensor(k) for k in f.keys()}, dict(f.metadata())
+
+
+def log_of(out: Path) -> list[dict[str, float]]:
+    with (out / "log.csv").open(newline="") as f:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(f)]
+
+
+def test_it_learns(data: str, tmp_path: Path) -> None:
+    """Sixteen crystals are soon known better than by saying nothing, whose position loss is 1."""
+    network = {**TINY, "scalars": 32, "vectors": 8, "edges": 8, "layers": 2}
+    how = {"crystals": 3000, "orbits": 60, "learning_rate": 6e-3, "validate_every": 20, "ema": 0.9}
+    out = tmp_path / "run"
+    path = train(settings(data, out, network=network, **how), quiet=True)
+    assert path == out / "model.safetensors"
+    rows = log_of(out)
+    assert [r["step"] for r in rows] == list(range(20, 20 * len(rows) + 1, 20))
+    assert rows[-1]["position@0.35"] < 0.85 < rows[0]["position@0.35"]
+    assert rows[-1]["position"] < 0.8 * rows[0]["position"]
+    assert rows[-1]["lattice"] < 0.85 * rows[0]["lattice"]
+    assert rows[-1]["lattice@0.8"] < 0.6 * rows[0]["lattice@0.8"]
+    assert rows[-1]["rate"] < rows[len(rows) // 2]["rate"]  # decay
+    model = load_model(path)
+    assert int(model.metadata["crystals_seen"]) >= 3000
+    assert model.elements == {s.element for c in KNOWN.values() for s in c.sites}
+    assert model.max_atoms == max(c.n_atoms for c in KNOWN.values())
+    record = json.loads(model.metadata["training"])
+    assert record["skipped"] == 0
+    assert str(tmp_path) not in json.dumps(model.metadata)  # paths of this machine are nobody's business
+
+
+RUNNER = """
+import json, os, signal, sys, time
+import torch
+import torch._dynamo  # which optimizers import in their first step, for a second
+from crystalsmith.graph import torch_tables
+from crystalsmith.training import train
+
+config, whole, killed, kills = json.loads(sys.argv[1])
+torch_tables(torch.device("cpu"), torch.float32)
+
+
+def saved_step(folder):
+    try:
+        with open(os.path.join(folder, "run", "state.safetensors"), "rb") as f:
+            return int(json.loads(f.read(int.from_bytes(f.read(8), "little")))["__metadata__"]["step"])
+    except FileNotFoundError:
+        return 0
+
+
+def run(folder, step=None, seconds=0.0):  # a process each time, but imports and tables only once
+    child = os.fork()
+    if child == 0:
+        os.makedirs(folder, exist_ok=True)
+        os.chdir(folder)
+        train(config, quiet=True)
+        os._exit(0)
+    done = 0
+    if step is not None:  # killed a moment after that step was saved, however fast the machine is
+        while saved_step(folder) < step and not done:
+            done, status = os.waitpid(child, os.WNOHANG)
+            time.sleep(0.001)
+        if not done:
+            time.sleep(seconds)
+            os.kill(child, signal.SIGKILL)
+    if not done:
+        _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, status
+    return os.WIFSIGNALED(status)
+
+
+run(whole)
+deaths = [run(killed, *kill) for kill in kills]
+run(killed)
+print(sum(deaths))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_killed_at_any_moment_it_ends_the_same(data: str, tmp_path: Path) -> None:
+    how = {"orbits": 40, "crystals": 500, "save_every": 4, "validate_every": 10, "validation_crystals": 4}
+    folders = [str(tmp_path / "whole"), str(tmp_path / "killed")]
+    job = json.dumps(
+        [settings(data, "run", **how), *folders, [[0, 0.05], [4, 0.0], [8, 0.013], [16, 0.004], [24, 0.021]]]
+    )
+    run = subprocess.run([sys.executable, "-c", RUNNER, job], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert int(run.stdout) >= 3
+    whole, killed = tmp_path / "whole" / "run", tmp_path / "killed" / "run"
+    for name in ("state.safetensors", "model.safetensors"):
+        assert (whole / name).read_bytes() == (killed / name).read_bytes()
+    for a, b in zip(log_of(whole), log_of(killed), strict=True):
+        assert {k: v for k, v in a.items() if k != "seconds"} == {
+            k: v for k, v in b.items() if k != "seconds"
+        }
+    assert not list(killed.glob("*.partial"))
+
+
+def test_a_finished_run_stays_as_it_is(data: str, tmp_path: Path) -> None:
+    config = settings(data, tmp_path)
+    before = train(config, quiet=True).read_bytes(), (tmp_path / "state.safetensors").read_bytes()
+    assert (train(config, quiet=True).read_bytes(), (tmp_path / "state.safetensors").read_bytes()) == before
+
+
+@pytest.mark.parametrize("bad", [(0,), (3,), (0, 1, 4)])
+def test_steps_that_are_not_finite_are_skipped(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: tuple[int, ...]
+) -> None:
+    real, calls = methods.denoising_losses, 0
+
+    def broken(*arguments: Any) -> Losses:
+        nonlocal calls
+        losses = real(*arguments)
+        calls += 1
+        return replace(losses, position=losses.position * math.nan) if calls - 1 in bad else losses
+
+    monkeypatch.setattr(methods, "denoising_losses", broken)
+    config = settings(data, tmp_path, orbits=40, save_every=1)
+    train(config, quiet=True)
+    tensors, metadata = content(tmp_path / "state.safetensors")
+    assert all(torch.isfinite(v).all() for v in tensors.values())
+    assert int(metadata["skipped"]) == len(bad)
+    assert int(metadata["step"]) + len(bad) == calls
+    assert int(metadata["seen"]) >= 160
+    assert json.loads(load_model(tmp_path / "model.safetensors").metadata["training"])["skipped"] == len(bad)
+
+
+def test_going_on_after_a_skipped_step(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run in two parts, with a step skipped in the first, sees the data that it would have seen in one."""
+    real, ticks = methods.denoising_losses, 0
+
+    def broken(*arguments: Any) -> Losses:
+        nonlocal ticks
+        losses, ticks = real(*arguments), ticks + 1
+        return replace(losses, position=losses.position * math.nan) if ticks == 2 else losses
+
+    monkeypatch.setattr(methods, "denoising_losses", broken)
+    how = {"decay": 0.0, "warm_up": 1}  # so that the rate does not depend on the length of the run
+    train(settings(data, tmp_path / "one", **how), quiet=True)
+    ticks = 0
+    train(settings(data, tmp_path / "two", crystals=60, **how), quiet=True)
+    train(settings(data, tmp_path / "two", **how), quiet=True)
+    (one, a), (two, b) = (content(tmp_path / name / "state.safetensors") for name in ("one", "two"))
+    assert a["skipped"] == b["skipped"] == "1"
+    assert (a["step"], a["seen"]) == (b["step"], b["seen"])
+    assert all(torch.equal(v, two[k]) for k, v in one.items())
+
+
+def test_a_run_that_was_never_finite_can_go_on(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = methods.denoising_losses
+
+    def broken(*arguments: Any) -> Losses:
+        losses = real(*arguments)
+        return replace(losses, lattice=losses.lattice * math.nan)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(methods, "denoising_losses", broken)
+        train(settings(data, tmp_path, crystals=40), quiet=True)
+    assert content(tmp_path / "state.safetensors")[1]["step"] == "0"
+    train(settings(data, tmp_path, crystals=80), quiet=True)
+    metadata = content(tmp_path / "state.safetensors")[1]
+    assert int(metadata["step"]) > 0 < int(metadata["skipped"])
+
+
+def parts_together(values: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weights before and after a run whose every step adds up the gradients of all processes' parts."""
+    c = read_config(values)
+    dataset = Dataset.open(c.train)
+    model = methods.METHODS[c.method].make_model(c, dataset)
+    state = new_state(model.network, c.learning_rate, c.weight_decay, c.beta2)
+    before = nn.utils.parameters_to_vector(model.network.parameters()).detach().clone()
+    examples = Examples(dataset, model.statistics.atomic_volume)
+    batches, seen = examples.epochs(c.orbits, c.seed), 0
+    while seen < c.crystals:
+        index = next(batches)
+        for rank in range(c.processes):
+            generator = torch.Generator().manual_seed(c.seed * 1_000_003 + state.step * 64 + rank)
+            part = index[rank :: c.processes]
+            clean = equivalent(examples.batch(part), generator)
+            order = torch.randperm(len(part), generator=generator)
+            spread = (order + torch.rand(len(part), generator=generator)) / len(part)
+            losses = denoising_losses(model, clean, focus(spread, c.focus), generator)
+            (sum(losses.mean()) * len(part) / len(index)).backward()
+        nn.utils.clip_grad_norm_(model.network.parameters(), c.clip)
+        for group in state.optimizer.param_groups:
+            group["lr"] = loop.learning_rate(c, state.step, seen)
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        state.step, seen = state.step + 1, seen + len(index)
+    return before, nn.utils.parameters_to_vector(model.network.parameters()).detach()
+
+
+def test_two_processes_learn_as_one(data: str, tmp_path: Path) -> None:
+    how = {"crystals": 90, "orbits": 60, "learning_rate": 4e-3, "validate_every": 1, "ema": 0.5}
+    scores = {}
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        train(settings(data, out, processes=processes, **how), quiet=True)
+        scores[processes] = log_of(out)
+        assert sorted(p.name for p in out.iterdir()) == [
+            ".lock",
+            "log.csv",
+            "model.safetensors",
+            "state.safetensors",
+        ]
+    assert len(scores[1]) > 4
+    for one, two in zip(scores[1], scores[2], strict=True):  # the same crystals with other noise
+        assert (one["step"], one["seen"]) == (two["step"], two["seen"])
+        for name in ("position@0.2", "position@0.5", "lattice@0.5"):
+            assert two[name] == pytest.approx(one[name], rel=0.25)
+    before, after = parts_together(settings(data, "", processes=2, **how))
+    state = content(tmp_path / "2" / "state.safetensors")[0]
+    names = [name for name, _ in Denoiser(DenoiserConfig(**TINY)).named_parameters()]
+    ours = torch.cat([state["weight." + name].flatten() for name in names])
+    assert float((ours - after).norm()) < 0.01 * float((after - before).norm())
+
+
+def test_start_from(data: str, tmp_path: Path) -> None:
+    first = train(settings(data, tmp_path / "a"), quiet=True)
+    how = {"crystals": 40, "learning_rate": 1e-9, "weight_decay": 0.0}
+    config = settings(data, tmp_path / "b", start_from=str(first), **how)
+    second = train(config, quiet=True)
+    a, b = load_model(first), load_model(second)
+    for name, tensor in a.network.state_dict().items():
+        torch.testing.assert_close(b.network.state_dict()[name], tensor, rtol=1e-4, atol=1e-5)
+    assert b.lattice == a.lattice
+    seen = int(content(tmp_path / "b" / "state.safetensors")[1]["seen"])
+    assert int(b.metadata["crystals_seen"]) == int(a.metadata["crystals_seen"]) + seen >= 200
+    other = {"start_from": str(first), "network": {**TINY, "layers": 2}}
+    with pytest.raises(ConfigError, match="network"):
+        train(settings(data, tmp_path / "c", **other), quiet=True)
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        train(settings(data, tmp_path / "c", start_from=str(tmp_path / "none")), quiet=True)
+
+
+def test_states_that_cannot_be_resumed(data: str, tmp_path: Path) -> None:
+    train(settings(data, tmp_path), quiet=True)
+    path = tmp_path / "state.safetensors"
+    raw = path.read_bytes()
+
+    def refused(match: str, **others: Any) -> None:
+        with pytest.raises(CheckpointError, match=match) as caught:
+            train(settings(data, tmp_path, **others), quiet=True)
+        assert "\n" not in str(caught.value)
+        assert str(path) in str(caught.value)
+
+    refused("other network settings", network={**TINY, "scalars": 8})
+    refused("cannot be resumed", network={**TINY, "layers": 2})
+    for length in (0, 7, 8, 100, len(raw) // 2, len(raw) - 1):
+        path.write_bytes(raw[:length])
+        refused("cannot be resumed", processes=1 + length % 2)
+    path.write_bytes((tmp_path / "model.safetensors").read_bytes())
+    refused("not the state of a training run")
+
+
+def test_a_full_disk_leaves_the_last_state(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(settings(data, tmp_path), quiet=True)
+    before = (tmp_path / "state.safetensors").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        train(settings(data, tmp_path, crystals=400), quiet=True)
+    assert (tmp_path / "state.safetensors").read_bytes() == before
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_rows_after_the_saved_state_are_dropped(data: str, tmp_path: Path) -> None:
+    config = settings(data, tmp_path, validate_every=2)
+    train(config, quiet=True)
+    rows = (tmp_path / "log.csv").read_text()
+    last = rows.splitlines()[-1]
+    with (tmp_path / "log.csv").open("a") as f:
+        f.write(last.replace(last.split(",")[0], "999", 1) + "\n1,2")  # beyond the state, and half a row
+    train(config, quiet=True)
+    assert (tmp_path / "log.csv").read_text().splitlines() == rows.splitlines()
+
+
+def test_two_runs_do_not_share_a_folder(data: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    lock = FolderLock.take(out / LOCK)
+    try:
+        with pytest.raises(OutputError, match="another process is at work in folder"):
+            train(settings(data, out), quiet=True)
+    finally:
+        lock.release()
+    train(settings(data, out), quiet=True)
+    assert (out / "model.safetensors").exists()
