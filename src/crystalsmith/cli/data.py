@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
     )
     build.add_argument(
         "--symprec",
-        type=_tolerance,
+        type=options.tolerance,
         default=0.1,
         metavar="A",
         help="tolerance of the symmetry search (default: 0.1)",
@@ -98,16 +98,6 @@ def add_parser(commands: Any) -> None:
     fetch.add_argument("--base-url", metavar="URL", help="where its files lie, in place of their public home")
     fetch.add_argument("--quiet", action="store_true", help="no progress bar")
     fetch.set_defaults(run=_fetch, resumes=True)
-
-
-def _tolerance(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a tolerance in Angstrom between 0 and 1")
-    return value
 
 
 def _build(args: argparse.Namespace) -> int:

@@ -1,69 +1,93 @@
-"""Types of command-line options, and settings that must come before torch is imported."""
+"""Options made of the settings' dataclasses, and what must come before torch is imported."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from crystalsmith.errors import CheckpointError, ConfigError, OutputError
+from crystalsmith.runs.settings import (  # re-exported for commands with options of their own
+    amount,
+    group_range,
+    options_of,
+    positive,
+    positive_number,
+    tolerance,
+    whole,
+)
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
 
+__all__ = [
+    "add_model_options",
+    "add_settings",
+    "amount",
+    "check_writable",
+    "group_range",
+    "load",
+    "positive",
+    "positive_number",
+    "settings_from",
+    "tolerance",
+    "whole",
+]
 
-def positive(text: str) -> int:
-    """A whole number from 1."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return value
-
-
-def amount(text: str) -> float:
-    """A number from 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
-    return value
+T = TypeVar("T")
 
 
-def positive_number(text: str) -> float:
-    """A number above zero, not infinite."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return value
+def add_settings(
+    parser: Any, settings: type, *, only: Sequence[str] | None = None, skip: Sequence[str] = ()
+) -> None:
+    """Add an option for each option field of a settings class.
+
+    Args:
+        parser: a parser, or a group of one.
+        settings: a dataclass with fields of ``runs.settings.option``.
+        only: these fields alone, in this order.
+        skip: all but these fields.
+    """
+    known = options_of(settings)
+    for name in only if only is not None else [name for name in known if name not in skip]:
+        field, spec = known[name]
+        names = [f"--{spec.flag or name.replace('_', '-')}"]
+        names = [f"-{spec.short}", *names] if spec.short else names
+        words: dict[str, Any] = {"dest": name, "default": field.default, "help": spec.help}
+        if isinstance(field.default, bool):
+            # A flag turns a False on; a True gets a --no- beside it.
+            words["action"] = argparse.BooleanOptionalAction if field.default else "store_true"
+        else:
+            words |= {"type": spec.check or str, "choices": spec.choices, "metavar": spec.metavar}
+            if spec.choices is None and spec.metavar is None:
+                words["metavar"] = name.upper()
+            if spec.many:
+                words["nargs"] = "+"
+            if field.default not in (None, ()) and "default" not in spec.help:
+                words["help"] += f" (default: {_shown(field.default)})"
+        parser.add_argument(*names, **words)
 
 
-def whole(text: str) -> int:
-    """A whole number."""
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+def settings_from(args: argparse.Namespace, settings: type[T], **fixed: Any) -> T:
+    """Settings of the arguments that ``add_settings`` added.
+
+    Args:
+        args: parsed arguments; fields that are none of them keep their default.
+        settings: the dataclass.
+        fixed: fields that are no options, or that are not to come from the arguments.
+    """
+    values = {}
+    for name, (_, spec) in options_of(settings).items():
+        if hasattr(args, name):
+            value = getattr(args, name)
+            values[name] = tuple(value) if spec.many and value is not None else value
+    return settings(**values | fixed)
 
 
-def group_range(text: str) -> tuple[int, int]:
-    """Space groups from one number to another: ``16-230``, or one alone."""
-    low, _, high = text.partition("-")
-    try:
-        first, last = int(low), int(high or low)
-    except ValueError:
-        first, last = 0, 0
-    if not 1 <= first <= last <= 230:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a range of space groups such as 16-230")
-    return first, last
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def check_writable(path: Path) -> None:
