@@ -16,7 +16,7 @@ from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
-from crystalsmith.crystal import SYMBOLS, Crystal, crystal_from_arrays
+from crystalsmith.crystal import SYMBOLS, Crystal
 from crystalsmith.crystal.io.parsers import parse
 from crystalsmith.crystal.io.records import Item, Record
 from crystalsmith.crystal.io.sources import Source, open_source
@@ -247,7 +247,7 @@ def _make_part(kind: str, chunk: list[Item], path: Path, settings: _Settings) ->
 def _make_crystal(record: Record, settings: _Settings) -> Crystal:
     if settings.max_z is not None and len(record.numbers) and record.numbers.max() > settings.max_z:
         raise StructureError(f"heavier than element {settings.max_z}: {SYMBOLS[record.numbers.max()]}")
-    crystal = crystal_from_arrays(record.lattice, record.fractional, record.numbers, settings.symprec)
+    crystal = record.symmetrized(settings.symprec)
     if settings.max_atoms is not None and crystal.n_atoms > settings.max_atoms:
         raise StructureError(f"more than {settings.max_atoms} atoms: {crystal.n_atoms} in the primitive cell")
     return crystal

@@ -131,6 +131,7 @@ def _from_item(kind: str, item: Item) -> Sample:
         record = parse(kind, item)
     except CrystalsmithError as error:
         return Sample(item.id, -1, None, " ".join(str(error).split()))
+    assert record.lattice is not None
     arrays = Arrays(record.lattice, record.fractional, np.asarray(record.numbers))
     fault = fault_of(arrays)
     return Sample(record.id, record.index, None if fault else arrays, fault, record.space_group)

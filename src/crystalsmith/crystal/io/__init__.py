@@ -1,1 +1,7 @@
 """Reading and writing crystals, one door for every kind of file."""
+
+from crystalsmith.crystal.io.limits import Limits
+from crystalsmith.crystal.io.read import named_crystals, read_records
+from crystalsmith.crystal.io.records import Record
+
+__all__ = ["Limits", "Record", "named_crystals", "read_records"]

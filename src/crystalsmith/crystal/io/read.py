@@ -1,0 +1,145 @@
+"""One door for crystals of every kind: files, folders, archives, runs, and objects of Python."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crystalsmith.crystal.convert import structure_to_arrays
+from crystalsmith.crystal.crystal import Crystal
+from crystalsmith.crystal.io.limits import Limits
+from crystalsmith.crystal.io.names import file_names
+from crystalsmith.crystal.io.parsers import parse
+from crystalsmith.crystal.io.records import Record
+from crystalsmith.crystal.io.run_folders import kind_of_run, run_records
+from crystalsmith.crystal.io.sources import open_source
+from crystalsmith.errors import CrystalsmithError, DataError
+from crystalsmith.runs.pool import Failed
+
+_SHOWN = 3
+"""Reasons that are shown where nothing can be read."""
+
+
+def read_records(source: Any, limits: Limits | None = None) -> Iterator[Record]:
+    """Crystals of a source, in its order; what cannot be read is among them with its reason.
+
+    Args:
+        source: path of a file or folder, ase.Atoms, pymatgen Structure, Crystal, or a sequence of these.
+        limits: how much is read at most.
+
+    Raises:
+        DataError: missing, of no known kind, damaged, or without one crystal that can be read.
+    """
+    reasons: list[str] = []
+    any_read = False
+    for record in _records(source, limits or Limits()):
+        any_read |= not record.failure
+        if record.failure:
+            reasons.append(f"{record.id}: {record.failure}")
+        yield record
+    if not any_read:
+        raise DataError(f"{_name(source)} holds no crystal that can be read{_first(reasons)}")
+
+
+def named_crystals(sources: Any, limits: Limits | None = None) -> dict[str, Crystal | Failed]:
+    """Crystals by names that can be files' names, in the order of their sources.
+
+    Args:
+        sources: one source or several, each as ``read_records`` takes it.
+        limits: how much is read at most.
+
+    Returns:
+        In place of a crystal that cannot be read stands why.
+
+    Raises:
+        DataError: a source that cannot be read, or not one crystal can.
+    """
+    ids: list[str] = []
+    found: list[Crystal | Failed] = []
+    for source in [sources] if _is_one(sources) else sources:
+        records = list(read_records(source, limits))
+        several = {r.id for r in records if r.index > 0}
+        repeated = Counter(r.id for r in records)
+        for record in records:
+            marked = record.index >= 0 and (record.id in several or repeated[record.id] > 1)
+            ids.append(f"{record.id}_{record.index}" if marked else record.id)
+            try:
+                found.append(record.symmetrized())
+            except CrystalsmithError as error:
+                found.append(Failed(" ".join(str(error).split())))
+    names = file_names(ids)
+    failures = [f"{n}: {c.reason}" for n, c in zip(names, found, strict=True) if isinstance(c, Failed)]
+    if len(failures) == len(found):
+        raise DataError(f"no crystal can be read{_first(failures)}")
+    return dict(zip(names, found, strict=True))
+
+
+def _is_one(source: Any) -> bool:
+    """Whether this is a source and not a sequence of them."""
+    return (
+        isinstance(source, (str, os.PathLike, Crystal))
+        or hasattr(source, "lattice")
+        or hasattr(source, "cell")
+    )
+
+
+def _records(source: Any, limits: Limits) -> Iterator[Record]:
+    if isinstance(source, (str, os.PathLike)):
+        yield from _of_path(Path(source))
+    elif _is_one(source):
+        yield _of_object(source)
+    elif isinstance(source, Iterable):
+        for number, one in enumerate(source):
+            if isinstance(one, (str, os.PathLike)):
+                yield from _of_path(Path(one))
+            else:
+                yield _of_object(one, str(number))
+    else:
+        raise DataError(
+            f"{type(source).__name__} is no source of crystals; give a path, Atoms or a Structure"
+        )
+
+
+def _of_object(one: Any, name: str = "") -> Record:
+    if isinstance(one, Crystal):
+        return Record.of_crystal(name or one.formula, one)
+    try:
+        record = Record("", *structure_to_arrays(one))
+    except CrystalsmithError as error:
+        return Record.failed(name or type(one).__name__, str(error))
+    return Record(name or _formula(record.numbers), record.lattice, record.fractional, record.numbers)
+
+
+def _formula(numbers: np.ndarray) -> str:
+    from crystalsmith.crystal.elements import SYMBOLS, reduced_formula
+
+    known = [SYMBOLS[z] for z in numbers.tolist() if 0 < z < len(SYMBOLS)]
+    return reduced_formula(Counter(known)) if known else "crystal"
+
+
+def _of_path(path: Path) -> Iterator[Record]:
+    if path.is_dir() and (kind := kind_of_run(path)):
+        yield from run_records(path, kind)
+        return
+    source = open_source(path)
+    for item in source.items():
+        try:
+            yield parse(source.parser, item)
+        except CrystalsmithError as error:
+            yield Record.failed(item.id, " ".join(str(error).split()), source=str(path))
+
+
+def _name(source: Any) -> str:
+    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else "the sequence given"
+
+
+def _first(reasons: list[str]) -> str:
+    if not reasons:
+        return ""
+    more = f" (and {len(reasons) - _SHOWN} more)" if len(reasons) > _SHOWN else ""
+    return "; " + "; ".join(reasons[:_SHOWN]) + more
