@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crystalsmith.crystal.convert import structure_to_arrays
 from crystalsmith.crystal.crystal import Crystal, Site, wrap
 from crystalsmith.crystal.elements import NUMBERS, formula_order
 from crystalsmith.crystal.hall import group_keys, hall_symbol, hermann_mauguin, operation_keys
+from crystalsmith.crystal.io.records import Record
 from crystalsmith.crystal.orbits import locate, orbit_sizes
 from crystalsmith.crystal.standardize import check_distances
 from crystalsmith.errors import StructureError, SymmetryError
@@ -85,6 +87,27 @@ def _row(row: np.ndarray, shift: float) -> str:
     text = "".join(("+" if value > 0 else "-") + axis for value, axis in signs if value)
     fraction = Fraction(round(24 * float(shift)), 24) % 1
     return text.removeprefix("+") + (f"+{fraction}" if fraction else "")
+
+
+def read_cif(text: str | bytes) -> list[Record]:
+    """One record for each block with atoms; those that cannot be understood hold their reason.
+
+    Raises:
+        StructureError: not a CIF, or one without atoms.
+    """
+    from crystalsmith.crystal.io.sources import _cif_text, split_cif
+
+    if isinstance(text, bytes):
+        text = _cif_text(text)
+    records = []
+    for name, block in split_cif(text):
+        try:
+            structure = structure_from_cif(block)
+            crystal = _read_standard(_first_block(block))
+            records.append(Record(name, *structure_to_arrays(structure), crystal=crystal))
+        except StructureError as error:
+            records.append(Record.failed(name, str(error)))
+    return records
 
 
 def crystal_from_cif(text: str, symprec: float) -> Crystal:
