@@ -58,23 +58,3 @@ def test_an_item_that_kills_its_process_costs_only_itself():
 def test_no_items_and_cores():
     assert parallel_map(work, []) == []
     assert available_cores() >= 1
-
-
-def test_a_pool_that_breaks_while_work_is_handed_out_loses_none(monkeypatch):
-    """A worker can die between two submissions; the second one then finds the pool broken."""
-    import crystalsmith.runs.pool as parallel
-
-    class Breaking(parallel.ProcessPoolExecutor):
-        handed = 0
-
-        def submit(self, *arguments, **options):
-            Breaking.handed += 1
-            if Breaking.handed == 3:
-                raise parallel.BrokenProcessPool("a worker died")
-            return super().submit(*arguments, **options)
-
-    monkeypatch.setattr(parallel, "ProcessPoolExecutor", Breaking)
-    seen = []
-    results = parallel_map(work, [1, 2, 3, 4, 5], workers=2, chunk=1, on_done=seen.extend)
-    assert results == [2, 4, 6, 8, 10] and Breaking.handed > 3
-    assert sorted({place for place, _, _ in seen}) == [0, 1, 2, 3, 4]

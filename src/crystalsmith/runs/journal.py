@@ -1,14 +1,24 @@
-"""Journals: files of JSON lines that outlive a killed process, whose last line may have been cut off."""
+"""Journals: files of JSON lines that outlive a killed process, each with a checksum.
+
+The last line may have been cut off and is then dropped; any other line that is not as it was written is
+refused. Lines of earlier versions, which have no checksum, are read as they are.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from crystalsmith.errors import CrystalsmithError, OutputError
+
+_CRC = re.compile(rb',?"crc":"([0-9a-f]{8})"\}\n?\Z')
+
+_DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, CrystalsmithError)
 
 
 def read_journal(
@@ -39,15 +49,33 @@ def read_journal(
             if not line.endswith(b"\n"):
                 break
             try:
-                take(json.loads(line), whole)
-            except (ValueError, KeyError, TypeError, IndexError, AttributeError, CrystalsmithError):
+                take(parse_line(line), whole)
+            except _DAMAGE:
                 raise OutputError(f"{path}: line {number} is damaged; {advice}") from None
             whole += len(line)
     if mend and whole < path.stat().st_size:
         os.truncate(path, whole)
 
 
-def append_journal(path: Path, rows: Iterable[Any]) -> list[int]:
+def read_rows(
+    path: Path, places: Iterable[int], advice: str = "begin anew with --overwrite"
+) -> Iterator[Any]:
+    """What the lines at these places of a journal hold, in this order.
+
+    Raises:
+        OutputError: a damaged line.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as f:
+        for place in places:
+            f.seek(place)
+            try:
+                yield parse_line(f.readline())
+            except ValueError:
+                raise OutputError(f"{path}: the line at byte {place} is damaged; {advice}") from None
+
+
+def append_journal(path: Path, rows: Iterable[Mapping[str, Any]]) -> list[int]:
     """Add lines; when this returns, they are on the disk.
 
     Args:
@@ -60,7 +88,7 @@ def append_journal(path: Path, rows: Iterable[Any]) -> list[int]:
     Raises:
         OSError: they could not be written.
     """
-    lines = [(json.dumps(row, separators=(",", ":")) + "\n").encode() for row in rows]
+    lines = [format_line(row) for row in rows]
     with path.open("ab") as f:
         place = f.tell()
         f.write(b"".join(lines))
@@ -71,3 +99,23 @@ def append_journal(path: Path, rows: Iterable[Any]) -> list[int]:
         places.append(place)
         place += len(line)
     return places
+
+
+def format_line(row: Mapping[str, Any]) -> bytes:
+    """A line of a journal, with the checksum of what stands before it."""
+    body = json.dumps(row, separators=(",", ":")).encode()
+    comma = b"," if row else b""
+    return body[:-1] + comma + b'"crc":"%08x"}\n' % zlib.crc32(body)
+
+
+def parse_line(line: bytes) -> Any:
+    """The inverse of ``format_line``.
+
+    Raises:
+        ValueError: no JSON, or not what was written.
+    """
+    if found := _CRC.search(line):
+        line = line[: found.start()] + b"}"
+        if zlib.crc32(line) != int(found[1], 16):
+            raise ValueError("the checksum does not fit")
+    return json.loads(line)

@@ -1,11 +1,10 @@
-"""One process in a folder at a time."""
+"""One process at a time in a folder or at a file."""
 
 from __future__ import annotations
 
-import errno
-import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from crystalsmith.errors import OutputError
 from crystalsmith.runs.atomic import writing
@@ -14,48 +13,32 @@ LOCK = ".lock"
 """Name of the file that is locked."""
 
 
-@dataclass
 class FolderLock:
     """An exclusive lock on a file; the system lifts it when the process ends, however it does."""
 
-    path: Path
-    descriptor: int
+    def __init__(self, lock: FileLock) -> None:
+        self._lock, self.path = lock, Path(lock.lock_file)
 
     @classmethod
-    def take(cls, path: Path) -> FolderLock:
+    def take(cls, path: Path, what: str = "") -> FolderLock:
         """Lock the file, which is made if missing.
+
+        Args:
+            path: the file.
+            what: is locked, for the message; the folder of the file if not given.
 
         Raises:
             OutputError: another process holds it, or the file cannot be made.
         """
+        lock = FileLock(path, timeout=0, mode=0o644, thread_local=False)
         with writing(path.parent):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            _lock(descriptor)
-        except OSError as error:
-            os.close(descriptor)
-            if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-                raise OutputError(
-                    f"another process is at work in folder {path.parent}; wait or choose another one"
-                ) from None
-            raise OutputError(
-                f"cannot lock {path}: {error.strerror or error}; choose a folder on another disk"
-            ) from None
-        return cls(path, descriptor)
+            try:
+                lock.acquire()
+            except (Timeout, RuntimeError):
+                what = what or f"in folder {path.parent}"
+                raise OutputError(f"another process is at work {what}; wait or choose another one") from None
+        return cls(lock)
 
     def release(self) -> None:
         """Lift the lock; a second call does nothing."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-
-
-def _lock(descriptor: int) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    else:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._lock.release()

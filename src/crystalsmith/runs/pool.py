@@ -1,26 +1,42 @@
-"""A function over many items, on all cores: what hangs, throws or kills its process costs one item only."""
+"""A function over many items, on all cores: what hangs, throws or kills its process costs one item only.
+
+Each worker is a fresh interpreter (forking a process that runs threads can hang) with one thread, joined to
+this process by a pipe and nothing else: no semaphores that would outlive a kill, no threads here. The
+watchdog sits in this process, so that what never comes back from a C call is ended too.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import islice
 from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from crystalsmith.errors import CrystalsmithError
+from crystalsmith.runs.stop import SIGNALS
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 DIED = "the process that worked on it died, perhaps of lack of memory"
+
+GRACE = 1.0
+"""Seconds beyond its limit after which a worker that has not given up an item by itself is killed."""
+
+_FALSE_STARTS = 3
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -35,19 +51,6 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def start_worker() -> None:
-    """Make a worker process leave Ctrl-C to the main process, and end when that is gone, however it went."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 class _OutOfTime(BaseException):
@@ -80,28 +83,20 @@ def guarded(function: Callable[[T], R], item: T, seconds: float | None = None) -
         with _time_limit(seconds):
             return function(item)
     except _OutOfTime:
-        return Failed(f"took longer than {seconds:g} s")
-    except CrystalsmithError as error:
-        return Failed(" ".join(str(error).split())[:200])
-    except Exception as error:  # whatever a library makes of an absurd crystal
-        return Failed(" ".join(f"{type(error).__name__}: {error}".split())[:200])
+        return _late(seconds)
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # whatever a library makes of an absurd crystal; of Rust, no Exception
+        return _why(error)
 
 
-def _run_chunk(
-    function: Callable[[Any], Any], items: Sequence[Any], seconds: float | None
-) -> list[tuple[Any, float]]:
-    results = []
-    for item in items:
-        began = time.perf_counter()
-        results.append((guarded(function, item, seconds), time.perf_counter() - began))
-    return results
+def _late(seconds: float | None) -> Failed:
+    return Failed(f"took longer than {seconds:g} s")
 
 
-@dataclass
-class _Chunk(Generic[T]):
-    places: list[int]
-    items: list[T]
-    suspect: bool = False  # was at work when a worker died
+def _why(error: BaseException) -> Failed:
+    text = str(error) if isinstance(error, CrystalsmithError) else f"{type(error).__name__}: {error}"
+    return Failed(" ".join(text.split())[:200])
 
 
 def parallel_map(
@@ -122,7 +117,8 @@ def parallel_map(
         function: a function of a module, so that it can be sent to another process.
         items: what it is applied to.
         workers: processes; one for each core that may be used if not given. With one, all happens in this
-            process, and nothing protects it from an item that kills it, unless ``apart``.
+            process, and nothing protects it from an item that kills it or never returns from a C call, unless
+            ``apart``.
         seconds: time limit for one item; what takes longer is ``Failed``.
         chunk: items that go to a worker at once.
         on_done: called in this process with (place, result, seconds) of items as they are done, in any order.
@@ -131,72 +127,267 @@ def parallel_map(
     Returns:
         Result or ``Failed`` of each item, in the order of the items.
     """
+    if len(items) <= 1 and seconds is None:
+        workers = 1
     results: list[Any] = [Failed("not done")] * len(items)
-
-    def take(places: Sequence[int], done: Sequence[tuple[Any, float]]) -> None:
-        for place, (result, _) in zip(places, done, strict=True):
+    for done in parallel_each(function, items, workers=workers, seconds=seconds, chunk=chunk, apart=apart):
+        for place, result, _ in done:
             results[place] = result
         if on_done is not None:
-            on_done([(p, r, t) for p, (r, t) in zip(places, done, strict=True)])
-
-    workers = available_cores() if workers is None else workers
-    if not apart and (workers == 1 or len(items) <= 1):
-        for place, item in enumerate(items):
-            take([place], _run_chunk(function, [item], seconds))
-        return results
-    queue = [
-        _Chunk(list(range(k, min(k + chunk, len(items)))), list(items[k : k + chunk]))
-        for k in range(0, len(items), chunk)
-    ]
-    while queue:
-        queue = _drain(function, queue, workers, seconds, take)
+            on_done(done)
     return results
 
 
-def _drain(
-    function: Callable[[Any], Any],
-    queue: list[_Chunk[Any]],
-    workers: int,
-    seconds: float | None,
-    take: Callable[[Sequence[int], Sequence[tuple[Any, float]]], None],
-) -> list[_Chunk[Any]]:
-    """Work off the queue in one pool; what is left if a worker dies, the suspects one by one in front."""
-    alone = queue[0].suspect
-    # A fresh interpreter for each worker: forking a process that runs threads (torch) can hang.
-    pool = ProcessPoolExecutor(1 if alone else workers, get_context("spawn"), initializer=start_worker)
-    pending: dict[Future[Any], _Chunk[Any]] = {}
-    waiting = list(reversed(queue))
-    finished = False
+def parallel_each(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    workers: int | None = None,
+    seconds: float | None = None,
+    chunk: int = 1,
+    apart: bool = False,
+) -> Iterator[list[tuple[int, R | Failed, float]]]:
+    """As ``parallel_map``, for items that come one after another and results that are not to be kept.
+
+    Items are taken when a worker is free for them. Closing the generator ends the workers at once.
+
+    Yields:
+        (place, result, seconds) of items as they are done, in any order.
+    """
+    if workers == 1 and not apart:
+        for place, item in enumerate(items):
+            began = time.perf_counter()
+            result = guarded(function, item, seconds)
+            yield [(place, result, time.perf_counter() - began)]
+        return
+    pool = _Pool(function, workers or available_cores(), seconds, chunk, enumerate(items))
     try:
-        while waiting or pending:
-            while waiting and len(pending) < (1 if alone else 2 * workers):
-                if alone and not waiting[-1].suspect:
-                    break
-                part = waiting[-1]  # stays there if the pool breaks at this moment
-                pending[pool.submit(_run_chunk, function, part.items, seconds)] = part
-                waiting.pop()
-            if not pending:
-                break
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                part = pending[future]
-                take(part.places, future.result())
-                del pending[future]
-        finished = True
-        return list(reversed(waiting))
-    except BrokenProcessPool:
-        finished = True
-        suspects = [p for p in pending.values() if not (alone and len(p.items) == 1)]
-        for part in pending.values():
-            if alone and len(part.items) == 1:
-                take(part.places, [(Failed(DIED), 0.0)])
-        single = [
-            _Chunk([place], [item], True)
-            for part in suspects
-            for place, item in zip(part.places, part.items, strict=True)
-        ]
-        return single + list(reversed(waiting))
+        yield from pool.results()
+        pool.dismiss()
     finally:
-        if not finished:  # interrupted: do not wait for what the workers are at
-            for process in (getattr(pool, "_processes", None) or {}).values():
-                process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.kill()
+
+
+Job = tuple[int, bytes]
+"""Place of an item, and the item as it is sent."""
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process, and what it was given: the first of ``jobs`` is what it is at, ``since`` then."""
+
+    process: Any
+    pipe: Connection
+    jobs: deque[Job] = field(default_factory=deque)
+    ready: bool = False
+    since: float = 0.0
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.process.close()
+        self.pipe.close()
+
+
+class _Pool:
+    """Workers, chunks that wait for them, and what is done."""
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        workers: int,
+        seconds: float | None,
+        chunk: int,
+        items: Iterator[tuple[int, Any]],
+    ) -> None:
+        self.function, self.most = ForkingPickler.dumps(function), workers
+        self.seconds, self.chunk, self.items = seconds, chunk, items
+        self.workers: list[_Worker] = []
+        self.queue: deque[list[Job]] = deque()
+        self.suspects: deque[Job] = deque()
+        self.done: list[tuple[int, Any, float]] = []
+        self.false_starts = 0
+
+    def results(self) -> Iterator[list[tuple[int, Any, float]]]:
+        """What is done, as it comes."""
+        while self._hand_out():
+            for pipe in wait([w.pipe for w in self.workers], self._patience()):
+                self._receive(next(w for w in self.workers if w.pipe is pipe))
+            self._watch()
+            if self.done:
+                done, self.done = self.done, []
+                yield done
+        if self.done:
+            yield self.done
+
+    def _hand_out(self) -> bool:
+        """Give work to all that have none, with new workers as far as needed; whether any is at work."""
+        for worker in self.workers:
+            if worker.ready and not worker.jobs and self._waiting(0):
+                worker.jobs.extend(self.queue.popleft())
+                worker.since = time.monotonic()
+                with suppress(OSError):  # it has died; ``_receive`` finds that out
+                    worker.pipe.send([data for _, data in worker.jobs])
+        starting = sum(not w.ready for w in self.workers)
+        while len(self.workers) < self.most and self._waiting(starting):
+            self.workers.append(self._start())
+            starting += 1
+        if not self.queue and not any(w.jobs for w in self.workers) and self.suspects:
+            # What was at work in a process that died is tried again, alone: others may have been to blame.
+            self.most = 1
+            for worker in self.workers[1:]:
+                self._part_with(worker)
+            self.queue.append([self.suspects.popleft()])
+            return self._hand_out()
+        return bool(self.queue) or any(w.jobs for w in self.workers)
+
+    def _waiting(self, more_than: int) -> bool:
+        """Whether more than so many chunks wait; takes items as far as needed."""
+        while len(self.queue) <= more_than and (part := list(islice(self.items, self.chunk))):
+            jobs = []
+            for place, item in part:
+                try:
+                    jobs.append((place, bytes(ForkingPickler.dumps(item))))
+                except Exception as error:
+                    self.done.append((place, _why(error), 0.0))
+            if jobs:
+                self.queue.append(jobs)
+        return len(self.queue) > more_than
+
+    def _start(self) -> _Worker:
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self.seconds), daemon=True)
+        with _surroundings_of_a_worker():
+            process.start()
+        theirs.close()
+        with suppress(OSError):
+            ours.send_bytes(self.function)
+        return _Worker(process, ours)
+
+    def _patience(self) -> float | None:
+        """Seconds until a worker is to be given up."""
+        since = [w.since for w in self.workers if w.jobs]
+        if self.seconds is None or not since:
+            return None
+        return max(0.0, min(since) + self.seconds + GRACE - time.monotonic())
+
+    def _watch(self) -> None:
+        limit = math.inf if self.seconds is None else self.seconds + GRACE
+        for worker in list(self.workers):
+            late = worker.jobs and time.monotonic() - worker.since > limit
+            if late and not worker.pipe.poll():
+                self._lose(worker, _late(self.seconds))
+
+    def _receive(self, worker: _Worker) -> None:
+        try:
+            message: Any = worker.pipe.recv()
+        except (EOFError, OSError):
+            self._lose(worker, None)
+            return
+        except Exception as error:  # a result that cannot be taken apart here
+            message = _why(error), 0.0
+        if worker.ready:
+            place, _ = worker.jobs.popleft()
+            worker.since = time.monotonic()
+            self.done.append((place, *message))
+        elif message is None:
+            worker.ready, self.false_starts = True, 0
+        else:
+            raise CrystalsmithError(f"worker processes cannot load what they are to do: {message}")
+
+    def _lose(self, worker: _Worker, why: Failed | None) -> None:
+        """Part with a worker that died or never ends; what it had not come to goes to others."""
+        self._part_with(worker)
+        if not worker.ready:
+            self.false_starts += 1
+            if self.false_starts >= _FALSE_STARTS:
+                raise CrystalsmithError(
+                    "worker processes end before they begin; a script needs the usual guard"
+                    " if __name__ == '__main__', and memory for each of them; or use one worker"
+                )
+        if worker.jobs:
+            job = worker.jobs.popleft()
+            if why is None and self.most > 1:
+                self.suspects.append(job)
+            else:
+                self.done.append((job[0], why or Failed(DIED), time.monotonic() - worker.since))
+            self.queue.extendleft([[job] for job in reversed(worker.jobs)])
+
+    def _part_with(self, worker: _Worker) -> None:
+        self.workers.remove(worker)
+        worker.end()
+
+    def dismiss(self) -> None:
+        """Let workers that have nothing to do end by themselves."""
+        for worker in self.workers:
+            with suppress(OSError):
+                worker.pipe.send(None)
+        for worker in self.workers:
+            worker.process.join(5.0)
+
+    def kill(self) -> None:
+        """End all workers at once."""
+        for worker in list(self.workers):
+            self._part_with(worker)
+
+
+@contextmanager
+def _surroundings_of_a_worker() -> Iterator[None]:
+    """What a process that is started within inherits: one thread, and deaf ears until it has its own."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    masked = hasattr(signal, "pthread_sigmask")
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if masked else set()
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        if masked:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _serve(pipe: Connection, seconds: float | None) -> None:
+    """What a worker does: take chunks, and send back (result, seconds) of each item."""
+    for number in SIGNALS:  # they go to all of a terminal's or job's processes; the main one decides
+        signal.signal(number, lambda *_: None)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(EOFError, OSError):  # the main process has gone
+        try:
+            function = ForkingPickler.loads(pipe.recv_bytes())
+        except Exception as error:
+            pipe.send(_why(error).reason)
+            return
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(1)
+        pipe.send(None)
+        while (chunk := pipe.recv()) is not None:
+            for data in chunk:
+                began = time.perf_counter()
+                result = guarded(lambda data: function(ForkingPickler.loads(data)), data, seconds)
+                spent = time.perf_counter() - began
+                try:
+                    message = ForkingPickler.dumps((result, spent))
+                except Exception as error:
+                    message = ForkingPickler.dumps((_why(error), spent))
+                pipe.send_bytes(message)
+
+
+def start_worker() -> None:
+    """Of the pool of ``data.build``, until that stands on this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End when the main process is gone, however it went."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
