@@ -6,7 +6,6 @@ import base64
 import csv
 import json
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -25,62 +24,7 @@ from crystalsmith.errors import ConfigError, DataError
 from crystalsmith.hull.picture_simplex import tie_lines
 from crystalsmith.hull.pictures import draw_phase_diagram
 from discovered import PEROVSKITE, entry, run_summary
-
-VOID = {"meta", "img", "br", "link", "hr", "input", "path", "use", "rect", "image"}
-
-
-class Page(HTMLParser):
-    """Text, links and ids of a page; complains of tags that do not close."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self.links: list[str] = []
-        self.sources: list[str] = []
-        self.ids: list[str] = []
-        self.tags: list[str] = []
-        self.rows: list[list[str]] = []
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th") and self.rows:
-            self.rows[-1].append("")
-        for key, value in attrs:
-            if key in ("href", "xlink:href"):
-                self.links.append(value)
-            elif key in ("src", "srcset", "data"):
-                self.sources.append(value)
-            elif key == "id":
-                self.ids.append(value)
-            assert not key.startswith("on")
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "style" in self.open:
-            return
-        self.words.append(data)
-        if self.rows and self.rows[-1] and self.open and {"td", "th"} & set(self.open):
-            self.rows[-1][-1] += data
-
-    @property
-    def text(self) -> str:
-        return " ".join("".join(self.words).split())
+from pages import Page
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ two-dimensional canvas (raster or vector) can show it.
 Screen coordinates: x to the right, y up, z towards the viewer.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -22,7 +24,7 @@ Array = NDArray[np.float64]
 _VIEW = rotate("-68z,-76x")
 _EYE_DISTANCE = 7.0  # in half diagonals of the cell: a mild perspective
 _LIGHT = np.array([-0.36, 0.42])  # where the highlight sits on a ball of radius 1
-_BOND_RADIUS = 0.10  # Å
+BOND_RADIUS = 0.10  # Å
 _HAZE = 0.5  # how far the rearmost colours fade into the white page
 _EDGE_COLOR = np.array([0.35, 0.37, 0.42])
 _EDGE_PIECES = 48
@@ -100,6 +102,22 @@ def draw_cell(atoms: Atoms) -> Drawing:
     Raises:
         StructureError: the cell has no volume. A ValueError.
     """
+    scene = Scene()
+    corners = fill_scene(scene, atoms)
+    drawing = scene.painted()
+    drawing.axis_names = scene.axis_names(corners)
+    return drawing
+
+
+def fill_scene(scene: Scene, atoms: Atoms) -> Array:
+    """Put balls, sticks and edges of a cell into a scene.
+
+    Returns:
+        The corners of the cell in the scene, shape (8, 3).
+
+    Raises:
+        StructureError: the cell has no volume. A ValueError.
+    """
     upright = atoms.copy()
     upright.set_constraint()
     upright.set_cell(atoms.cell.standard_form()[0], scale_atoms=True)
@@ -107,11 +125,10 @@ def draw_cell(atoms: Atoms) -> Drawing:
     cell = np.asarray(upright.cell)
     middle = cell.sum(axis=0) / 2
     corners = (_CORNERS @ cell - middle) @ _VIEW
-    scene = _Scene(
-        points=(filled.positions - middle) @ _VIEW,
-        radii=ball_radii(filled.numbers),
-        size=float(np.linalg.norm(corners, axis=1).max()),
-    )
+    scene.numbers = filled.numbers
+    scene.points = (filled.positions - middle) @ _VIEW
+    scene.radii = ball_radii(filled.numbers)
+    scene.size = float(np.linalg.norm(corners, axis=1).max())
     colors = [element_color(number) for number in filled.numbers]
     for k, color in enumerate(colors):
         scene.add_ball(k, color)
@@ -123,9 +140,7 @@ def draw_cell(atoms: Atoms) -> Drawing:
     for i, j in product(range(8), repeat=2):
         if i < j and np.abs(_CORNERS[i] - _CORNERS[j]).sum() == 1:
             scene.add_edge(corners[i], corners[j])
-    drawing = scene.painted()
-    drawing.axis_names = scene.axis_names(corners)
-    return drawing
+    return corners
 
 
 def _faded(color: Array, haze: float) -> Array:
@@ -133,12 +148,13 @@ def _faded(color: Array, haze: float) -> Array:
 
 
 @dataclass
-class _Scene:
+class Scene:
     """Collects shaded pieces with their depth, then paints them back to front."""
 
-    points: Array  # (atoms, 3), Å
-    radii: Array  # (atoms,), Å
-    size: float  # Å, half the cell's longest diagonal
+    points: Array = field(default_factory=lambda: np.zeros((0, 3)))  # (atoms, 3), Å
+    radii: Array = field(default_factory=lambda: np.zeros(0))  # (atoms,), Å
+    numbers: NDArray[np.int_] = field(default_factory=lambda: np.zeros(0, dtype=int))  # (atoms,)
+    size: float = 1.0  # Å, half the cell's longest diagonal
     pieces: list[tuple[float, Drawing]] = field(default_factory=list)
 
     def project(self, points: Array) -> tuple[Array, Array]:
@@ -157,16 +173,20 @@ class _Scene:
         ball(piece, centre, self.radii[k] * magnification.item(), color, self.haze(depth))
         self.pieces.append((depth, piece))
 
-    def add_stick(self, start: int, vector: Array, end_radius: float, color: Array) -> None:
-        """Half a bond: from the surface of ball `start` to the middle of the free stretch."""
+    def stick_ends(self, start: int, vector: Array, end_radius: float) -> Array | None:
+        """From the surface of ball `start` to the middle of the free stretch, (2, 3), if there is any."""
         length = float(np.linalg.norm(vector))
-        near, far = (
-            float(np.sqrt(radius**2 - _BOND_RADIUS**2)) for radius in (self.radii[start], end_radius)
-        )
+        near, far = (float(np.sqrt(radius**2 - BOND_RADIUS**2)) for radius in (self.radii[start], end_radius))
         if length <= near + far:
+            return None
+        return self.points[start] + np.outer([near, (length + near - far) / 2], vector / length)
+
+    def add_stick(self, start: int, vector: Array, end_radius: float, color: Array) -> None:
+        """Half a bond in shaded stripes."""
+        ends = self.stick_ends(start, vector, end_radius)
+        if ends is None:
             return
-        axis = vector / length
-        ends = self.points[start] + np.outer([near, (length + near - far) / 2], axis)
+        axis = vector / float(np.linalg.norm(vector))
         across = np.array([-axis[1], axis[0]]) / max(float(np.hypot(axis[0], axis[1])), 1e-9)
         along = np.array([across[1], -across[0]]) * abs(axis[2])  # round ends look elliptic
         lit = across if across @ _LIGHT > 0 else -across
@@ -185,13 +205,13 @@ class _Scene:
             rims = []
             for point, scale, turn in zip(screen, magnification, (half_turn, half_turn + np.pi), strict=True):
                 rim = width * (np.outer(np.sin(turn), lit) + np.outer(np.cos(turn), along)) + offset * lit
-                rims.append(point + _BOND_RADIUS * scale * rim)
+                rims.append(point + BOND_RADIUS * scale * rim)
             outline = _faded(0.42 * color, haze) if width == 1.0 else None
             piece.add(
                 np.concatenate(rims), _faded(color * shade, haze), outline, 0.4 if width == 1.0 else 0.0
             )
         if axis[2] > 0:  # the cut end faces the viewer, unless the other half covers it
-            cap = screen[1] + _BOND_RADIUS * magnification[1] * (_UNIT_CIRCLE @ np.array([lit, along]))
+            cap = screen[1] + BOND_RADIUS * magnification[1] * (_UNIT_CIRCLE @ np.array([lit, along]))
             piece.add(cap, _faded(0.9 * color, haze), _faded(0.42 * color, haze), 0.4)
         self.pieces.append((depth, piece))
 
@@ -222,7 +242,7 @@ class _Scene:
             outward = np.array([edge[1], -edge[0]]) / np.linalg.norm(edge)
             outward *= np.sign(outward @ middles[best])
             place = middles[best]
-            room = 0.09 * self.size + _BOND_RADIUS
+            room = 0.09 * self.size + BOND_RADIUS
             while np.any(np.linalg.norm(centres - place - room * outward, axis=1) < radii + 0.09 * self.size):
                 room += 0.03 * self.size
             names.append((name, place + room * outward))
