@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from crystalsmith.crystal.elements import NUMBERS
@@ -83,7 +84,7 @@ def site_rows(crystal: Crystal) -> list[tuple[str, ...]]:
     """Element, multiplicity and letter, and x, y, z of one atom of each site."""
     rows = []
     for site, position in zip(crystal.sites, crystal.positions_of_sites, strict=True):
-        place = position.position(site.free) % 1.0
+        place = position.position(np.array(site.free)) % 1.0
         rows.append((site.element, f"{position.multiplicity}{site.letter}", *(f"{x:.4f}" for x in place)))
     return rows
 
