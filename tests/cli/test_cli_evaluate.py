@@ -51,7 +51,7 @@ def test_a_table_and_files(files, capsys):
         "reference.jsonl",
         "--train",
         "train.jsonl",
-        "--json",
+        "--figures",
         "out.json",
         "--report",
         "out.html",
@@ -104,7 +104,10 @@ def test_a_table_and_files(files, capsys):
             ["renamed.jsonl", "--reference", "reference.jsonl", "--metrics", "match"],
             "has the id of a crystal",
         ),
-        (["made.jsonl", "--reference", "reference.jsonl", "--json", "no/where.json"], "there is no folder"),
+        (
+            ["made.jsonl", "--reference", "reference.jsonl", "--figures", "no/where.json"],
+            "there is no folder",
+        ),
         (["made.jsonl", "--reference", "reference.jsonl", "--report", "."], "is a folder"),
         (["made.jsonl", "--reference", "reference.jsonl", "--space-groups", "9-3"], "not a range"),
         (["made.jsonl", "--reference", "reference.jsonl", "--space-groups", "3-5"], "no crystal has a space"),
@@ -139,7 +142,7 @@ def test_unreadable_members_are_listed_and_count(files, capsys):
                 "reference.jsonl",
                 "--metrics",
                 "validity,coverage",
-                "--json",
+                "--figures",
                 "half.json",
             ]
         )
@@ -231,7 +234,7 @@ def test_ctrl_c_keeps_what_was_computed(files):
     assert error.strip().splitlines()[-1].startswith("crystalsmith: interrupted; the same command")
     assert "Traceback" not in error
     kept = stored(files / "c.sqlite")
-    assert main([*arguments, "--json", "after.json"]) == 0
+    assert main([*arguments, "--figures", "after.json"]) == 0
     timings = json.loads((files / "after.json").read_text())["timings"]
     assert timings["symmetry and distances"]["computed"] == 0 and kept >= len(KNOWN)
     assert timings["CrystalNN fingerprints"]["computed"] > 0

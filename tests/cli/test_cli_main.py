@@ -244,7 +244,7 @@ def test_info(capsys: pytest.CaptureFixture[str], checkpoint: Path) -> None:
     text = capsys.readouterr().out
     assert re.search(r"sha256\s+[0-9a-f]{20}", text) and re.search(r"training.seed\s+3", text)
     assert main(["info", "--json", "--checkpoint", str(checkpoint)]) == 0
-    facts = json.loads(capsys.readouterr().out)
+    facts = json.loads(capsys.readouterr().out)["result"]
     assert facts["crystals_seen"] == "17" and facts["config"]["network"]["layers"] == 1
     assert "heun" in facts["samplers"] and facts["max_atoms"] == 20
 

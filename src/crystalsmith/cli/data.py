@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.cli import options
+from crystalsmith.cli.output import emit
 
 if TYPE_CHECKING:
     from crystalsmith.data.build import BuildReport
@@ -112,13 +113,12 @@ def _build(args: argparse.Namespace) -> int:
         max_atoms=args.max_atoms,
         max_z=args.max_z,
     )
-    if not args.quiet:
-        _print_report(report)
+    emit(report, None if args.quiet else _table(report))
     return 0
 
 
-def _print_report(report: BuildReport) -> None:
-    from rich.console import Console
+def _table(report: BuildReport) -> Any:
+    from rich.console import Group
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -128,17 +128,15 @@ def _print_report(report: BuildReport) -> None:
     table.add_row("kept", str(report.kept), "")
     for reason, number in report.dropped.items():
         table.add_row(f"left out: {reason}", str(number), report.examples.get(reason, ""))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"{report.kept} of {report.total} structures in {report.path}", soft_wrap=True)
+    return Group(table, f"{report.kept} of {report.total} structures in {report.path}")
 
 
 def _stats(args: argparse.Namespace) -> int:
     from crystalsmith.data.dataset import Dataset
     from crystalsmith.data.stats import draw_statistics
 
-    for path in draw_statistics(Dataset.open(Path(args.dataset)), Path(args.output)):
-        print(path)
+    paths = list(draw_statistics(Dataset.open(Path(args.dataset)), Path(args.output)))
+    emit({"pictures": paths}, "\n".join(map(str, paths)))
     return 0
 
 
@@ -160,7 +158,7 @@ def _orders(args: argparse.Namespace) -> int:
     )
     with writing(Path(args.output)):
         write_whole(Path(args.output), "".join(json.dumps(order) + "\n" for order in orders))
-    print(f"{len(orders)} orders in {args.output}")
+    emit({"orders": len(orders), "file": args.output}, f"{len(orders)} orders in {args.output}")
     return 0
 
 
@@ -168,6 +166,6 @@ def _fetch(args: argparse.Namespace) -> int:
     from crystalsmith.data.fetch import fetch
 
     folder = Path(args.output) if args.output is not None else Path("data") / args.name
-    for path in fetch(args.name, folder, base_url=args.base_url, progress=not args.quiet):
-        print(path)
+    paths = list(fetch(args.name, folder, base_url=args.base_url, progress=not args.quiet))
+    emit({"files": paths}, "\n".join(map(str, paths)))
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.cli import options
+from crystalsmith.cli.output import emit
 from crystalsmith.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ metrics: {METRICS}
 examples:
   crystalsmith evaluate crystals --reference mp20_test.csv
   crystalsmith evaluate ours=crystals theirs=samples.zip --reference mp20_test.csv --train mp20_train.csv \\
-      --report report.html --json figures.json
+      --report report.html --figures figures.json
   crystalsmith evaluate crystals --reference mp20_test.csv --train mp20_train.csv --controls
 
 Crystals carry the id of their target, if they were made for one: the order's id, the name of a CIF
@@ -57,7 +58,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--metrics", metavar="A,B,...", help="only these (default: all that apply)")
     output = parser.add_argument_group("output")
-    output.add_argument("--json", metavar="FILE", help="all figures as JSON")
+    output.add_argument("--figures", metavar="FILE", help="all figures as JSON (--json: on standard output)")
     output.add_argument("--report", metavar="FILE", help="an HTML page with plots that opens offline")
     output.add_argument("--details", metavar="FILE", help="one CSV row for each crystal")
     output.add_argument("--quiet", action="store_true", help="no progress bars, no table")
@@ -132,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status: 1 where a set holds no crystal at all."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"  # one process a core
-    for name in ("json", "report", "details"):
+    for name in ("figures", "report", "details"):
         if getattr(args, name) is not None:
             options.check_writable(Path(getattr(args, name)))
     from crystalsmith.evaluation import Cache, Settings, Workshop, evaluate, read_samples
@@ -209,12 +210,12 @@ def _controls(
 
 
 def _write(args: argparse.Namespace, evaluation: Evaluation) -> None:
-    from crystalsmith.evaluation.json_report import to_csv, to_json
+    from crystalsmith.evaluation.json_report import to_csv, to_json, to_mapping
     from crystalsmith.runs.atomic import write_whole, writing
 
     texts = {}
-    if args.json is not None:
-        texts[args.json] = to_json(evaluation)
+    if args.figures is not None:
+        texts[args.figures] = to_json(evaluation)
     if args.details is not None:
         texts[args.details] = to_csv(evaluation)
     if args.report is not None:
@@ -225,7 +226,8 @@ def _write(args: argparse.Namespace, evaluation: Evaluation) -> None:
     for name, text in texts.items():
         with writing(Path(name)):
             write_whole(Path(name), text)
-    if not args.quiet:
+    emit(to_mapping(evaluation))
+    if not args.quiet and not args.json:
         from rich.console import Console
 
         from crystalsmith.evaluation.console import print_evaluation

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from crystalsmith.cli import options
+from crystalsmith.cli.output import emit
 
 
 def add_parser(commands: Any) -> None:
@@ -17,7 +18,6 @@ def add_parser(commands: Any) -> None:
         help="describe a checkpoint",
         description="Describe a checkpoint: hash, configuration, training record; and the samplers.",
     )
-    parser.add_argument("--json", action="store_true", help="as JSON")
     options.add_model_options(parser)
     parser.set_defaults(run=run)
 
@@ -39,10 +39,9 @@ def run(args: argparse.Namespace) -> int:
         + (" at each level" if model.method == "paper" else ""),
         **{key: _parsed(value) for key, value in model.metadata.items()},
     }
-    if args.json:
-        print(json.dumps(facts, indent=1, ensure_ascii=False))
-    else:
-        _print(facts)
+    rows = list(_flat("", facts))
+    width = max(len(name) for name, _ in rows)
+    emit(facts, "\n".join(f"{name:<{width}}  {value}" for name, value in rows))
     return 0
 
 
@@ -53,13 +52,6 @@ def _parsed(text: str) -> Any:
     except ValueError:
         return text
     return value if isinstance(value, (dict, list)) else text
-
-
-def _print(facts: dict[str, Any]) -> None:
-    rows = list(_flat("", facts))
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        print(f"{name:<{width}}  {value}")
 
 
 def _flat(prefix: str, facts: dict[str, Any]) -> Iterator[tuple[str, str]]:

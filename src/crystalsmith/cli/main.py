@@ -5,12 +5,12 @@ Nothing heavy is imported here or at the top of the commands' modules, so that `
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from crystalsmith import __version__
 from crystalsmith.cli import (
@@ -30,24 +30,23 @@ from crystalsmith.cli import (
     train_prior,
     wyckoff,
 )
+from crystalsmith.cli.logs import logging_to_stderr
+from crystalsmith.cli.output import document, machine_readable
+from crystalsmith.cli.parser import Parser
 from crystalsmith.errors import CrystalsmithError
 
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 """Exit statuses beside 0: some crystals could not be made; wrong input or surroundings; Ctrl-C."""
 
+_ANYWHERE = ("--json", "-v", "-vv", "--verbose")
+"""Options of all commands, which may stand before the command as well."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Complains in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(REFUSED, f"crystalsmith: error: {message}; see {self.prog} --help\n")
-
-
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The parser of it all; a command leaves its function in ``run``, and ``resumes`` if it does."""
-    parser = _Parser(
+    parser = Parser(
         prog="crystalsmith",
         description="Make new crystals from a formula, or a space group and sites, with a diffusion model.",
     )
@@ -82,33 +81,77 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; those of the process if None.
 
     Returns:
-        Exit status: 0 done; 1 done, but some crystals could not be made; 2 refused; 130 interrupted.
+        Exit status: 0 done; 1 done, but some crystals could not be made; 2 refused; 130 interrupted by
+        Ctrl-C, 143 by SIGTERM.
     """
-    args = None
+    _open_streams()
+    words = list(sys.argv[1:] if argv is None else argv)
+    first = next((n for n, word in enumerate(words) if word not in _ANYWHERE), 0)
+    words = words[first:] + words[:first]
     try:
-        args = build_parser().parse_args(argv)
-        status = int(args.run(args))
-        sys.stdout.flush()
+        if "--json" not in words:
+            return _answer(words)[0]
+        with machine_readable() as out:
+            status, command, error = _answer(words)
+            if command is not None or error is not None:  # else it was --help
+                print(document(command, status, error), file=out)
         return status
-    except SystemExit as end:  # argparse: --help, or a complaint that it printed
-        return end.code if isinstance(end.code, int) else REFUSED
-    except CrystalsmithError as error:
-        return _complain(str(error))
-    except KeyboardInterrupt:
-        mend = "; the same command goes on where it stopped" if getattr(args, "resumes", False) else ""
-        print(f"crystalsmith: interrupted{mend}", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has had enough; and Python must not try again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except MemoryError:
-        return _complain("not enough memory; make batches smaller or close other programs")
     except OSError as error:
-        if error.errno not in _FULL:
+        return _complain(_disk_full(error))
+
+
+def _answer(words: Sequence[str]) -> tuple[int, str | None, BaseException | None]:
+    """Run a command; the exit status, the command if one was understood, and what stopped it."""
+    args = None
+    command: str | None = None
+    try:
+        args = build_parser().parse_args(words)
+        command = " ".join(filter(None, [args.command, getattr(args, "action", None)]))
+        with logging_to_stderr(args.verbose):
+            status = int(args.run(args))
+        sys.stdout.flush()
+        return status, command, None
+    except SystemExit as end:  # --help
+        return (end.code if isinstance(end.code, int) else REFUSED), command, None
+    except CrystalsmithError as error:
+        return _complain(str(error)), command, error
+    except KeyboardInterrupt as error:
+        mend = "; the same command goes on where it stopped" if getattr(args, "resumes", False) else ""
+        print(f"crystalsmith: interrupted{mend}", file=sys.stderr)
+        return getattr(error, "status", INTERRUPTED), command, error
+    except MemoryError as error:
+        return _complain("not enough memory; make batches smaller or close other programs"), command, error
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
             raise
-        name = f" ({error.filename})" if error.filename else ""
-        return _complain(f"the disk is full{name}; free some space and run the same command again")
+        return _complain(_disk_full(error)), command, error
+
+
+def _open_streams() -> None:
+    """Streams that were closed (``>&-``) go nowhere; text that a terminal cannot show is shown escaped."""
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes this lowest free number, before a file of ours does
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if number == 0 else "w"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _disk_full(error: OSError) -> str:
+    """The message about a full disk; any other error is raised again."""
+    if error.errno not in _FULL:
+        raise error
+    name = f" ({error.filename})" if error.filename else ""
+    return f"the disk is full{name}; free some space and run the same command again"
 
 
 def _complain(message: str) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.cli import options
+from crystalsmith.cli.output import emit
 from crystalsmith.errors import CrystalsmithError, DataError, StructureError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
     panels = [panel for name in args.files for panel in read_panels(Path(name))]
     path = draw_sheet(panels, Path(args.output), title=args.title, columns=args.columns)
-    print(f"{len(panels)} crystals drawn in {path}")
+    emit({"crystals": len(panels), "picture": path}, f"{len(panels)} crystals drawn in {path}")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from crystalsmith.cli.output import emit
 from crystalsmith.errors import ConfigError
 
 
@@ -58,8 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from crystalsmith.training import train
 
     path = train({} if args.config is None else args.config, overrides, quiet=args.quiet)
-    if not args.quiet:
-        print(f"trained model: {path}")
+    emit({"model": path}, None if args.quiet else f"trained model: {path}")
     return 0
 
 

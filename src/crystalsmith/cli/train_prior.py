@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from crystalsmith.cli import options
+from crystalsmith.cli.output import emit
 from crystalsmith.errors import CheckpointError
 
 
@@ -67,6 +68,5 @@ def _run(args: argparse.Namespace) -> int:
     # The denoiser keeps the precision that its checkpoint has.
     half = all(bool((v == v.half()).all()) for v in model.network.state_dict().values())
     save_model(model, path, {**record, **prior_record(config, last)}, half)
-    if not args.quiet:
-        print(f"checkpoint with the prior: {path}")
+    emit({"model": path, "scores": last}, None if args.quiet else f"checkpoint with the prior: {path}")
     return 0
