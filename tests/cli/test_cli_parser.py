@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import signal
 import subprocess
 import sys
 import warnings
@@ -127,6 +128,22 @@ def test_errors_are_in_the_document(command, capsys):
     assert captured.err == "crystalsmith: error: no such file\n"
     assert main(["--json", "nothing"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["kind"] == "UsageError"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("resumes", [True, False])
+def test_signals_alike(number, status, resumes, command, capsys):
+    def run(args: argparse.Namespace) -> int:
+        args.resumes = resumes
+        signal.raise_signal(number)
+        return 0
+
+    command(run)
+    assert main(["info", "--json"]) == status
+    captured = capsys.readouterr()
+    mend = "; the same command goes on where it stopped" if resumes else ""
+    assert captured.err == f"crystalsmith: interrupted{mend}\n"
+    assert json.loads(captured.out)["status"] == status
 
 
 class Colour(Enum):

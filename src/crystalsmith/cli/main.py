@@ -34,6 +34,7 @@ from crystalsmith.cli.logs import logging_to_stderr
 from crystalsmith.cli.output import document, machine_readable
 from crystalsmith.cli.parser import Parser
 from crystalsmith.errors import CrystalsmithError
+from crystalsmith.runs.stop import stop_signals
 
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 """Exit statuses beside 0: some crystals could not be made; wrong input or surroundings; Ctrl-C."""
@@ -112,7 +113,7 @@ def _answer(words: Sequence[str]) -> tuple[int, str | None, BaseException | None
     try:
         args = build_parser().parse_args(words)
         command = " ".join(filter(None, [args.command, getattr(args, "action", None)]))
-        with logging_to_stderr(args.verbose):
+        with logging_to_stderr(args.verbose), stop_signals():
             status = int(args.run(args))
         sys.stdout.flush()
         return status, command, None
