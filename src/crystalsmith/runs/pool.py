@@ -120,7 +120,7 @@ def parallel_map(
             process, and nothing protects it from an item that kills it or never returns from a C call, unless
             ``apart``.
         seconds: time limit for one item; what takes longer is ``Failed``.
-        chunk: items that go to a worker at once.
+        chunk: most items that go to a worker at once.
         on_done: called in this process with (place, result, seconds) of items as they are done, in any order.
         apart: never in this process, however few workers or items there are.
 
@@ -130,6 +130,7 @@ def parallel_map(
     if len(items) <= 1 and seconds is None:
         workers = 1
     results: list[Any] = [Failed("not done")] * len(items)
+    chunk = max(1, min(chunk, len(items) // (2 * (workers or available_cores()))))  # some for every worker
     for done in parallel_each(function, items, workers=workers, seconds=seconds, chunk=chunk, apart=apart):
         for place, result, _ in done:
             results[place] = result
