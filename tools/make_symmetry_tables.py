@@ -124,24 +124,6 @@ def as_affine(
     return lin[:d], off[:d] % 1.0
 
 
-def other_symbols(short: list[str]) -> tuple[dict[str, int], dict[str, int]]:
-    """Symbols that programs and old tables give to the standard settings, and the symbols of all settings."""
-    alias = {"Abm2": 39, "Aba2": 41, "Cmca": 64, "Cmma": 67, "Ccca": 68}  # before ITA named the e glide
-    alias |= {short[n].replace("-3", "3"): n for n in (*range(200, 207), *range(221, 231))}  # Fm3m for Fm-3m
-    # Origin choices, hexagonal and rhombohedral axes.
-    marks = {"2": (":2", "Z"), "1": (":1", "S"), "H": (":H", "H"), "R": (":R", "R")}
-    other: dict[str, int] = {}
-    for hall in range(1, 531):
-        t = spglib.get_spacegroup_type(hall)
-        for mark in marks.get(t.choice, ()):
-            (alias if t.choice in "2H" else other)[short[t.number] + mark] = t.number
-        for s in (t.international_short, t.international_full, *t.international.split("=")):
-            other.setdefault(s.strip(), t.number)
-        if 3 <= t.number <= 15:  # P2_1/n of P 1 2_1/n 1
-            other.setdefault("".join(p for p in t.international_full.split() if p != "1"), t.number)
-    return alias, other
-
-
 def pad(m: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """The matrix in the corner of a 3 x 3 one."""
     out = np.zeros((3, 3))
@@ -297,7 +279,6 @@ def main() -> None:
             arr = np.rint(arr).astype(np.int32)
             arr = arr.astype(np.int8) if np.abs(arr).max() < 127 else arr
         out[k] = arr
-    names["alias"], names["nonstandard"] = other_symbols(names["symbol"])
     np.savez_compressed(OUT / "tables.npz", **out)
     (OUT / "names.json").write_text(json.dumps(names, separators=(",", ":")) + "\n")
 

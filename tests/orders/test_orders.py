@@ -66,7 +66,10 @@ def test_letter_with_freedom_and_the_27th_letter() -> None:
         ({"space_group": "Fm3n"}, ["Fm3n", "did you mean"]),
         ({"space_group": "P1" * 1000}, ["unknown space group"]),
         ({"space_group": None}, ["space_group is missing"]),
-        ({"space_group": "I2/a"}, ["non-standard setting", "15"]),
+        (
+            {"space_group": "I2/a", "sites": None, "wyckoff": [["Na", "a"]]},
+            ["non-standard setting", "15", "letters"],
+        ),
         ({"count": 0}, ["count", "at least 1"]),
         ({"count": 10**12}, ["count", "at most"]),
         ({"count": 10**5000}, ["count", "at most"]),

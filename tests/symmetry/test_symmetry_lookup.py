@@ -14,9 +14,9 @@ from crystalsmith.symmetry import SpaceGroup, space_group
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")  # spglib's own
 
 
-def refusal(which: object) -> str:
+def refusal(which: object, letters: bool = False) -> str:
     with pytest.raises(SymmetryError) as caught:
-        space_group(which)  # type: ignore[arg-type]
+        space_group(which, letters)  # type: ignore[arg-type]
     message = str(caught.value)
     assert len(message.splitlines()) == 1 and len(message) < 200, message
     return message
@@ -121,23 +121,107 @@ def test_no_spelling_means_two_groups():
         ("R 3 R", 146, "R3"),
     ],
 )
-def test_settings_other_than_the_standard_are_refused_with_the_number(symbol, number, standard):
-    message = refusal(symbol)
-    assert message.endswith(f"is a non-standard setting of space group {number}; give {number} or {standard}")
+def test_settings_other_than_the_standard_name_the_group_but_no_letters(symbol, number, standard):
+    assert space_group(symbol).number == number
+    message = refusal(symbol, letters=True)
+    assert f"is a non-standard setting of space group {number}, whose Wyckoff letters may differ" in message
+    assert f"give {number} or {standard} and the letters of that setting" in message
     assert symbol in message
 
 
-def test_every_symbol_of_spglib_is_either_known_or_refused_with_its_number():
+def test_every_symbol_of_spglib_is_known_and_refused_beside_letters_if_not_of_the_standard():
     halls = standard_halls()
     for hall in range(1, 531):
         kind = spglib.get_spacegroup_type(hall)
         short = spglib.get_spacegroup_type(halls[kind.number]).international_short
         for symbol in (kind.international_short, kind.international_full, kind.international.split("=")[-1]):
+            assert space_group(symbol).number == kind.number, symbol
+            try:
+                assert space_group(symbol, letters=True).number == kind.number, symbol
+            except SymmetryError as error:
+                assert hall != halls[kind.number], symbol
+                assert f"give {kind.number} or {short} and the letters" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("names", "number"),
+    [
+        ("Cmca Ccmb Abma Acam Bbcm Bmab Cmce Aema Bmeb", 64),
+        ("Cmma Cmmb Abmm Acmm Bmcm Bmam Bmem", 67),
+        ("Ccca Cccb Abaa Acaa Bbcb Bbab", 68),
+        ("Abm2 Bma2 B2cm C2mb Cm2a Ac2m Aem2", 39),
+        ("Aba2 Bba2 B2cb C2cb Cc2a Ac2a", 41),
+        ("A-1 B-1 C-1 F-1 I-1 Ci1 Ci^1", 2),
+        ("I4/mmm F4/mmm D4h17 D4h^17 D_{4h}^{17} D4h¹⁷", 139),
+        ("P42/mcm C42/mmc C4₂/mmc", 132),
+        ("P4/nmm C4/amm", 129),
+        ("I41/amd F41/ddm I41/amd:1 I41/amdS", 141),
+        ("P63/mmc P6₃/mmc C63/mmc P6<sub>3</sub>/mmc D6h4 194 #194 No.194 sg194", 194),
+        (
+            "Fm-3m Fm3\u0305m Fm\u0305" + "3m Fm3\u0304m Fm–3m Fm−3m Fm3m $Fm\\bar{3}m$ Oh5 Oh^5 Oh⁵ 225:1",
+            225,
+        ),
+        ("227:1 227:2 Fd-3m:1 Fd-3m:2 Fd-3mS Fd-3mZ Fd-3m:Z -F4vw2vw3", 227),
+        ("P2(1)/c P2(1)/n P21/a 14:b2 14:c3 P2₁/c -P2ybc -P2yn C2h5", 14),
+        ("R-3c R-3cH R-3c:R R-3cr 167:R 167:H H-3c", 167),
+        ("R3 H3 C3^4", 146),
+        ("P41 C4^2", 76),
+        ("P42 C42", 77),
+    ],
+)
+def test_names_that_people_type(names, number):
+    for name in names.split():
+        assert space_group(name).number == number, name
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("-P 2ybc", 14),
+        ("-F 4vw 2vw 3", 227),
+        ("F 4d 2 3 -1d", 227),
+        ('R 3 2"', 155),
+        ("R 3 2=", 155),
+        ("P 4 2 3", 207),
+        ("P 21/m 21/m 2/n (origin choice 2)", 59),
+        ("F d -3 m [origin 1]", 227),
+        ("R -3 m (hexagonal axes)", 166),
+        ("R -3 m rhombohedral axes", 166),
+        ("P21/c (No. 14)", 14),
+        ("Fm-3m (225)", 225),
+        ("space group 62", 62),
+        ("Pnma #62", 62),
+        ("C 1 2/m 1", 12),
+        ("B 1 21 1", 4),
+        ("'P 21/c'", 14),
+    ],
+)
+def test_names_with_words_and_spaces(name, number):
+    assert space_group(name).number == number
+
+
+def test_every_hall_and_schoenflies_symbol_is_known():
+    for hall in range(1, 531):
+        kind = spglib.get_spacegroup_type(hall)
+        for symbol in (kind.hall_symbol, kind.hall_symbol.replace("=", '"')):
             try:
                 assert space_group(symbol).number == kind.number, symbol
             except SymmetryError as error:
-                assert hall != halls[kind.number], symbol
-                assert str(error).endswith(f"of space group {kind.number}; give {kind.number} or {short}")
+                assert "can mean" in str(error) and f"({kind.number})" in str(error), symbol
+        assert space_group(kind.schoenflies).number == kind.number
+        if kind.choice:
+            assert space_group(f"{kind.number}:{kind.choice}").number == kind.number
+
+
+def test_what_means_two_groups_is_said():
+    """To Hall it is P422, without its underscore P4_2."""
+    assert refusal("P 4 2") == "space group 'P 4 2' can mean P4_2 (77) or P422 (89); give the number"
+    assert space_group("P 42").number == space_group("P4_2").number == 77
+
+
+@pytest.mark.parametrize("name", ["Fm-3m (226)", "Pnma #61", "P21/c (No. 62)"])
+def test_symbol_and_number_that_contradict_are_refused(name):
+    assert refusal(name).startswith("unknown space group")
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ class _Answer:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status."""
-    group = space_group(args.space_group)
+    group = space_group(args.space_group, letters=True)
     from crystalsmith.assignments import parse_formula, possible_cells
     from crystalsmith.assignments.cells import DEFAULT_MAX_ATOMS
 

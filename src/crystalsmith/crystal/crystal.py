@@ -106,7 +106,7 @@ class Crystal:
     sites: tuple[Site, ...]
 
     def __post_init__(self) -> None:
-        group = space_group(self.space_group)
+        group = space_group(self.space_group, letters=True)
         object.__setattr__(self, "space_group", group.number)
         object.__setattr__(self, "cell", fit_cell(group.number, self.cell))
         object.__setattr__(self, "sites", tuple(self.sites))

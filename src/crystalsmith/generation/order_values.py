@@ -93,23 +93,23 @@ def parse_letter(value: object, group: SpaceGroup) -> str:
     return letter
 
 
-def parse_group(value: object) -> SpaceGroup:
-    """A space group by number or symbol.
+def parse_group(value: object, letters: bool = False) -> SpaceGroup:
+    """A space group by number or symbol; with ``letters`` in the standard setting alone.
 
     Raises:
-        OrderError: none of the standard settings.
+        OrderError: unknown, or another setting beside letters.
     """
     if isinstance(value, str) and len(value) > 40:
         raise OrderError(
             f"unknown space group {short(value)}; give a number from 1 to 230 or a symbol such as Fm-3m"
         )
     try:
-        return space_group(value)  # type: ignore[arg-type]
+        return space_group(value, letters)  # type: ignore[arg-type]
     except SymmetryError as error:
         raise OrderError(str(error)) from None
 
 
-def parse_groups(value: object) -> tuple[int, ...]:
+def parse_groups(value: object, letters: bool = False) -> tuple[int, ...]:
     """Numbers of one space group, or of a list of them, ascending.
 
     Raises:
@@ -120,8 +120,8 @@ def parse_groups(value: object) -> tuple[int, ...]:
             raise OrderError("space_group is an empty list; name at least one, or leave the key out")
         if len(value) > 230:
             raise OrderError(f"space_group lists {len(value)} groups; there are 230")
-        return tuple(sorted({parse_group(one).number for one in value}))
-    return (parse_group(value).number,)
+        return tuple(sorted({parse_group(one, letters).number for one in value}))
+    return (parse_group(value, letters).number,)
 
 
 def name_groups(numbers: Sequence[int]) -> str:

@@ -68,7 +68,8 @@ class Order:
     """What of ``sites``, ``wyckoff``, ``formula``, ``system`` was given, with its behaviour."""
 
     def __post_init__(self) -> None:
-        groups = () if self.space_group is None else parse_groups(self.space_group)
+        letters = self.wyckoff is not None
+        groups = () if self.space_group is None else parse_groups(self.space_group, letters)
         given = [key for key in KINDS if getattr(self, key) is not None]
         if len(given) != 1:
             named = " and ".join(given) if given else "none of them"

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from crystalsmith.errors import SymmetryError
+from crystalsmith.symmetry.settings import near_names, settings_named
 from crystalsmith.symmetry.tables import names, tables
 
 
@@ -139,10 +140,6 @@ def _by_number(number: int) -> SpaceGroup:
     )
 
 
-def _plain(symbol: str) -> str:
-    return "".join(symbol.split()).replace("_", "").lower()
-
-
 def _shown(value: object) -> str:
     """``repr`` on one line, short enough for a message."""
     try:
@@ -152,26 +149,17 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-@lru_cache(maxsize=1)
-def _symbols() -> tuple[dict[str, int], dict[str, int]]:
-    n = names()
-    standard = {_plain(s): number for s, number in n["alias"].items()}
-    for key in ("full", "symbol"):
-        standard |= {_plain(n[key][number]): number for number in range(1, 231)}
-    other = {_plain(s): number for s, number in n["nonstandard"].items()}
-    return standard, {s: number for s, number in other.items() if s not in standard}
-
-
-def space_group(which: int | str | SpaceGroup) -> SpaceGroup:
-    """Look a space group up by number or Hermann-Mauguin symbol; spaces, underscores and case do not matter.
+def space_group(which: int | str | SpaceGroup, letters: bool = False) -> SpaceGroup:
+    """Look a space group up by number or by any of its names; spaces, underscores and case do not matter.
 
     Args:
-        which: 1 to 230, a digit string, a SpaceGroup, or the symbol of a standard setting: short (``"P
-            21/c"``), full (``"P 1 21/c 1"``), of the old style (``"Fm3m"``, ``"Cmca"``) or with its choice
-            (``"Fd-3m:2"``, ``"R-3m:H"``).
+        which: 1 to 230, a SpaceGroup, or text as ``settings_named`` takes it: ``"P 21/c"``, ``"Cmca"``,
+            ``"Fm3̅m"``, ``"-P 2ybc"``, ``"D4h^17"``, ``"227:2"``. Another setting than ours is a name of the
+            group alone.
+        letters: whether Wyckoff letters or coordinates come with it, which are ours only in our setting.
 
     Raises:
-        SymmetryError: unknown, out of range, or the symbol of a non-standard setting.
+        SymmetryError: unknown, out of range, or with ``letters`` another setting than ours.
     """
     if isinstance(which, SpaceGroup):
         return which
@@ -180,21 +168,7 @@ def space_group(which: int | str | SpaceGroup) -> SpaceGroup:
             f"space group {_shown(which)} is neither a number from 1 to 230 nor a Hermann-Mauguin symbol"
         )
     if isinstance(which, str) and not which.strip().isdecimal():
-        standard, other = _symbols()
-        key = _plain(which)
-        if key in standard:
-            return _by_number(standard[key])
-        if key in other:
-            number = other[key]
-            raise SymmetryError(
-                f"{_shown(which)} is a non-standard setting of space group {number}; "
-                f"give {number} or {names()['symbol'][number]}"
-            )
-        near = dict.fromkeys(standard[s] for s in difflib.get_close_matches(key, standard, n=3, cutoff=0.5))
-        hint = "give a number from 1 to 230 or a Hermann-Mauguin symbol"
-        if near:
-            hint = f"did you mean {', '.join(names()['symbol'][number] for number in near)}?"
-        raise SymmetryError(f"unknown space group {_shown(which)}; {hint}")
+        return _by_name(which, letters)
     try:
         number = int(which)
     except ValueError:  # digit strings beyond Python's conversion limit
@@ -202,3 +176,29 @@ def space_group(which: int | str | SpaceGroup) -> SpaceGroup:
     if not 1 <= number <= 230:
         raise SymmetryError(f"space group {_shown(which)} does not exist; numbers run from 1 to 230")
     return _by_number(number)
+
+
+def _by_name(name: str, letters: bool) -> SpaceGroup:
+    settings = settings_named(name) if len(name) <= 200 else ()
+    numbers = sorted({s.number for s in settings})
+    if not numbers:
+        raise SymmetryError(f"unknown space group {_shown(name)}; {_hint(name)}")
+    if len(numbers) > 1:
+        meant = " or ".join(f"{names()['symbol'][n]} ({n})" for n in numbers)
+        raise SymmetryError(f"space group {_shown(name)} can mean {meant}; give the number")
+    if letters and not any(s.ours for s in settings):
+        number, symbol = numbers[0], names()["symbol"][numbers[0]]
+        raise SymmetryError(
+            f"{_shown(name)} is a non-standard setting of space group {number}, whose Wyckoff letters may "
+            f"differ; give {number} or {symbol} and the letters of that setting"
+        )
+    return _by_number(numbers[0])
+
+
+def _hint(name: str) -> str:
+    plain = "".join(name.split()).replace("_", "").lower()[:50]
+    near = difflib.get_close_matches(plain, near_names(name[:50]), n=8, cutoff=0.7)
+    symbols = dict.fromkeys(names()["symbol"][s.number] for key in near for s in settings_named(key))
+    if not symbols:
+        return "give a number from 1 to 230 or a Hermann-Mauguin symbol"
+    return f"did you mean {', '.join(list(symbols)[:3])}?"

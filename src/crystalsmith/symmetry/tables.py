@@ -129,8 +129,7 @@ def tables() -> Tables:
 def names() -> dict[str, Any]:
     """Symbols as read from the file.
 
-    ``symbol``, ``full`` and ``point_group`` are lists by number, ``site_symmetry`` by Wyckoff row; ``alias``
-    maps other symbols of the standard settings to numbers, ``nonstandard`` those of all settings.
+    ``symbol``, ``full`` and ``point_group`` are lists by number, ``site_symmetry`` by Wyckoff row.
     """
     text = resources.files("crystalsmith.symmetry").joinpath("names.json").read_text(encoding="utf-8")
     data: dict[str, Any] = json.loads(text)
