@@ -20,10 +20,14 @@ from pymatgen.io.vasp import Incar, Kpoints, Poscar
 from crystals import KNOWN
 from crystalsmith.cli.main import main
 from crystalsmith.crystal import Crystal, Site
-from crystalsmith.dft import collect, read_entries, with_dft, write_qe, write_vasp
+from crystalsmith.dft import collect, read_entries
+from crystalsmith.dft.jobs import Subject
 from crystalsmith.dft.places import read_folder
+from crystalsmith.dft.qe_inputs import write_qe
 from crystalsmith.dft.qe_output import read_pw_output
+from crystalsmith.dft.vasp_inputs import write_vasp
 from crystalsmith.dft.vasp_output import read_vasprun
+from crystalsmith.discovery.calculations import subjects_of, with_dft
 from crystalsmith.discovery.candidate import Candidate, State
 from crystalsmith.discovery.shortlist import read_shortlist, write_shortlist
 from crystalsmith.errors import DataError, OutputError
@@ -48,11 +52,15 @@ def candidate(name: str, crystal: Crystal, **facts) -> Candidate:
     return Candidate(name, {}, 0, (State("free", crystal, -1.0, True),), **facts)
 
 
+def listed() -> list[Subject]:
+    return subjects_of(run_summary().shortlist)
+
+
 # ---- inputs
 
 
 def test_vasp_inputs_are_read_back_by_pymatgen(tmp_path):
-    path = write_vasp(tmp_path, run_summary().shortlist, [("MgO (mp-1265)", ROCK_SALT), ("Fe", IRON)])
+    path = write_vasp(tmp_path, listed(), [("MgO (mp-1265)", ROCK_SALT), ("Fe", IRON)]).folder
     for place, crystal, potentials in (
         ("01-Mg-Al-O-1-0042", SPINEL, ["Mg_pv", "Al", "O"]),
         ("02-Mg-Al-O-2-0007", PEROVSKITE, ["Mg_pv", "Al", "O"]),
@@ -78,7 +86,7 @@ def test_vasp_inputs_are_read_back_by_pymatgen(tmp_path):
 
 
 def test_pw_inputs_are_read_back_by_ase(tmp_path):
-    path = write_qe(tmp_path, run_summary().shortlist, [("Fe", IRON)], ecutwfc=70)
+    path = write_qe(tmp_path, listed(), [("Fe", IRON)], ecutwfc=70).folder
     for place, crystal in (("01-Mg-Al-O-1-0042", SPINEL), ("references/Fe", IRON)):
         text = (path / place / "vc-relax.in").read_text()
         with (path / place / "vc-relax.in").open() as f:
@@ -103,14 +111,14 @@ def test_pw_inputs_are_read_back_by_ase(tmp_path):
 
 
 def test_inputs_do_not_overwrite_calculations(tmp_path):
-    path = write_qe(tmp_path, run_summary().shortlist)
+    path = write_qe(tmp_path, listed()).folder
     with pytest.raises(OutputError, match="holds inputs already"):
-        write_qe(tmp_path, run_summary().shortlist)
-    write_qe(tmp_path, salts(), overwrite=True)
+        write_qe(tmp_path, listed())
+    write_qe(tmp_path, subjects_of(salts()), overwrite=True)
     assert (path / "03-salt").is_dir() and not (path / "01-Mg-Al-O-1-0042").exists()
     (path / "03-salt" / "vc-relax.out").write_text("x")
     with pytest.raises(OutputError, match="holds calculations already"):
-        write_qe(tmp_path, salts(), overwrite=True)
+        write_qe(tmp_path, subjects_of(salts()), overwrite=True)
     assert (path / "03-salt" / "vc-relax.out").read_text() == "x"
 
 
@@ -120,7 +128,7 @@ def test_inputs_appear_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr("crystalsmith.dft.vasp_inputs.write_script", fail)
     with pytest.raises(OutputError, match="No space left"):
-        write_vasp(tmp_path / "dft", salts())
+        write_vasp(tmp_path / "dft", subjects_of(salts()))
     assert not [p for p in tmp_path.rglob("*") if p.name != "dft"]
 
 
@@ -252,7 +260,7 @@ ELEMENTS = {"vasp/references/Na": -1.3, "vasp/references/Cl": -1.8}
 
 def test_within_a_composition_dft_decides_where_references_are_missing(tmp_path):
     calculate(tmp_path, RANKS)
-    found = collect(tmp_path, salts())
+    found = collect(tmp_path, subjects_of(salts()))
     ranked = with_dft(salts(), found.results)
     assert [c.name for c in ranked] == ["salt", "blende", "cesium"]
     assert [c.dft["relative"] for c in ranked] == pytest.approx([0.0, 0.05, 0.1])
@@ -265,7 +273,7 @@ def test_within_a_composition_dft_decides_where_references_are_missing(tmp_path)
 
 def test_the_hull_of_dft_is_of_its_own_references(tmp_path):
     calculate(tmp_path, RANKS | ELEMENTS)
-    found = collect(tmp_path, salts())
+    found = collect(tmp_path, subjects_of(salts()))
     by_name = {r.name: r for r in found.results}
     mean = (-1.3 - 1.8) / 2
     assert by_name["salt"].above_hull == pytest.approx(-3.4 - mean)  # no compound among the references
@@ -281,7 +289,7 @@ def test_entries_of_a_file_join_the_hull(tmp_path):
     calculate(tmp_path, RANKS | ELEMENTS)
     rows = tmp_path / "phases.csv"
     rows.write_text("formula,energy_per_atom,name\nNaCl,-3.38,mp-22862\nNaCl3,-2.0,\n")
-    found = collect(tmp_path, salts(), entries=read_entries(rows))
+    found = collect(tmp_path, subjects_of(salts()), entries=read_entries(rows))
     by_name = {r.name: r for r in found.results}
     assert by_name["salt"].above_hull == pytest.approx(-0.02)
     assert by_name["cesium"].above_hull == pytest.approx(0.08) and by_name["cesium"].missing == ()
@@ -299,7 +307,7 @@ def test_entries_of_a_file_join_the_hull(tmp_path):
 def test_energies_of_other_settings_are_never_mixed(tmp_path):
     calculate(tmp_path, {"vasp/01-cesium": -3.3, **ELEMENTS})
     calculate(tmp_path, {"vasp/03-salt": -3.4}, encut=400.0)
-    found = collect(tmp_path, salts())
+    found = collect(tmp_path, subjects_of(salts()))
     by_name = {r.name: r for r in found.results}
     assert by_name["salt"].above_hull is None and by_name["salt"].relative == 0.0
     assert any("cutoff: 400 eV and 520 eV" in m for m in by_name["salt"].missing)
@@ -313,35 +321,35 @@ def test_energies_with_and_without_u_are_never_mixed(tmp_path):
     put(tmp_path / "vasp/01-feo", vasprun(primitive(oxide), [-12.0], hubbard={"Fe": 5.3}))
     put(tmp_path / "vasp/references/Fe", vasprun(primitive(IRON), [-8.0]))
     put(tmp_path / "vasp/references/O", vasprun(primitive(oxygen), [-9.0]))
-    result = collect(tmp_path, [candidate("feo", oxide)]).results[0]
+    result = collect(tmp_path, [Subject("feo", oxide)]).results[0]
     assert result.above_hull is None and any("Hubbard U of Fe: 5.3 eV and 0 eV" in m for m in result.missing)
 
 
 def test_results_of_two_codes_stand_apart(tmp_path):
     calculate(tmp_path, RANKS | ELEMENTS)
     put(tmp_path / "qe/03-salt", pw_output(primitive(SALT), -2000.0), "vc-relax.out")
-    found = collect(tmp_path, salts())
+    found = collect(tmp_path, subjects_of(salts()))
     qe = next(r for r in found.results if r.code == "qe")
     assert qe.relative == 0.0 and qe.above_hull is None
     assert next(c for c in with_dft(salts(), found.results) if c.name == "salt").dft["code"] == "vasp"
     rows = tmp_path / "phases.csv"
     rows.write_text("formula,energy_per_atom\nNaCl,-3.38\n")
     with pytest.raises(DataError, match="--code"):
-        collect(tmp_path, salts(), entries=read_entries(rows))
+        collect(tmp_path, subjects_of(salts()), entries=read_entries(rows))
 
 
 def test_a_structure_that_became_another_is_told(tmp_path):
     put(tmp_path / "vasp/01-cesium", vasprun(primitive(SALT), [-6.8]))
-    result = collect(tmp_path, salts()).results[0]
+    result = collect(tmp_path, subjects_of(salts())).results[0]
     assert result.same is False and result.crystal.space_group == 225
     assert "it has become another structure" in result.problems
     put(tmp_path / "vasp/01-cesium", vasprun(primitive(SODIUM), [-1.3]))
-    assert "the calculation is of Na" in collect(tmp_path, salts()).results[0].problems[0]
+    assert "the calculation is of Na" in collect(tmp_path, subjects_of(salts())).results[0].problems[0]
 
 
 def test_what_is_not_calculated_yet_is_told(tmp_path):
-    write_vasp(tmp_path, salts(), [("Na", SODIUM)])
-    found = collect(tmp_path, salts())
+    write_vasp(tmp_path, subjects_of(salts()), [("Na", SODIUM)])
+    found = collect(tmp_path, subjects_of(salts()))
     assert [r.problems for r in found.results] == [("not calculated yet",)] * 3
     assert found.notes == ("reference Na is not calculated yet",)
 
@@ -384,12 +392,12 @@ def test_from_inputs_to_a_new_ranking(run_folder, capsys):
 
 def test_inputs_of_any_crystals_can_be_collected_too(tmp_path, capsys):
     (tmp_path / "a b.cif").write_text(SALT.to_cif())
-    (tmp_path / "POSCAR").write_text(Poscar(primitive(CESIUM)).get_str())
+    (tmp_path / "b.cif").write_text(CESIUM.to_cif())
     out = tmp_path / "calc"
-    files = [str(tmp_path / "a b.cif"), str(tmp_path / "POSCAR")]
+    files = [str(tmp_path / "a b.cif"), str(tmp_path / "b.cif")]
     assert main(["dft", "inputs", *files, "-o", str(out), "--code", "vasp"]) == 0
     assert not (out / "dft/qe").exists()
-    assert [c.name for c in read_shortlist(out).shortlist] == ["a_b", "POSCAR"]
+    assert [c.name for c in read_shortlist(out).shortlist] == ["a_b", "b"]
     put(out / "dft/vasp/01-a_b", vasprun(primitive(SALT), [-6.8]))
     assert main(["dft", "collect", str(out)]) == 0
     assert "a_b" in capsys.readouterr().out
@@ -399,9 +407,9 @@ def test_inputs_of_any_crystals_can_be_collected_too(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["dft", "inputs", "absent.cif", "-o", "x"], "no such file"),
+        (["dft", "inputs", "absent.cif", "-o", "x"], "absent.cif"),
         (["dft", "inputs", "bad.cif", "-o", "x"], "bad.cif"),
-        (["dft", "inputs", "empty", "-o", "x"], "no CIF or POSCAR"),
+        (["dft", "inputs", "empty", "-o", "x"], "empty"),
         (["dft", "inputs", "bad.cif", "-o", "x", "--code", "abinit"], "not vasp, qe"),
         (["dft", "collect", "absent"], "there is no folder"),
         (["dft", "collect", "empty"], "there is no empty/shortlist.json"),

@@ -23,10 +23,10 @@ from crystalsmith.diffusion import Model, load_model
 from crystalsmith.discovery.candidate import Candidate, Novelty, State
 from crystalsmith.discovery.clock import Clock
 from crystalsmith.discovery.database import CrystalDatabase, shown
-from crystalsmith.discovery.discover import Outcome, discover
 from crystalsmith.discovery.duplicates import first_alike, first_matching
 from crystalsmith.discovery.novelty import KnownPhases
 from crystalsmith.discovery.orders import common_groups, make_orders
+from crystalsmith.discovery.run import Outcome, discover
 from crystalsmith.discovery.settings import DiscoverySettings
 from crystalsmith.errors import DiscoveryError, HullError, OutputError, PhononError
 from crystalsmith.hull import Hull, Phase, References

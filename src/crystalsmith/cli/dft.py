@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crystalsmith.errors import ConfigError, DataError, OutputError
+from crystalsmith.cli.options import add_settings, settings_from
 
 if TYPE_CHECKING:
-    from crystalsmith.dft import Collected
-    from crystalsmith.discovery.candidate import Candidate
-    from crystalsmith.discovery.summary import RunSummary
-
-CODES = ("vasp", "qe")
+    from crystalsmith.discovery.calculations import CollectedRun
 
 _INPUTS = """\
 examples:
-  crystalsmith dft inputs run -o run --code vasp,qe            # of a run with a short list
+  crystalsmith dft inputs run -o run --overwrite --materials-project   # of a run with a short list
   crystalsmith dft inputs a.cif b.cif -o calc --code qe --references phases
+  crystalsmith dft inputs relaxed -o calc                      # of relax, generate, and all that relax reads
 """
 
 _COLLECT = """\
@@ -32,6 +28,8 @@ examples:
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
+    from crystalsmith.dft.settings import DftSettings
+
     parser = commands.add_parser(
         "dft",
         help="write inputs for VASP and Quantum ESPRESSO; read finished calculations back",
@@ -45,17 +43,26 @@ def add_parser(commands: Any) -> None:
         epilog=_INPUTS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    inputs.add_argument("crystals", nargs="+", metavar="CRYSTALS", help="run folder, CIF, POSCAR, or folder")
+    inputs.add_argument(
+        "crystals", nargs="+", metavar="CRYSTALS", help="folder of any run, or structures in any form"
+    )
     inputs.add_argument(
         "-o", "--output", required=True, metavar="FOLDER", help="inputs go into FOLDER/dft/CODE"
     )
-    inputs.add_argument("--code", type=_codes, default=CODES, metavar="A,B", help="vasp, qe (default: both)")
+    add_settings(inputs, DftSettings)
     inputs.add_argument(
-        "--references", metavar="CRYSTALS", help="competing phases to calculate too: a CIF or folder"
+        "--references",
+        action="append",
+        default=[],
+        metavar="CRYSTALS",
+        help="competing phases to calculate too, in any form; may be repeated",
     )
     inputs.add_argument(
-        "--ecutwfc", type=_cutoff, default=90.0, metavar="RY", help="cutoff of qe (default: 90)"
+        "--materials-project",
+        action="store_true",
+        help="fetch structures of competing phases that are missing (key in MP_API_KEY)",
     )
+    inputs.add_argument("--overwrite", action="store_true", help="replace inputs, but never calculations")
     inputs.set_defaults(run=run_inputs)
     collect = parts.add_parser(
         "collect",
@@ -80,107 +87,45 @@ def add_parser(commands: Any) -> None:
         metavar="FOLDER",
         help="finished calculations of competing phases; may be repeated",
     )
-    collect.add_argument(
-        "--code", type=_codes, default=CODES, metavar="A,B", help="only these (default: both)"
-    )
+    add_settings(collect, DftSettings, only=["code"])
     collect.set_defaults(run=run_collect)
 
 
-def _codes(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not names or not set(names) <= set(CODES):
-        raise argparse.ArgumentTypeError(f"{text!r} is not vasp, qe or both with a comma")
-    return names
-
-
-def _cutoff(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < 1e4:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a cutoff in Ry")
-    return value
-
-
 def run_inputs(args: argparse.Namespace) -> int:
-    """Carry out ``dft inputs``; exit status."""
-    from crystalsmith.dft import write_qe, write_vasp
-    from crystalsmith.dft.jobs import check_free
-    from crystalsmith.dft.sources import given_summary, read_crystals
-    from crystalsmith.discovery.shortlist import SHORTLIST, write_shortlist
+    """Carry out ``dft inputs``; exit status: 1 where a crystal was left out."""
+    from crystalsmith.dft.inputs import own_jobs
+    from crystalsmith.dft.settings import DftSettings
+    from crystalsmith.discovery.calculations import write_run_inputs
 
-    paths = [Path(name) for name in args.crystals]
-    output = Path(args.output)
-    summary = given_summary(paths)
-    if not summary.shortlist:
-        raise DataError(f"{paths[0]}: its short list is empty, so there is nothing to calculate")
-    references = [] if args.references is None else read_crystals(Path(args.references))
-    own = any(p.resolve() == output.resolve() for p in paths)
-    if not own and (output / SHORTLIST).exists():
-        raise OutputError(f"{output} holds another short list; choose another folder")
-    for code in args.code:
-        check_free(output / "dft" / code)
-    for code in args.code:
-        if code == "vasp":
-            path = write_vasp(output / "dft", summary.shortlist, references)
-        else:
-            path = write_qe(output / "dft", summary.shortlist, references, ecutwfc=args.ecutwfc)
-        print(f"{len(summary.shortlist)} crystals and {len(references)} competing phases in {path}")
-    if not own:
-        write_shortlist(output / SHORTLIST, summary)
-    print(f"what to add and how to run them: README.txt there; then: crystalsmith dft collect {output}")
-    return 0
+    inputs, failed = write_run_inputs(
+        args.crystals,
+        args.output,
+        settings_from(args, DftSettings),
+        references=args.references,
+        materials_project=args.materials_project,
+        overwrite=args.overwrite,
+    )
+    for name, why in failed.items():
+        print(f"crystalsmith: left out: {name}: {why}", file=sys.stderr)
+    for written in inputs.codes.values():
+        own = own_jobs(written)
+        print(f"{own} crystals and {len(written.jobs) - own} competing phases in {written.folder}")
+    for line in inputs.lines():
+        print(line)
+    print(f"what to add and how to run them: README.txt there; then: crystalsmith dft collect {args.output}")
+    return 1 if failed or any(written.left_out for written in inputs.codes.values()) else 0
 
 
 def run_collect(args: argparse.Namespace) -> int:
     """Carry out ``dft collect``; exit status: 1 where no calculation gave an energy."""
-    from crystalsmith.dft import collect, read_entries, with_dft
-    from crystalsmith.dft.places import WAITING
-    from crystalsmith.discovery.shortlist import read_shortlist
+    from crystalsmith.discovery.calculations import collect_run
 
-    folder = Path(args.folder)
-    if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}; give that of crystalsmith discover or dft inputs")
-    summary = read_shortlist(folder)
-    references = [Path(name) for name in args.references]
-    if absent := next((p for p in references if not p.is_dir()), None):
-        raise ConfigError(f"--references {absent}: there is no such folder")
-    entries = [] if args.entries is None else read_entries(Path(args.entries))
-    try:
-        found = collect(
-            folder / "dft", summary.shortlist, entries=entries, references=references, codes=args.code
-        )
-    except PermissionError as error:
-        raise DataError(f"{error.filename} may not be read; mend its permissions") from None
-    calculated = [r for r in found.results if r.problems != (WAITING,)]
-    candidates = with_dft(summary.shortlist, calculated)
-    _write(folder, summary, candidates, found)
-    _print(candidates, found)
-    return 0 if any(r.energy is not None for r in found.results) else 1
+    done = collect_run(Path(args.folder), entries=args.entries, references=args.references, codes=args.code)
+    _print(done)
+    return 0 if any(r.energy is not None for r in done.found.results) else 1
 
 
-def _write(folder: Path, summary: RunSummary, candidates: tuple[Candidate, ...], found: Collected) -> None:
-    from dataclasses import replace
-
-    from crystalsmith.dft.results import to_csv
-    from crystalsmith.discovery.report import write_report
-    from crystalsmith.discovery.shortlist import SHORTLIST, write_shortlist
-    from crystalsmith.runs.atomic import write_whole, writing
-
-    updated = replace(summary, shortlist=candidates)
-    with writing(folder):
-        cifs = folder / "dft" / "cif"
-        cifs.mkdir(exist_ok=True)
-        for result in found.results:
-            if result.crystal is not None and result.energy is not None:
-                write_whole(cifs / f"{result.name}-{result.code}.cif", result.crystal.to_cif(), durable=False)
-        write_whole(folder / "dft.csv", to_csv(candidates, found.results))
-    write_report(folder, updated)
-    write_shortlist(folder / SHORTLIST, updated)
-
-
-def _print(candidates: tuple[Candidate, ...], found: Collected) -> None:
+def _print(done: CollectedRun) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -189,8 +134,8 @@ def _print(candidates: tuple[Candidate, ...], found: Collected) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("rank", "name", "code", "eV/atom", "above hull", "formation", "above best", "same"):
         table.add_column(name, justify="left" if name in ("name", "code", "same") else "right")
-    for rank, candidate in enumerate(candidates, start=1):
-        for r in found.results:
+    for rank, candidate in enumerate(done.candidates, start=1):
+        for r in done.found.results:
             if r.name == candidate.name and r.problems != (WAITING,):
                 same = "" if r.same is None else "yes" if r.same else "no"
                 figures = [_figure(x) for x in (r.energy, r.above_hull, r.formation, r.relative)]
@@ -199,15 +144,15 @@ def _print(candidates: tuple[Candidate, ...], found: Collected) -> None:
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
     if table.rows:
         console.print(table)
-    for r in found.results:
+    for r in done.found.results:
         for words in (*r.problems, *r.missing):
             if words != WAITING:
                 console.print(f"{r.name}, {r.code}: {words}")
-    for note in found.notes:
+    for note in done.found.notes:
         if not note.endswith(WAITING):
             console.print(note)
-    waiting = sum(r.problems == (WAITING,) for r in found.results)
-    references = len({note for note in found.notes if note.endswith(WAITING)})
+    waiting = sum(r.problems == (WAITING,) for r in done.found.results)
+    references = len({note for note in done.found.notes if note.endswith(WAITING)})
     if waiting or references:
         console.print(f"{waiting} calculations of crystals and {references} of references: {WAITING}")
     console.print("written: dft.csv, dft/cif, report.html, candidates.csv, shortlist.json")

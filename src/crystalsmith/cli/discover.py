@@ -13,7 +13,7 @@ from crystalsmith.cli import options
 from crystalsmith.errors import DiscoveryError
 
 if TYPE_CHECKING:
-    from crystalsmith.discovery.discover import Outcome
+    from crystalsmith.discovery.run import Outcome
     from crystalsmith.discovery.settings import DiscoverySettings
     from crystalsmith.discovery.summary import StageCount
 
@@ -155,7 +155,7 @@ def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status."""
     settings = _settings(args)
     from crystalsmith.cli.hull import load_hull
-    from crystalsmith.discovery.discover import discover
+    from crystalsmith.discovery.run import discover
     from crystalsmith.potentials import check_potential
 
     check_potential(settings.potential)
@@ -281,7 +281,7 @@ def _print_shortlist(outcome: Outcome, database: str | None, seconds: float) -> 
     from rich.table import Table
 
     from crystalsmith.discovery.database import shown
-    from crystalsmith.discovery.discover import DATABASE
+    from crystalsmith.discovery.run import DATABASE
     from crystalsmith.hull import KJ_PER_MOL
     from crystalsmith.symmetry import space_group
 

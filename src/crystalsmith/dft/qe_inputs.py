@@ -9,15 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.dft.jobs import (
-    REFERENCES,
-    Job,
-    jobs_of,
-    new_folder,
-    reference_jobs,
-    write_script,
-)
-from crystalsmith.discovery.candidate import Candidate
+from crystalsmith.dft.jobs import Job, Subject, Written, make_jobs, new_folder, write_jobs, write_script
 from crystalsmith.runs.atomic import write_whole, writing
 
 QE = "qe"
@@ -31,7 +23,8 @@ SPACING = 0.03
 """Largest distance of k-points, 1/Angstrom, without the factor 2 pi."""
 
 MAGNETIC = frozenset(
-    "V Cr Mn Fe Co Ni Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb U Np Pu Am Cm".split()  # open d and f shells
+    "V Cr Mn Fe Co Ni Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb".split()  # open d and f shells
+    + "U Np Pu Am Cm Bk Cf Es Fm Md".split()
 )
 """Elements whose atoms start with a moment."""
 
@@ -40,10 +33,11 @@ START_MOMENT = 0.5
 
 _README = """\
 Quantum ESPRESSO inputs (pw.x, calculation = 'vc-relax'). One folder for each crystal, named by its rank
-and name; competing phases are in references/.
+and name; competing phases are in references/. Which of them are missing stands in ../README.txt.
 
 1. Pseudopotentials. Put them into pseudo/ here, named by the element: Na.upf, Cl.upf ... (rename or link the
    files of your library; PBE, such as SSSP or PseudoDojo). One library for all calculations.
+   SSSP (from 1.3 on) reaches from H to Lr; PseudoDojo has nothing behind Rn and few lanthanides.
 2. Cutoffs: ecutwfc = @ECUT@ Ry, ecutrho = @RHO@ Ry. They suit ultrasoft and PAW potentials of nearly all
    elements; compare with what your library recommends, and keep one value in all inputs, or energies
    cannot be compared. Norm-conserving potentials do with ecutrho = 4 ecutwfc.
@@ -77,12 +71,12 @@ $PW -in vc-relax.in > vc-relax.out
 
 def write_qe(
     folder: Path,
-    candidates: Sequence[Candidate],
+    subjects: Sequence[Subject],
     references: Sequence[tuple[str, Crystal]] = (),
     *,
     ecutwfc: float = ECUTWFC,
     overwrite: bool = False,
-) -> Path:
+) -> Written:
     """Write ``qe/RANK-NAME/vc-relax.in`` for pw.x.
 
     Pseudopotentials are named ``ELEMENT.upf`` and looked for in ``qe/pseudo``; cells are primitive. Beside
@@ -90,34 +84,26 @@ def write_qe(
 
     Args:
         folder: such as ``RUN/dft``; made if it does not exist.
-        candidates: by rank.
+        subjects: by rank.
         references: competing phases, name and crystal; they go into ``qe/references``.
         ecutwfc: cutoff of the wave functions, Ry; that of the density is eight times as high.
         overwrite: replace a folder ``qe`` that holds inputs and nothing else.
-
-    Returns:
-        The folder ``qe``.
 
     Raises:
         OutputError: the folder is there already, or a file cannot be written.
     """
     path = folder / QE
+
+    def write(place: Path, job: Job) -> None:
+        write_whole(place / INPUT, qe_input(job.crystal, f"{job.up}/{PSEUDO}", ecutwfc), durable=False)
+
     with writing(path), new_folder(path, overwrite=overwrite) as new:
         (new / PSEUDO).mkdir()
-        names = [_write_job(new, job, f"../{PSEUDO}", ecutwfc) for job in jobs_of(candidates)]
-        for job in reference_jobs(references):
-            name = _write_job(new / REFERENCES, job, f"../../{PSEUDO}", ecutwfc)
-            names.append(f"{REFERENCES}/{name}")
-        write_script(new, _SUBMIT, names)
+        done, left_out = write_jobs(new, make_jobs(subjects, references), write)
+        write_script(new, _SUBMIT, done)
         readme = _README.replace("@ECUT@", f"{ecutwfc:g}").replace("@RHO@", f"{RATIO * ecutwfc:g}")
         write_whole(new / "README.txt", readme.replace("@SPACING@", f"{SPACING:g}"))
-    return path
-
-
-def _write_job(path: Path, job: Job, pseudo: str, ecutwfc: float) -> str:
-    (path / job.folder).mkdir(parents=True)
-    write_whole(path / job.folder / INPUT, qe_input(job.crystal, pseudo, ecutwfc), durable=False)
-    return job.folder
+    return Written(path, tuple(done), left_out)
 
 
 def qe_input(crystal: Crystal, pseudo: str, ecutwfc: float) -> str:

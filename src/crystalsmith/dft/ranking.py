@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from crystalsmith.dft.calculation import Calculation, conflict
+from crystalsmith.dft.competing import phases_of
+from crystalsmith.dft.jobs import Subject
 from crystalsmith.dft.reference import Reference
 from crystalsmith.dft.results import Result
-from crystalsmith.discovery.candidate import Candidate
-
-if TYPE_CHECKING:
-    from pymatgen.core import Composition
 
 
 def within_compositions(results: Sequence[Result]) -> list[Result]:
@@ -40,7 +37,7 @@ def within_compositions(results: Sequence[Result]) -> list[Result]:
     return filled
 
 
-def against_hull(result: Result, candidate: Candidate, references: Sequence[Reference]) -> Result:
+def against_hull(result: Result, subject: Subject, references: Sequence[Reference]) -> Result:
     """Fill the hull distance, formation energy and decomposition, or say what is missing for them.
 
     The hull is that of the references alone, as the potential's is: a result below it is a new stable phase.
@@ -60,7 +57,7 @@ def against_hull(result: Result, candidate: Candidate, references: Sequence[Refe
         missing.insert(0, f"no DFT energy of the element {', '.join(absent)}: no hull")
         return replace(result, missing=tuple(missing))
     # Without a known competitor the hull would be too high, and much look stable that is not.
-    lacking = _competitors(candidate, usable)
+    lacking = _competitors(subject, usable)
     missing += lacking
     entries = [PDEntry(r.composition, r.energy * r.composition.num_atoms, r.name) for r in usable]
     diagram = PhaseDiagram(entries)
@@ -98,24 +95,11 @@ def _usable(
     return usable, missing
 
 
-def _competitors(candidate: Candidate, usable: Sequence[Reference]) -> list[str]:
+def _competitors(subject: Subject, usable: Sequence[Reference]) -> list[str]:
     """Phases that it competes with on the potential's hull, and of which no reference is known."""
     known = {r.composition.reduced_formula for r in usable}
     return [
         f"no DFT energy of {phase}, which it competes with: no hull"
-        for phase, composition in phases_of(candidate.decomposition).items()
+        for phase, composition in phases_of(subject.competitors).items()
         if composition.reduced_formula not in known
     ]
-
-
-def phases_of(decomposition: Mapping[str, float]) -> dict[str, Composition]:
-    """The compositions of phases by name, such as ``KSi (mp-2445)``; names without a formula are left out."""
-    from pymatgen.core import Composition
-
-    phases = {}
-    for name in decomposition:
-        try:
-            phases[name] = Composition(name.split()[0])
-        except (ValueError, IndexError):
-            continue
-    return phases

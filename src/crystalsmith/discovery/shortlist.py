@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crystalsmith.crystal import Crystal
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.summary import RunSummary, StageCount
 from crystalsmith.errors import DataError
@@ -42,6 +43,7 @@ def write_shortlist(path: Path, summary: RunSummary) -> None:
             "seconds": summary.seconds,
         },
         "candidates": [c.to_dict() for c in summary.shortlist],
+        "references": [[name, crystal.to_dict()] for name, crystal in summary.references],
     }
     text = json.dumps(_plain(data), indent=1, ensure_ascii=False, allow_nan=False)
     with writing(path):
@@ -102,6 +104,8 @@ def _summary(data: Mapping[str, Any]) -> RunSummary:
         arguments=dict(given["arguments"]),
         versions=dict(given["versions"]),
         seconds=float(given["seconds"]),
+        # Earlier versions did not write them.
+        references=tuple((str(n), Crystal.from_dict(c)) for n, c in data.get("references", ())),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from crystalsmith.crystal import Crystal
 from crystalsmith.discovery.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class RunSummary:
         arguments: of the command, to reproduce it.
         versions: of packages, and the hash of the checkpoint.
         seconds: of the whole run.
+        references: structures of competing phases, for calculations; name and crystal.
     """
 
     system: tuple[str, ...]
@@ -58,3 +60,4 @@ class RunSummary:
     arguments: Mapping[str, Any]
     versions: Mapping[str, str]
     seconds: float
+    references: tuple[tuple[str, Crystal], ...] = ()

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from crystalsmith.dft.names import ranked_names
 from crystalsmith.discovery.candidate import Candidate
-from crystalsmith.discovery.names import ranked_names
 from crystalsmith.discovery.report.plots import crystal_png, figure_svg, pattern_figure, png_uri
 from crystalsmith.discovery.report.words import (
     both_units,

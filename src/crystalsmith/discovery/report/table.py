@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from crystalsmith.dft.names import ranked_names
 from crystalsmith.discovery.candidate import Candidate
-from crystalsmith.discovery.names import ranked_names
 from crystalsmith.hull import KJ_PER_MOL
 
 

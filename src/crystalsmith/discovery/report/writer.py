@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
+from crystalsmith.dft.names import ranked_names, without_rank
 from crystalsmith.discovery.candidate import Candidate
-from crystalsmith.discovery.names import ranked_names, without_rank
 from crystalsmith.discovery.report.candidates import cards, short_list
 from crystalsmith.discovery.report.sections import funnel, heading, hull, reproduction, units
 from crystalsmith.discovery.report.style import STYLE
