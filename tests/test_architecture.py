@@ -282,7 +282,7 @@ def write(root: Path, files: dict[str, str]) -> Path:
         ("training/x.py", "from crystalsmith.generation import generate"),
         ("generation/x.py", "from crystalsmith.training.config import TrainConfig"),
         ("generation/x.py", "from crystalsmith import load_model"),
-        ("generation/x.py", "from crystalsmith.pictures import contact_sheet"),
+        ("generation/x.py", "from crystalsmith.phonons import study_crystal"),
         ("pictures/x.py", "from crystalsmith.generation import generate"),
         ("potentials/x.py", "from crystalsmith.data import Dataset"),
         ("data/x.py", "from crystalsmith.cli.main import main"),

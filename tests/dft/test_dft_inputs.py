@@ -294,3 +294,10 @@ def test_folders_of_names_lie_beside_each_other(tmp_path):
         text = (done.folder / job.folder / "vc-relax.in").read_text()
         pseudo = next(line.split("'")[1] for line in text.splitlines() if "pseudo_dir" in line)
         assert (done.folder / job.folder / pseudo).resolve() == (done.folder / "pseudo").resolve()
+
+
+def test_inputs_as_json(run_folder, capsys):
+    assert main(["dft", "inputs", str(run_folder), "-o", str(run_folder), "--code", "qe", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)["result"]
+    assert "01-Mg-Al-O-1-0042" in result["codes"]["qe"]["jobs"]
+    assert {m["formula"] for m in result["missing"]} >= {"MgO", "Al2O3"}

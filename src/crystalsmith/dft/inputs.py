@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.dft.competing import Missing
@@ -29,6 +30,19 @@ class Inputs:
 
     codes: Mapping[str, Written]
     missing: tuple[Missing, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Of plain JSON types."""
+        codes = {
+            code: {
+                "folder": str(w.folder),
+                "jobs": [job.folder for job in w.jobs],
+                "left_out": dict(w.left_out),
+                "notes": list(w.notes),
+            }
+            for code, w in self.codes.items()
+        }
+        return {"codes": codes, "missing": [asdict(m) for m in self.missing]}
 
     def lines(self) -> list[str]:
         """What the user must know, a line each: what is left out or missing, and warnings."""

@@ -6,6 +6,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.dft.jobs import Job, Subject, Written, make_jobs, new_folder, write_jobs, write_script
@@ -123,7 +124,7 @@ def _write_job(path: Path, crystal: Crystal, release: str, names: Mapping[str, s
         for step, settings, incar in (("relax", MPRelaxSet, smearing), ("static", MPStaticSet, {})):
             made = settings(
                 structure,
-                user_potcar_functional=release,
+                user_potcar_functional=cast(Any, release),  # pymatgen's Literal of all releases
                 user_potcar_settings=own,
                 user_incar_settings=incar,
             )

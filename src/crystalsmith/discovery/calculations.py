@@ -171,6 +171,15 @@ class CollectedRun:
     candidates: tuple[Candidate, ...]
     found: Collected
 
+    def to_dict(self) -> dict[str, Any]:
+        """Of plain JSON types: the rows of all calculations in the new order, and notes."""
+        order = {c.name: rank for rank, c in enumerate(self.candidates, start=1)}
+        rows = sorted(self.found.results, key=lambda r: order[r.name])
+        return {
+            "results": [{"rank": order[r.name], "name": r.name, **r.to_dict()} for r in rows],
+            "notes": list(self.found.notes),
+        }
+
 
 def collect_run(
     folder: str | Path,

@@ -60,7 +60,7 @@ def find_manifest(path: Path) -> tuple[Path | None, dict[str, Any] | None]:
 
 def _discovery(file: Path) -> dict[str, Any]:
     run = json.loads(file.read_text(encoding="utf-8"))
-    if run["format"] != "crystalsmith.discovery":
+    if not str(run["format"]).endswith(".discovery"):
         raise ValueError("of another program")
     seconds = 0.0
     with suppress(*_BROKEN):
