@@ -7,17 +7,24 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from crystals import KNOWN, random_crystal
 from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.io.parsers import parse
+from crystalsmith.crystal.io.records import Item, Record
 from crystalsmith.data import Dataset
 from crystalsmith.data import build as module
 from crystalsmith.data.build import build
-from crystalsmith.errors import DataError
+from crystalsmith.errors import DataError, OutputError
+from crystalsmith.runs.pool import DIED, Failed, parallel_each
+
+ROOT = str(Path(__file__).parents[1])
 
 
 def line(name: str, crystal: Crystal, **more: object) -> str:
@@ -50,7 +57,7 @@ def test_report_counts_reasons(source: Path, tmp_path: Path) -> None:
     rows += line("big", KNOWN["aragonite"])
     source.write_text(rows)
     n = 26
-    report = build(source, tmp_path / "o", workers=1, progress=False, max_atoms=12, max_z=80)
+    report = build(source, tmp_path / "o", workers=1, max_atoms=12, max_z=80)
     assert report.kept == n == len(Dataset.open(report.path))
     assert report.total == n + 5
     assert report.dropped == {
@@ -72,36 +79,38 @@ def test_several_workers_and_several_sources_give_the_same(
 ) -> None:
     other = tmp_path / "other.cif"
     other.write_text(KNOWN["quartz"].to_cif())
-    one = build([source, other], tmp_path / "one", workers=1, progress=False)
+    one = build([source, other], tmp_path / "one", workers=1)
     monkeypatch.setattr(module, "CHUNK", 5)
-    two = build([source, other], tmp_path / "two", workers=2, progress=True)
+    two = build([source, other], tmp_path / "two", workers=2)
     assert one.kept == two.kept == 27
     assert one.path.read_bytes() == two.path.read_bytes()
     assert Dataset.open(one.path).ids[-1] == "other"
 
 
 def test_a_killed_build_goes_on(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = build(source, tmp_path / "whole", workers=1, progress=False).path.read_bytes()
+    whole = build(source, tmp_path / "whole", workers=1).path.read_bytes()
     monkeypatch.setattr(module, "CHUNK", 4)
-    make, made = module._make_part, []
+    save, made = module._save_part, []
 
-    def stop_after_three(kind: str, chunk: list, path: Path, settings: object) -> None:
+    def stop_after_three(path: Path, rows: list) -> None:
         if len(made) == 3:
             raise KeyboardInterrupt
         made.append(path)
-        make(kind, chunk, path, settings)
+        save(path, rows)
 
-    monkeypatch.setattr(module, "_make_part", stop_after_three)
+    monkeypatch.setattr(module, "_save_part", stop_after_three)
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        build(source, out, workers=1, progress=False)
+        build(source, out, workers=1)
     assert not out.exists()
     parts = tmp_path / "out.parts"
     assert len(list(parts.glob("*.safetensors"))) == 3
     again: list[Path] = []
-    monkeypatch.setattr(module, "_make_part", lambda *a: (again.append(a[2]), make(*a)))
-    build(source, out, workers=1, progress=False)
+    monkeypatch.setattr(module, "_save_part", lambda *a: (again.append(a[0]), save(*a)))
+    told: list[tuple[str, float, float]] = []
+    build(source, out, workers=1, progress=lambda *a: told.append(a))
     assert len(again) == 4 and not set(again) & set(made)
+    assert told[0] == ("structures", 0, 26) and told[-1] == ("structures", 26, 26)
     assert out.read_bytes() == whole
     assert not parts.exists()
 
@@ -118,11 +127,11 @@ def test_parts_of_another_job_are_not_used(
     with monkeypatch.context() as patch:
         patch.setattr(module, "concatenate", no_saving)
         with pytest.raises(KeyboardInterrupt):
-            build(source, out, workers=1, progress=False)
+            build(source, out, workers=1)
     assert list(parts.glob("*.safetensors"))
     # Another tolerance, another content: the finished parts would be wrong.
     source.write_text(line("salt", KNOWN["rock salt"]))
-    assert build(source, out, workers=1, progress=False).kept == 1
+    assert build(source, out, workers=1).kept == 1
     assert Dataset.open(out)[0].formula == "NaCl"
 
 
@@ -135,31 +144,31 @@ def test_a_damaged_part_is_made_again(source: Path, tmp_path: Path, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(module, "concatenate", no_saving)
         with pytest.raises(KeyboardInterrupt):
-            build(source, out, workers=1, progress=False)
+            build(source, out, workers=1)
     part = next((tmp_path / "out.parts").glob("*.safetensors"))
     part.write_bytes(part.read_bytes()[:-10])
-    assert build(source, out, workers=1, progress=False).kept == 26
+    assert build(source, out, workers=1).kept == 26
 
 
 def test_nothing_kept_is_an_error(tmp_path: Path) -> None:
     source = tmp_path / "s"
     source.write_text('{"cell": 1, "frac": 2}\n{"cell": 3, "frac": 4}\n')
     with pytest.raises(DataError, match=r"nothing could be kept of .*: 2 unreadable"):
-        build(source, tmp_path / "out", workers=1, progress=False)
+        build(source, tmp_path / "out", workers=1)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("sources", [[], ["/no/such/file"]])
 def test_no_source(sources: list, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no source given|there is no file"):
-        build(sources, tmp_path / "out", workers=1, progress=False)
+        build(sources, tmp_path / "out", workers=1)
 
 
 def test_unwritable_output(source: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("x")
     with pytest.raises(DataError, match="cannot write"):
-        build(source, blocked / "out", workers=1, progress=False)
+        build(source, blocked / "out", workers=1)
 
 
 def test_a_folder_of_someone_else_is_left_alone(source: Path, tmp_path: Path) -> None:
@@ -167,22 +176,58 @@ def test_a_folder_of_someone_else_is_left_alone(source: Path, tmp_path: Path) ->
     parts.mkdir()
     (parts / "thesis.txt").write_text("x")
     with pytest.raises(DataError, match="holds other files"):
-        build(source, tmp_path / "out", workers=1, progress=False)
+        build(source, tmp_path / "out", workers=1)
     assert (parts / "thesis.txt").exists()
     with pytest.raises(DataError, match="is a folder"):
-        build(source, parts, workers=1, progress=False)
+        build(source, parts, workers=1)
 
 
-def test_a_dead_worker_is_reported(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_make_part", _die)
-    with pytest.raises(DataError, match="a worker process died"):
-        build(source, tmp_path / "out", workers=2, progress=False)
-    monkeypatch.undo()
-    assert build(source, tmp_path / "out", workers=1, progress=False).kept == 26
+def _deadly(parser: str, item: Item) -> Record:
+    if item.id == "line 3":
+        os._exit(9)
+    return parse(parser, item)
 
 
-def _die(*_: object) -> None:
-    os._exit(9)
+def test_a_structure_that_kills_its_process_costs_itself_alone(source: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nsys.path.insert(1, {ROOT!r})\n"
+        "from crystalsmith.data import build\n"
+        "from test_data_build import _deadly\n"
+        "build.parse = _deadly\n"
+        "if __name__ == '__main__':\n"
+        f"    print(build.build({str(source)!r}, {str(tmp_path / 'out')!r}, workers=2).dropped)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{{'{DIED}': 1}}\n"
+    assert len(Dataset.open(tmp_path / "out")) == 25
+
+
+def test_a_structure_has_a_time_limit(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = []
+
+    def each(function: Any, items: Any, *, seconds: float, **options: Any) -> Iterator[Any]:
+        limits.append(seconds)
+        for batch in parallel_each(function, items, **options):
+            yield [(k, Failed("took too long: 1 s") if k == 4 else found, t) for k, found, t in batch]
+
+    monkeypatch.setattr(module, "parallel_each", each)
+    report = build(source, tmp_path / "out", workers=1)
+    assert limits == [module.SECONDS] and report.kept == 25
+    assert report.dropped == {"took too long": 1} and report.examples == {
+        "took too long": "line 5: took too long: 1 s"
+    }
+
+
+def test_two_builds_of_one_file_do_not_mix(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def begin_another(stage: str, done: float, total: float) -> None:
+        with pytest.raises(OutputError, match=f"another process is at work on {out}; wait"):
+            build(source, out, workers=1)
+
+    assert build(source, out, workers=1, progress=begin_another).kept == 26
+    assert build(source, out, workers=1).kept == 26
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")
@@ -195,20 +240,17 @@ def test_kill_dash_nine(source: Path, tmp_path: Path) -> None:
         "from crystalsmith.data import build\n"
         "if __name__ == '__main__':\n"
         "    build.CHUNK = 20\n"
-        f"    build.build({str(source)!r}, {str(out)!r}, workers=2, progress=False)\n"
+        f"    build.build({str(source)!r}, {str(out)!r}, workers=2)\n"
     )
     process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE)
     parts = tmp_path / "out.parts"
-    deadline = time.monotonic() + 60
-    while (
-        len(list(parts.glob("*.safetensors"))) < 3 and process.poll() is None and time.monotonic() < deadline
-    ):
+    while len(list(parts.glob("*.safetensors"))) < 3 and process.poll() is None:
         time.sleep(0.01)
     process.kill()
     # The workers hold the other end of this pipe: it ends when the last of them does.
-    process.communicate(timeout=30)
+    process.communicate()
     assert not out.exists() and len(list(parts.glob("*.safetensors"))) >= 3
-    subprocess.run([sys.executable, str(script)], check=True, timeout=120)
-    again = build(source, tmp_path / "again", workers=1, progress=False)
+    subprocess.run([sys.executable, str(script)], check=True)
+    again = build(source, tmp_path / "again", workers=1)
     assert again.kept == 26 * 40
     assert again.path.read_bytes() == out.read_bytes()

@@ -131,7 +131,7 @@ def test_all_kinds_give_the_same_crystals(name: str, packed: bool, tmp_path: Pat
     source = open_source(path)
     assert source.kind == kind
     assert source.count() == len(SOME)
-    report = build(path, tmp_path / "out", workers=1, progress=False, symprec=0.01)
+    report = build(path, tmp_path / "out", workers=1, symprec=0.01)
     assert (report.kept, report.dropped) == (len(SOME), {})
     dataset = Dataset.open(report.path)
     found = {c.formula: c.space_group for c in dataset}
@@ -158,7 +158,7 @@ def test_single_structures(tmp_path: Path) -> None:
         "\ufeff# a comment\n\n" + KNOWN["quartz"].to_cif(),
     ):
         one.write_text(text)
-        assert build(one, tmp_path / "o", workers=1, progress=False).kept == 1
+        assert build(one, tmp_path / "o", workers=1).kept == 1
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_damaged_gzip_is_an_error_not_a_short_data_set(name: str, tmp_path: Path
     text = path.read_bytes() * (1 if name.startswith("pym") else 40)
     path.write_bytes(gzip.compress(text)[:-200])
     with pytest.raises(DataError, match=r"damaged|cannot read"):
-        build(path, tmp_path / "out", workers=1, progress=False)
+        build(path, tmp_path / "out", workers=1)
     assert not (tmp_path / "out").exists()
 
 

@@ -103,16 +103,18 @@ def add_parser(commands: Any) -> None:
 
 def _build(args: argparse.Namespace) -> int:
     from crystalsmith.data.build import build
+    from crystalsmith.runs.progress import Display, silent
 
-    report = build(
-        args.sources,
-        args.output,
-        symprec=args.symprec,
-        workers=args.workers,
-        progress=not args.quiet,
-        max_atoms=args.max_atoms,
-        max_z=args.max_z,
-    )
+    with Display(quiet=args.quiet) as progress:
+        report = build(
+            args.sources,
+            args.output,
+            symprec=args.symprec,
+            workers=args.workers,
+            progress=silent if args.quiet else progress,
+            max_atoms=args.max_atoms,
+            max_z=args.max_z,
+        )
     emit(report, None if args.quiet else _table(report))
     return 0
 

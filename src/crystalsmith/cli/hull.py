@@ -342,7 +342,7 @@ def _read(source: str, workers: int | None) -> Dataset:
     if source.endswith(".safetensors"):
         return Dataset.open(source)
     with TemporaryDirectory() as folder:
-        built = build([source], Path(folder) / "phases.safetensors", workers=workers, progress=False)
+        built = build([source], Path(folder) / "phases.safetensors", workers=workers)
         for reason, number in built.dropped.items():
             print(f"crystalsmith: warning: {source}: left out {number}: {reason}", file=sys.stderr)
         return Dataset.open(built.path).subset()

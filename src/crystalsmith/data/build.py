@@ -8,12 +8,10 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
-from multiprocessing import get_context
+from functools import partial
+from itertools import count, islice
 from pathlib import Path
 
 from crystalsmith.crystal import SYMBOLS, Crystal
@@ -22,12 +20,17 @@ from crystalsmith.crystal.io.records import Item, Record
 from crystalsmith.crystal.io.sources import Source, open_source
 from crystalsmith.data.dataset import VERSION, Dataset, concatenate, pack
 from crystalsmith.errors import CrystalsmithError, DataError, StructureError
-from crystalsmith.runs.pool import available_cores, start_worker
+from crystalsmith.runs.lock import LOCK, FolderLock
+from crystalsmith.runs.pool import Failed, parallel_each
+from crystalsmith.runs.progress import Progress, silent
 
 CHUNK = 256
-"""Structures per work package, and per part file of an unfinished build."""
+"""Structures per part file of an unfinished build."""
 
-_PART_FILE = re.compile(r"\.?(job\.json|\d{6}\.safetensors)(\.\d+)?(\.tmp)?")
+SECONDS = 120.0
+"""Time for one structure; what takes longer is left out."""
+
+_PART_FILE = re.compile(r"\.lock|\.?(job\.json|\d{6}\.safetensors)(\.\d+)?(\.tmp|\.partial)?")
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def build(
     *,
     symprec: float = 0.1,
     workers: int | None = None,
-    progress: bool = True,
+    progress: Progress = silent,
     max_atoms: int | None = None,
     max_z: int | None = None,
 ) -> BuildReport:
@@ -79,29 +82,43 @@ def build(
         out: the file to write; an existing one is replaced when the build is complete.
         symprec: tolerance (Angstrom) of the symmetry search.
         workers: processes; as many as this process may use cores if not given.
-        progress: draw a progress bar on standard error.
+        progress: told how many structures are done.
         max_atoms: drop structures with more atoms in the primitive cell.
         max_z: drop structures with elements beyond this atomic number.
 
     Raises:
         DataError: a source is missing, empty or not recognised, nothing could be kept, or the file cannot be
             written.
+        OutputError: another process is at work on the same file.
     """
     if isinstance(sources, (str, os.PathLike)):
         sources = [sources]
     if not sources:
         raise DataError("no source given: name a file or folder of structures")
-    if workers is None:
-        workers = available_cores()
     opened = [open_source(path) for path in sources]
     out = Path(out)
     settings = _Settings(symprec, max_atoms, max_z)
     described = [{"name": s.path.name, "kind": s.kind, "sha256": s.sha256()} for s in opened]
-    parts = _parts_folder(
-        out, {"sources": described, "settings": vars(settings), "chunk": CHUNK, "version": VERSION}
-    )
-    paths = _run_chunks(opened, parts, settings, workers, progress)
+    job = {"sources": described, "settings": vars(settings), "chunk": CHUNK, "version": VERSION}
+    lock = _lock(out)
+    try:
+        _make_room(lock.path.parent, job)
+        paths = _make_parts(opened, lock.path.parent, settings, workers, progress)
+        report = _join(paths, out, described, settings, [s.path for s in opened])
+        shutil.rmtree(lock.path.parent, ignore_errors=True)
+        return report
+    finally:
+        lock.release()
 
+
+def _join(
+    paths: Sequence[Path],
+    out: Path,
+    described: Sequence[dict[str, str]],
+    settings: _Settings,
+    sources: Sequence[Path],
+) -> BuildReport:
+    """Write the file of these parts."""
     dropped: Counter[str] = Counter()
     examples: dict[str, str] = {}
     datasets = []
@@ -111,21 +128,18 @@ def build(
         dropped.update(json.loads(part.metadata["dropped"]))
         examples = {**json.loads(part.metadata["examples"]), **examples}
     if not any(len(d) for d in datasets):
-        raise DataError(
-            f"nothing could be kept of {', '.join(str(s.path) for s in opened)}: {_summary(dropped)}"
-        )
+        raise DataError(f"nothing could be kept of {', '.join(map(str, sources))}: {_summary(dropped)}")
     whole = concatenate(
         datasets,
         {
             "sources": json.dumps(described),
-            "symprec": repr(symprec),
+            "symprec": repr(settings.symprec),
             "dropped": json.dumps(dict(dropped)),
-            "max_atoms": json.dumps(max_atoms),
-            "max_z": json.dumps(max_z),
+            "max_atoms": json.dumps(settings.max_atoms),
+            "max_z": json.dumps(settings.max_z),
         },
     )
     whole.save(out)
-    shutil.rmtree(parts, ignore_errors=True)
     return BuildReport(out, len(whole), dict(dropped.most_common()), examples)
 
 
@@ -136,77 +150,81 @@ def _summary(dropped: Counter[str]) -> str:
     )
 
 
-def _parts_folder(out: Path, job: dict[str, object]) -> Path:
-    """The folder of part files of this very job, emptied of those of another one."""
+def _lock(out: Path) -> FolderLock:
+    """Hold the folder of the part files, which is made if missing."""
     parts = out.with_name(out.name + ".parts")
+    if out.is_dir():
+        raise DataError(f"{out} is a folder; name a file to write")
+    try:
+        if parts.exists() and not all(_PART_FILE.fullmatch(p.name) for p in parts.iterdir()):
+            raise DataError(f"{parts} holds other files; move it away or write to another place")
+        parts.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot write {parts}: {error.strerror or error}") from None
+    return FolderLock.take(parts / LOCK, f"on {out}")
+
+
+def _make_room(parts: Path, job: dict[str, object]) -> None:
+    """Remove part files of another job than this one."""
     text = json.dumps(job, sort_keys=True)
     stamp = parts / "job.json"
     try:
-        if out.is_dir():
-            raise DataError(f"{out} is a folder; name a file to write")
-        if parts.exists() and not (stamp.exists() and stamp.read_text() == text):
-            if not all(_PART_FILE.fullmatch(p.name) for p in parts.iterdir()):
-                raise DataError(f"{parts} holds other files; move it away or write to another place")
-            shutil.rmtree(parts)
-        parts.mkdir(parents=True, exist_ok=True)
+        if not (stamp.exists() and stamp.read_text() == text):
+            for path in parts.iterdir():
+                if path.name != LOCK:
+                    path.unlink()
         temporary = parts / ".job.json.tmp"
         temporary.write_text(text)
         os.replace(temporary, stamp)
-    except OSError as error:
-        raise DataError(f"cannot write {parts}: {error.strerror or error}") from None
-    return parts
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot write {parts}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _chunks(sources: Sequence[Source]) -> Iterator[tuple[str, list[Item]]]:
+def _chunks(sources: Sequence[Source]) -> Iterator[list[tuple[str, Item]]]:
+    """Structures of a part file each, with the parser that reads them."""
     for source in sources:
-        items = source.items()
+        items = ((source.parser, item) for item in source.items())
         while chunk := list(islice(items, CHUNK)):
-            yield source.parser, chunk
+            yield chunk
 
 
-def _run_chunks(
-    sources: Sequence[Source], parts: Path, settings: _Settings, workers: int, progress: bool
+def _make_parts(
+    sources: Sequence[Source], parts: Path, settings: _Settings, workers: int | None, progress: Progress
 ) -> list[Path]:
     """Make the missing part files; all of them in the order of the sources."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    total = 0 if progress is silent else sum(s.count() for s in sources)
+    done = 0
     paths: list[Path] = []
-    with ExitStack() as stack:
-        bar = stack.enter_context(Progress(*columns, console=Console(stderr=True), disable=not progress))
-        task = bar.add_task("structures", total=sum(s.count() for s in sources) if progress else None)
-        pool = None
-        if workers > 1:
-            # A fresh interpreter for each worker: forking a process that runs threads (torch) can hang.
-            pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=start_worker)
-            stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-        pending: dict[Future[None], int] = {}
+    at_work: dict[int, tuple[Path, int, str]] = {}  # part file of a structure, place in it, and name
+    waiting: dict[Path, list[list[_Row] | None]] = {}
+    numbers = count()
 
-        def finish(limit: int) -> None:
-            while len(pending) > limit:
-                for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                    bar.advance(task, pending.pop(future))
-                    try:
-                        future.result()
-                    except BrokenProcessPool:
-                        raise DataError(
-                            "a worker process died, perhaps of lack of memory; the same command goes on, "
-                            "with fewer workers if need be"
-                        ) from None
-
-        for number, (kind, chunk) in enumerate(_chunks(sources)):
+    def todo() -> Iterator[tuple[str, Item]]:
+        nonlocal done
+        for number, chunk in enumerate(_chunks(sources)):
             path = parts / f"{number:06d}.safetensors"
             paths.append(path)
             if _is_whole(path):
-                bar.advance(task, len(chunk))
-            elif pool is None:
-                _make_part(kind, chunk, path, settings)
-                bar.advance(task, len(chunk))
-            else:
-                pending[pool.submit(_make_part, kind, chunk, path, settings)] = len(chunk)
-                finish(4 * workers)
-        finish(0)
+                done += len(chunk)
+                continue
+            waiting[path] = [None] * len(chunk)
+            for place, (parser, item) in enumerate(chunk):
+                at_work[next(numbers)] = path, place, item.id
+                yield parser, item
+
+    with closing(
+        parallel_each(partial(_make, settings), todo(), workers=workers, seconds=SECONDS, chunk=16)
+    ) as results:
+        progress("structures", done, total)
+        for batch in results:
+            for k, found, _ in batch:
+                path, place, name = at_work.pop(k)
+                rows = waiting[path]
+                rows[place] = [_Row(name, reason=found.reason)] if isinstance(found, Failed) else found
+                if None not in rows:
+                    _save_part(path, [row for found in waiting.pop(path) for row in found or ()])
+            done += len(batch)
+            progress("structures", done, total)
     return paths
 
 
@@ -218,30 +236,46 @@ def _is_whole(part: Path) -> bool:
     return True
 
 
-def _make_part(kind: str, chunk: list[Item], path: Path, settings: _Settings) -> None:
-    crystals: list[Crystal] = []
-    ids: list[str] = []
-    energies: list[float] = []
-    observed: list[int] = []
+@dataclass(frozen=True)
+class _Row:
+    """What came of one structure: a crystal, or the reason why there is none."""
+
+    id: str
+    crystal: Crystal | None = None
+    e_above_hull: float = float("nan")
+    icsd: int = -1
+    reason: str = ""
+
+
+def _make(settings: _Settings, work: tuple[str, Item]) -> list[_Row]:
+    """The crystals of one item of a source."""
+    parser, item = work
+    name = item.id
+    try:
+        record = parse(parser, item)
+        name = record.id
+        crystal = _make_crystal(record, settings)
+    except CrystalsmithError as error:
+        return [_Row(name, reason=str(error))]
+    return [_Row(name, crystal, record.e_above_hull, record.icsd)]
+
+
+def _save_part(path: Path, rows: Sequence[_Row]) -> None:
     dropped: Counter[str] = Counter()
     examples: dict[str, str] = {}
-    for item in chunk:
-        name = item.id
-        try:
-            record = parse(kind, item)
-            name = record.id
-            crystal = _make_crystal(record, settings)
-        except CrystalsmithError as error:
-            reason = str(error).split(":")[0]
+    for row in rows:
+        if row.crystal is None:
+            reason = row.reason.split(":")[0]
             dropped[reason] += 1
-            examples.setdefault(reason, f"{name}: {error}")
-            continue
-        crystals.append(crystal)
-        ids.append(record.id)
-        energies.append(record.e_above_hull)
-        observed.append(record.icsd)
-    metadata = {"dropped": json.dumps(dropped), "examples": json.dumps(examples)}
-    pack(crystals, ids, energies, observed, metadata).save(path)
+            examples.setdefault(reason, f"{row.id}: {row.reason}")
+    kept = [row for row in rows if row.crystal is not None]
+    pack(
+        [row.crystal for row in kept if row.crystal is not None],
+        [row.id for row in kept],
+        [row.e_above_hull for row in kept],
+        [row.icsd for row in kept],
+        {"dropped": json.dumps(dropped), "examples": json.dumps(examples)},
+    ).save(path)
 
 
 def _make_crystal(record: Record, settings: _Settings) -> Crystal:

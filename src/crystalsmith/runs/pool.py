@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -147,7 +147,7 @@ def parallel_each(
     seconds: float | None = None,
     chunk: int = 1,
     apart: bool = False,
-) -> Iterator[list[tuple[int, R | Failed, float]]]:
+) -> Generator[list[tuple[int, R | Failed, float]], None, None]:
     """As ``parallel_map``, for items that come one after another and results that are not to be kept.
 
     Items are taken when a worker is free for them. Closing the generator ends the workers at once.
@@ -378,12 +378,6 @@ def _serve(pipe: Connection, seconds: float | None) -> None:
                 except Exception as error:
                     message = ForkingPickler.dumps((_why(error), spent))
                 pipe.send_bytes(message)
-
-
-def start_worker() -> None:
-    """Of the pool of ``data.build``, until that stands on this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
