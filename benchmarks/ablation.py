@@ -40,10 +40,10 @@ from crystalsmith.cli.making import Making, make
 from crystalsmith.data import Dataset
 from crystalsmith.diffusion import AnyModel, Model
 from crystalsmith.diffusion.edge_scores import position_eps
-from crystalsmith.generation import read_orders
 from crystalsmith.graph import CrystalBatch, GeneralBatch, Multigraph, build_image_graph, find_coincidence
 from crystalsmith.graph.ragged import segment_sum
 from crystalsmith.networks import DimeNet, DimeNetConfig
+from crystalsmith.orders import read_orders
 from crystalsmith.training.config import TrainConfig
 from crystalsmith.training.examples import Examples
 from crystalsmith.training.methods import METHODS

@@ -32,8 +32,9 @@ from crystalsmith.data.wyckoff import Occupations
 from crystalsmith.diffusion import Model, load_model
 from crystalsmith.evaluation.arrays import crystal_arrays
 from crystalsmith.evaluation.matching import ATOM_BINS, FREEDOM_BINS, bin_label, rms_displacement, root_mean
-from crystalsmith.generation import parse_order, read_entries
+from crystalsmith.generation import read_entries
 from crystalsmith.generation.drafts import learned_source
+from crystalsmith.orders import parse_order
 from crystalsmith.prior import KnownCrystals, Prototypes
 from crystalsmith.runs.pool import Failed, parallel_map
 from crystalsmith.symmetry import space_group

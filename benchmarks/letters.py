@@ -16,9 +16,9 @@ import numpy as np
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
 from crystalsmith.diffusion import Model, load_model
-from crystalsmith.generation import Order
 from crystalsmith.generation.drafts import drafter_of
-from crystalsmith.generation.limits import LETTERS
+from crystalsmith.orders import Order
+from crystalsmith.orders.limits import LETTERS
 from crystalsmith.symmetry import space_group, tables
 
 Pairs = tuple[tuple[str, str], ...]

@@ -19,9 +19,9 @@ import torch
 
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.diffusion import PaperModel, Request, load_model
-from crystalsmith.generation import read_orders
 from crystalsmith.graph import GeneralBatch
 from crystalsmith.networks.dimenet import make_bonds
+from crystalsmith.orders import read_orders
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from crystalsmith.assignments import images, positions_of
 from crystalsmith.data import Dataset
 from crystalsmith.data.wyckoff import occupations
 from crystalsmith.diffusion import Model, load_model
-from crystalsmith.generation import WyckoffPrior
+from crystalsmith.orders.frequencies import WyckoffPrior
 from crystalsmith.prior import AssignmentPrior, Known, KnownCrystals, Prototypes, known_assignments
 
 ORDERS = 64

@@ -21,7 +21,8 @@ def groups(each: int, checkpoint: str | None, steps: int | None) -> None:
     """Random sites orders in all space groups."""
     from crystalsmith.diffusion import load_model
     from crystalsmith.errors import CrystalsmithError
-    from crystalsmith.generation import check_orders, generate_records, parse_order
+    from crystalsmith.generation import generate_records
+    from crystalsmith.orders import check_orders, parse_order
 
     torch.set_num_threads(1)
     model = load_model(checkpoint)
@@ -64,7 +65,7 @@ def malformed(n: int) -> None:
     from hypothesis import strategies as st
 
     from crystalsmith.errors import CrystalsmithError
-    from crystalsmith.generation import parse_order
+    from crystalsmith.orders import parse_order
 
     key = st.sampled_from(
         ["id", "space_group", "sites", "wyckoff", "count", "Count", "formula", "spacegroup"]

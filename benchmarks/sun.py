@@ -29,8 +29,9 @@ from crystalsmith.discovery.duplicates import first_matching
 from crystalsmith.discovery.novelty import KnownPhases
 from crystalsmith.discovery.work import Limits, energies, relax
 from crystalsmith.errors import HullError
-from crystalsmith.generation import generate_records, parse_orders
+from crystalsmith.generation import generate_records
 from crystalsmith.hull import MOST_ELEMENTS, Hull, References, shipped
+from crystalsmith.orders import parse_orders
 from crystalsmith.runs.pool import Failed, parallel_map
 
 

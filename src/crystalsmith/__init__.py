@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crystalsmith.crystal import Crystal
     from crystalsmith.diffusion import load_model
-    from crystalsmith.generation import Order, generate
+    from crystalsmith.generation import generate
+    from crystalsmith.orders import Order
 
 __version__ = "0.1.0"
 
@@ -25,7 +26,7 @@ __all__ = ["Crystal", "Order", "__version__", "generate", "load_model"]
 # Loaded on first use: torch takes seconds to import, and the command line has to answer --help at once.
 _HOMES = {
     "Crystal": "crystalsmith.crystal",
-    "Order": "crystalsmith.generation",
+    "Order": "crystalsmith.orders",
     "generate": "crystalsmith.generation",
     "load_model": "crystalsmith.diffusion",
 }

@@ -35,8 +35,8 @@ from crystalsmith.assignments.listing import list_plan
 from crystalsmith.assignments.nearest import cell_counts
 from crystalsmith.assignments.open_sites import walk
 from crystalsmith.errors import OrderError, SymmetryError
-from crystalsmith.generation import parse_order
-from crystalsmith.generation.wyckoff_prior import count_choices
+from crystalsmith.orders import parse_order
+from crystalsmith.orders.frequencies import count_choices
 from crystalsmith.symmetry import space_group, tables
 
 # Groups of all families and centrings, with many equivalent positions, polar and chiral ones.

@@ -16,7 +16,7 @@ import pytest
 
 from crystals import KNOWN
 from crystalsmith.cli.main import build_parser, main
-from crystalsmith.generation import read_orders
+from crystalsmith.orders import read_orders
 
 NAMES = ["rutile", "quartz", "rock salt", "wurtzite", "perovskite", "zinc blende"]
 
@@ -257,7 +257,7 @@ def test_choices_on_the_command_line_are_those_of_the_library():
     from crystalsmith.evaluation.figures import METRICS
     from crystalsmith.evaluation.settings import VARIANTS
     from crystalsmith.evaluation.targets import GIVEN
-    from crystalsmith.generation.limits import LETTERS
+    from crystalsmith.orders.limits import LETTERS
 
     assert tuple(SHOWN.split(", ")) == METRICS
     commands = build_parser()._subparsers._group_actions[0].choices

@@ -25,7 +25,7 @@ from crystalsmith.cli.main import main
 from crystalsmith.cli.train import parse_settings
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import ConfigError, OrderError
-from crystalsmith.generation import parse_orders
+from crystalsmith.orders import parse_orders
 from fake_model import FakeModel
 
 SALT = ["generate", "--space-group", "225", "--sites", "Na=1,Cl=1"]

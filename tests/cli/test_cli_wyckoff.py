@@ -12,7 +12,7 @@ import pytest
 
 from crystalsmith.assignments import count_assignments, list_assignments, to_pairs
 from crystalsmith.cli.main import main
-from crystalsmith.generation import parse_order
+from crystalsmith.orders import parse_order
 from crystalsmith.symmetry import space_group
 
 PEROVSKITE = ("--space-group", "221", "--formula", "BaTiO3")

@@ -16,8 +16,9 @@ from crystalsmith.errors import DataError, EvaluationError
 from crystalsmith.evaluation.arrays import Arrays, fault_of
 from crystalsmith.evaluation.samples import read_samples
 from crystalsmith.evaluation.targets import target_orders
-from crystalsmith.generation import generate_batches, parse_orders, run_identity
+from crystalsmith.generation import generate_batches, run_identity
 from crystalsmith.generation.output import RunFolder
+from crystalsmith.orders import parse_orders
 from fake_model import FakeModel
 
 NAMES = ["rutile", "quartz", "rock salt"]

@@ -10,27 +10,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crystalsmith.assignments import Request
 from crystalsmith.generation.allocation import SPREAD, allocate, gain, success
-from crystalsmith.generation.sources import Recipe
 
 # No free parameter, one, three and nine.
 SALT = (("Na", "a"), ("Cl", "b"))
 SPINEL = (("Mg", "a"), ("Al", "d"), ("O", "e"))
 
 
-def fixed(p: float | None) -> Recipe:
-    return Recipe(225, SALT, None if p is None else math.log(p))
+def fixed(p: float | None) -> Request:
+    return Request(225, SALT, None if p is None else math.log(p))
 
 
-def free(p: float, sites: int = 3) -> Recipe:
-    return Recipe(1, (("Na", "a"),) * sites, math.log(p))
+def free(p: float, sites: int = 3) -> Request:
+    return Request(1, (("Na", "a"),) * sites, math.log(p))
 
 
 RECIPES = st.lists(
     st.tuples(st.floats(1e-6, 1), st.sampled_from([SALT, SPINEL, None])), min_size=1, max_size=4
 ).map(
     lambda rows: [
-        free(p) if sites is None else Recipe(225 if sites is SALT else 227, sites, math.log(p))
+        free(p) if sites is None else Request(225 if sites is SALT else 227, sites, math.log(p))
         for p, sites in rows
     ]
 )
@@ -38,9 +38,9 @@ RECIPES = st.lists(
 
 def test_freedom_counts_the_parameters_of_the_positions() -> None:
     assert fixed(1.0).freedom == 0
-    assert Recipe(227, SPINEL).freedom == 1
+    assert Request(227, SPINEL).freedom == 1
     assert free(1.0, 3).freedom == 9
-    assert Recipe(194, (("Zn", "f"), ("S", "h"), ("O", "k"))).freedom == 1 + 1 + 2
+    assert Request(194, (("Zn", "f"), ("S", "h"), ("O", "k"))).freedom == 1 + 1 + 2
 
 
 def test_success_falls_with_freedom() -> None:
@@ -51,7 +51,7 @@ def test_success_falls_with_freedom() -> None:
 
 @given(RECIPES, st.integers(0, 30), st.integers(0, 30))
 def test_smaller_budget_makes_the_first_crystals_of_a_larger_one(
-    recipes: list[Recipe], small: int, large: int
+    recipes: list[Request], small: int, large: int
 ) -> None:
     small, large = sorted((small, large))
     assert allocate(recipes, large)[:small] == allocate(recipes, small)
@@ -59,7 +59,7 @@ def test_smaller_budget_makes_the_first_crystals_of_a_larger_one(
 
 
 @given(RECIPES.filter(lambda r: len(r) <= 3), st.integers(1, 6))
-def test_no_other_shares_meet_more_orders(recipes: list[Recipe], count: int) -> None:
+def test_no_other_shares_meet_more_orders(recipes: list[Request], count: int) -> None:
     """All ways to share out; each is worth the sum over recipes of p times the chance of any success."""
 
     def worth(shares: tuple[int, ...]) -> float:
@@ -78,7 +78,7 @@ def test_no_other_shares_meet_more_orders(recipes: list[Recipe], count: int) -> 
 
 
 @given(RECIPES, st.integers(0, 9))
-def test_gain_is_what_one_more_sample_adds(recipes: list[Recipe], made: int) -> None:
+def test_gain_is_what_one_more_sample_adds(recipes: list[Request], made: int) -> None:
     for r in recipes:
         b = SPREAD * (1 - success(r.freedom))
 
@@ -91,7 +91,7 @@ def test_gain_is_what_one_more_sample_adds(recipes: list[Recipe], made: int) -> 
 
 
 @given(RECIPES)
-def test_one_more_sample_of_the_same_adds_ever_less(recipes: list[Recipe]) -> None:
+def test_one_more_sample_of_the_same_adds_ever_less(recipes: list[Request]) -> None:
     for r in recipes:
         gains = [gain(r, m) for m in range(12)]
         assert all(a > b > 0 for a, b in pairwise(gains))
@@ -115,5 +115,5 @@ def test_what_nothing_is_known_of_counts_as_certain() -> None:
 
 
 def test_hopeless_assignments_still_get_their_turn() -> None:
-    recipes = [Recipe(225, SALT, -1000.0), Recipe(225, SALT, -2000.0)]
+    recipes = [Request(225, SALT, -1000.0), Request(225, SALT, -2000.0)]
     assert Counter(allocate(recipes, 4)) == {0: 2, 1: 2}

@@ -13,9 +13,6 @@ from crystalsmith.errors import ConfigError, OrderError
 from crystalsmith.generation import (
     BatchStep,
     Generated,
-    Order,
-    OrderWarning,
-    check_orders,
     crystal_seed,
     generate,
     generate_batches,
@@ -23,6 +20,7 @@ from crystalsmith.generation import (
 )
 from crystalsmith.generation.tries import Key
 from crystalsmith.generation.validity import fault
+from crystalsmith.orders import Order, OrderWarning, check_orders
 from fake_model import FakeModel
 
 ORDERS = [

@@ -18,17 +18,9 @@ from crystalsmith.assignments import canonical, from_pairs
 from crystalsmith.cli.main import main
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import ImpossibleOrder
-from crystalsmith.generation import (
-    Generated,
-    Order,
-    generate,
-    generate_batches,
-    generate_records,
-    parse_order,
-    parse_orders,
-    sources,
-)
+from crystalsmith.generation import Generated, generate, generate_batches, generate_records
 from crystalsmith.generation.drafts import LIKELY_TRIES, drafter_of
+from crystalsmith.orders import Order, parse_order, parse_orders, sources
 from crystalsmith.symmetry import space_group
 from fake_model import FakeModel
 from priors import known_occupations, small_network
@@ -160,8 +152,8 @@ def drafted(model: FakeModel, order: Order, letters: str = "likely", number: int
 
 def canonical_of(draft: Any) -> tuple[int, Any]:
     """Group and canonical assignment, cations first."""
-    group = draft.request.space_group
-    elements, assignment = from_pairs(group, draft.request.sites)
+    group = draft.space_group
+    elements, assignment = from_pairs(group, draft.sites)
     assert elements == ("Na", "Cl")
     return group, canonical(group, assignment)
 
@@ -182,15 +174,15 @@ def test_known_crystals_come_first_and_are_not_repeated() -> None:
 
 
 def test_a_smaller_budget_makes_the_first_crystals_of_a_larger_one() -> None:
-    many = [d.request for d in drafted(clever(), Order(formula="NaCl", atoms=2, count=6, id="x"))]
-    few = [d.request for d in drafted(clever(), Order(formula="NaCl", atoms=2, count=3, id="x"))]
+    many = drafted(clever(), Order(formula="NaCl", atoms=2, count=6, id="x"))
+    few = drafted(clever(), Order(formula="NaCl", atoms=2, count=3, id="x"))
     assert many[:3] == few
 
 
 def test_letters_of_further_tries_differ() -> None:
     order = Order(formula="NaCl", atoms=2, count=1)
-    first = [drafted(clever(), order, number=n)[0].request for n in range(1, LIKELY_TRIES + 1)]
-    later = [drafted(clever(), order, number=n)[0].request for n in range(LIKELY_TRIES + 1, LIKELY_TRIES + 4)]
+    first = [drafted(clever(), order, number=n)[0] for n in range(1, LIKELY_TRIES + 1)]
+    later = [drafted(clever(), order, number=n)[0] for n in range(LIKELY_TRIES + 1, LIKELY_TRIES + 4)]
     assert len(set(first)) == 1
     assert len({first[0], *later}) == 4
 

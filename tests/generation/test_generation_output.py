@@ -23,7 +23,8 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from crystalsmith import __version__
 from crystalsmith.cli.making import Making, make
 from crystalsmith.errors import OutputError
-from crystalsmith.generation import RunFolder, generate_records, parse_orders, read_entries, run_identity
+from crystalsmith.generation import RunFolder, generate_records, read_entries, run_identity
+from crystalsmith.orders import parse_orders
 from crystalsmith.runs.lock import FolderLock
 from crystalsmith.symmetry import space_group
 from fake_model import FakeModel

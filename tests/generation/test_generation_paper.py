@@ -13,8 +13,9 @@ from test_diffusion_paper import small_model
 from crystalsmith.cli.main import main
 from crystalsmith.crystal import Crystal
 from crystalsmith.diffusion import PaperModel, default_checkpoint, load_model, save_model
-from crystalsmith.generation import OrderWarning, generate, generate_records
+from crystalsmith.generation import generate, generate_records
 from crystalsmith.generation.drafts import ATOMS_PER_SITE
+from crystalsmith.orders import OrderWarning
 
 ORDERS = [
     {"id": "salt", "space_group": 25, "sites": {"Na": 1, "Cl": 1}, "count": 3},

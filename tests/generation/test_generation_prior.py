@@ -12,7 +12,7 @@ from crystalsmith.crystal import Crystal, Site
 from crystalsmith.data import pack
 from crystalsmith.data.wyckoff import count_wyckoff
 from crystalsmith.errors import CheckpointError, OrderError
-from crystalsmith.generation.wyckoff_prior import (
+from crystalsmith.orders.frequencies import (
     SITE_BINS,
     WyckoffPrior,
     count_choices,

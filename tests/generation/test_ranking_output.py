@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,22 @@ import pytest
 from test_generation_output import child, contents, die_at
 
 import crystalsmith.cli.options
+from crystalsmith.assignments import Request
 from crystalsmith.cli.main import main
 from crystalsmith.cli.making import Making, make
 from crystalsmith.errors import OutputError
 from crystalsmith.generation import (
-    WyckoffPrior,
     crystal_seed,
     generate,
     generate_batches,
     generate_records,
     generator,
-    parse_orders,
     read_entries,
 )
-from crystalsmith.generation.drafts import Draft, LetterDrafter
-from crystalsmith.generation.sources import Frequencies
+from crystalsmith.generation.drafts import LetterDrafter
+from crystalsmith.orders import parse_orders
+from crystalsmith.orders.frequencies import WyckoffPrior
+from crystalsmith.orders.sources import Frequencies
 from crystalsmith.ranking import Ladder, totals
 from fake_model import FakeModel
 
@@ -136,9 +138,9 @@ def test_likelihood_of_assignments_is_journalled_and_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Likely(LetterDrafter):
-        def draft(self, order: Any, index: int, rng: Any, number: int) -> Draft:
+        def draft(self, order: Any, index: int, rng: Any, number: int) -> Request:
             made = super().draft(order, index, rng, number)
-            return Draft(made.request, -1000.0 if index == 0 else -0.5)
+            return replace(made, log_prior=-1000.0 if index == 0 else -0.5)
 
     frequencies = Frequencies(WyckoffPrior(FakeModel().wyckoff_counts))
     monkeypatch.setattr(generator, "drafter_of", lambda *_: Likely(frequencies, frequencies, 52))

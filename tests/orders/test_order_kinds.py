@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from crystalsmith.assignments import list_assignments, positions_of
 from crystalsmith.cli.generate import parse_sites, parse_space_groups
 from crystalsmith.errors import ImpossibleOrder, OrderError
-from crystalsmith.generation import Order, check_orders, parse_order, parse_orders, sort_out
+from crystalsmith.orders import Order, check_orders, parse_order, parse_orders, sort_out
 from fake_model import FakeModel
 from priors import known_occupations, small_network
 

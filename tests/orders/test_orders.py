@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from crystalsmith.errors import OrderError, SymmetryError
-from crystalsmith.generation import Order, parse_order, parse_orders, read_orders
+from crystalsmith.orders import Order, parse_order, parse_orders, read_orders
 from crystalsmith.symmetry import space_group
 
 EXAMPLES = int(os.environ.get("CRYSTALSMITH_EXAMPLES", "500"))

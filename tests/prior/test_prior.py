@@ -16,10 +16,13 @@ from scipy.stats import chisquare
 
 from crystalsmith.assignments import (
     Assignment,
+    Cells,
     CompositionPlan,
     Plan,
+    Request,
     SitePlan,
     canonical,
+    from_pairs,
     images,
     list_assignments,
     positions_of,
@@ -30,8 +33,6 @@ from crystalsmith.crystal.properties import dissimilarity
 from crystalsmith.networks.assignment_network import ATOMS, RATIO, SITES, Elements, Steps
 from crystalsmith.prior import (
     AssignmentPrior,
-    Cells,
-    Choice,
     Known,
     Prototypes,
     draw_choice,
@@ -348,8 +349,21 @@ def every_choice(
     return {key: value / whole for key, value in p.items()}
 
 
-def named(choices: Iterable[Choice]) -> dict[tuple[int, Key, Assignment], float]:
-    return {(c.space_group, c.counts, c.assignment): math.exp(c.log_p) for c in choices}
+def counts_of(found: Request) -> Key:
+    return atoms_of(found.space_group, assignment_of(found))
+
+
+def assignment_of(found: Request) -> Assignment:
+    return from_pairs(found.space_group, found.sites)[1]
+
+
+def log_of(found: Request) -> float:
+    assert found.log_prior is not None
+    return found.log_prior
+
+
+def named(found: Iterable[Request]) -> dict[tuple[int, Key, Assignment], float]:
+    return {(c.space_group, counts_of(c), assignment_of(c)): math.exp(log_of(c)) for c in found}
 
 
 @PRIORS
@@ -359,7 +373,7 @@ def test_wide_search_finds_everything_with_its_probability(prototypes: bool) -> 
     found = likely_choices(prior, KMGF3, (1, 1, 3), CELLS, 100_000)
     assert named(found) == pytest.approx(truth, abs=1e-5)
     assert len(found) == len(truth) > 100
-    logs = [c.log_p for c in found]
+    logs = [log_of(c) for c in found]
     assert logs == sorted(logs, reverse=True)
     assert sum(map(math.exp, logs)) == pytest.approx(1, abs=1e-4)
 
@@ -396,12 +410,12 @@ def test_wide_search_of_letters(prototypes: bool) -> None:
     prior, every = small_prior(prototypes), all_by_sites(221, (1, 1, 1), 15)
     found = likely_letters(prior, 221, SRTIO3, (1, 1, 1), 15, 100_000)
     truth = prior.letters(SRTIO3, (1, 1, 1), [(221, a) for a in every], 15)
-    assert {c.assignment: c.log_p for c in found} == pytest.approx(
+    assert {assignment_of(c): log_of(c) for c in found} == pytest.approx(
         dict(zip(every, truth, strict=True)), abs=1e-4
     )
-    assert all(c.counts == atoms_of(221, c.assignment) and sum(c.counts) <= 15 for c in found)
-    assert sum(math.exp(c.log_p) for c in found) == pytest.approx(1, abs=1e-4)
-    assert [c.log_p for c in found] == sorted((c.log_p for c in found), reverse=True)
+    assert all(counts_of(c) == atoms_of(221, assignment_of(c)) and sum(counts_of(c)) <= 15 for c in found)
+    assert sum(math.exp(log_of(c)) for c in found) == pytest.approx(1, abs=1e-4)
+    assert [log_of(c) for c in found] == sorted((log_of(c) for c in found), reverse=True)
 
 
 def agree(drawn: Counter[object], truth: dict[object, float], least: float = 1e-3) -> None:
@@ -429,9 +443,9 @@ def test_draws_are_as_frequent_as_they_are_probable(prototypes: bool) -> None:
     rng = np.random.default_rng(0)
     for _ in range(400):
         c = draw_choice(prior, elements, (1, 1), cells, rng)
-        key = c.space_group, c.counts, c.assignment
-        assert math.exp(c.log_p) == pytest.approx(truth[key], rel=1e-3)
-        assert atoms_of(c.space_group, c.assignment) == c.counts
+        key = c.space_group, counts_of(c), assignment_of(c)
+        assert math.exp(log_of(c)) == pytest.approx(truth[key], rel=1e-3)
+        assert atoms_of(c.space_group, assignment_of(c)) == counts_of(c)
         drawn[key] += 1
     agree(drawn, dict(truth))
 
@@ -446,9 +460,9 @@ def test_draws_of_letters_are_as_frequent_as_they_are_probable(prototypes: bool)
     rng = np.random.default_rng(0)
     for _ in range(400):
         c = draw_letters(prior, 186, elements, (1, 1), 8, rng)
-        assert (c.counts, c.space_group) == (atoms_of(186, c.assignment), 186)
-        assert math.exp(c.log_p) == pytest.approx(truth[c.assignment], rel=1e-3)
-        drawn[c.assignment] += 1
+        assert (counts_of(c), c.space_group) == (atoms_of(186, assignment_of(c)), 186)
+        assert math.exp(log_of(c)) == pytest.approx(truth[assignment_of(c)], rel=1e-3)
+        drawn[assignment_of(c)] += 1
     agree(drawn, dict(truth))
 
 
@@ -551,7 +565,7 @@ def test_no_draw_ends_where_it_cannot_be_completed(
 def test_no_draw_of_letters_ends_where_it_cannot_be_completed(
     group: int, sites: list[int], room: int, seed: int
 ) -> None:
-    from crystalsmith.generation.wyckoff_prior import fewest_atoms
+    from crystalsmith.orders.frequencies import fewest_atoms
 
     numbers, z = tuple(sites), SRTIO3[: len(sites)]
     limit = fewest_atoms(space_group(group), sum(sites)) + room

@@ -21,7 +21,7 @@ from crystalsmith.cli.main import main
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.diffusion import Request
 from crystalsmith.errors import ConfigError, DataError, EvaluationError, OutputError, RelaxationError
-from crystalsmith.generation import parse_order
+from crystalsmith.orders import parse_order
 from crystalsmith.rediscovery import trials as rediscovery_trials
 from crystalsmith.rediscovery.findings import Finding, count, to_csv
 from crystalsmith.rediscovery.match import cell_like, cell_text, displacements

@@ -12,7 +12,7 @@ Words used throughout:
   compare, is the canonical one.
 """
 
-from crystalsmith.assignments.cells import Cell, possible_cells
+from crystalsmith.assignments.cells import Cell, Cells, possible_cells
 from crystalsmith.assignments.counting import count_assignments
 from crystalsmith.assignments.equivalence import Assignment, canonical, images
 from crystalsmith.assignments.formula import Formula, parse_formula
@@ -21,16 +21,19 @@ from crystalsmith.assignments.nearest import Possible, nearest_possible
 from crystalsmith.assignments.open_sites import CompositionPlan, Plan, SitePlan, Unfinished
 from crystalsmith.assignments.pairs import Pairs, from_pairs, to_pairs
 from crystalsmith.assignments.positions import Positions, positions_of
+from crystalsmith.assignments.request import Request
 
 __all__ = [
     "Assignment",
     "Cell",
+    "Cells",
     "CompositionPlan",
     "Formula",
     "Pairs",
     "Plan",
     "Positions",
     "Possible",
+    "Request",
     "SitePlan",
     "Unfinished",
     "canonical",

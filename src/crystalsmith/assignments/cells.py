@@ -44,6 +44,19 @@ class Cell:
         return sum(self.counts)
 
 
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one size that an order for a composition allows.
+
+    Attributes:
+        units: smallest formula units in the primitive cell.
+        groups: space groups that may be; only possible ones.
+    """
+
+    units: int
+    groups: tuple[int, ...]
+
+
 def possible_cells(
     formula: Formula,
     number: int,

@@ -50,7 +50,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status."""
     from crystalsmith.cli.making import Making, make
-    from crystalsmith.generation import parse_orders
+    from crystalsmith.orders import parse_orders
 
     making = Making(
         orders=parse_orders(ORDERS, "demo"),

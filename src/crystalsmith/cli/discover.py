@@ -187,7 +187,7 @@ def _settings(args: argparse.Namespace) -> DiscoverySettings:
     from crystalsmith.cli.generate import parse_space_groups
     from crystalsmith.cli.hull import parse_system
     from crystalsmith.discovery.settings import FEWEST_ELEMENTS, MOST_ELEMENTS, DiscoverySettings
-    from crystalsmith.generation.order_values import parse_groups
+    from crystalsmith.orders.values import parse_groups
 
     if args.method == "paper":
         raise DiscoveryError("the paper's method makes no exact compositions; leave --method paper out")

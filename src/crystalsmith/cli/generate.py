@@ -10,7 +10,7 @@ from crystalsmith.cli import options
 from crystalsmith.errors import OrderError
 
 if TYPE_CHECKING:
-    from crystalsmith.generation import Order
+    from crystalsmith.orders import Order
 
 _EXAMPLES = """\
 examples:
@@ -169,7 +169,7 @@ _ORDER_OPTIONS = (
 
 
 def _orders(args: argparse.Namespace) -> list[Order]:
-    from crystalsmith.generation import parse_orders, read_orders
+    from crystalsmith.orders import parse_orders, read_orders
 
     given = {key: getattr(args, key) for key in _ORDER_OPTIONS if getattr(args, key) is not None}
     if args.orders is not None:

@@ -10,8 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crystalsmith.generation import Order, RunFolder, generate_batches, run_identity, sort_out
-from crystalsmith.generation.limits import BATCH_ATOMS, LETTERS, MAX_TRIES
+from crystalsmith.generation import RunFolder, generate_batches, run_identity
+from crystalsmith.orders import Order, sort_out
+from crystalsmith.orders.limits import BATCH_ATOMS, LETTERS, MAX_TRIES
 
 if TYPE_CHECKING:
     from crystalsmith.cli.progress import ProgressBar

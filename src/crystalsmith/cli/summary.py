@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from crystalsmith.generation import Order, RunFolder
+from crystalsmith.generation import RunFolder
+from crystalsmith.orders import Order
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel

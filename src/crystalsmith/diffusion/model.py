@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from crystalsmith.assignments import Request
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.elements import SYMBOLS, atomic_number
 from crystalsmith.data.wyckoff import Occupations, no_occupations
 from crystalsmith.diffusion.fields import Field, LatticeField, PositionField
-from crystalsmith.diffusion.request import Request, draw_by_crystal
+from crystalsmith.diffusion.request import draw_by_crystal
 from crystalsmith.diffusion.sampler_choice import resolve_sampler
 from crystalsmith.diffusion.samplers import SAMPLERS, State
 from crystalsmith.diffusion.schedules import sampling_times

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crystalsmith.assignments import Request
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.elements import SYMBOLS, atomic_number
 from crystalsmith.diffusion.annealed_langevin import ANNEALED, annealed_langevin, first_state
 from crystalsmith.diffusion.edge_scores import lattice_eps, position_eps
 from crystalsmith.diffusion.refine import refine
-from crystalsmith.diffusion.request import Request, draw_by_crystal
+from crystalsmith.diffusion.request import draw_by_crystal
 from crystalsmith.diffusion.sampler_choice import resolve_sampler
 from crystalsmith.errors import OrderError
 from crystalsmith.graph import Coincidence, GeneralBatch, ImageGraph, torch_tables

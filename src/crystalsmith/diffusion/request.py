@@ -1,38 +1,11 @@
-"""What one crystal is made of, and random numbers that belong to it alone."""
+"""Random numbers that belong to one crystal alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-from crystalsmith.symmetry import space_group
-
-
-@dataclass(frozen=True)
-class Request:
-    """What one crystal is made of.
-
-    Attributes:
-        space_group: number.
-        sites: (element, Wyckoff letter) of every orbit; ``"*"`` for a letter that is left to the method.
-    """
-
-    space_group: int
-    sites: tuple[tuple[str, str], ...]
-
-    @property
-    def n_orbits(self) -> int:
-        """Number of orbits."""
-        return len(self.sites)
-
-    @property
-    def n_atoms(self) -> int:
-        """Number of atoms in the primitive cell."""
-        group = space_group(self.space_group)
-        return sum(group.position(letter).multiplicity_primitive for _, letter in self.sites)
 
 
 def draw_by_crystal(

@@ -23,8 +23,9 @@ from crystalsmith.discovery.novelty import KNOWN, KnownPhases
 from crystalsmith.discovery.settings import DiscoverySettings
 from crystalsmith.discovery.summary import StageCount
 from crystalsmith.discovery.work import Limits, energies, relax
-from crystalsmith.generation import Order, generate_batches
+from crystalsmith.generation import generate_batches
 from crystalsmith.hull import Hull, Phase
+from crystalsmith.orders import Order
 from crystalsmith.ranking import Ladder
 from crystalsmith.runs.pool import Failed, parallel_map
 

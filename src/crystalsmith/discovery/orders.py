@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith.discovery.settings import DiscoverySettings
 from crystalsmith.errors import DiscoveryError
-from crystalsmith.generation import Order, parse_orders, sort_out
+from crystalsmith.orders import Order, parse_orders, sort_out
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import Model

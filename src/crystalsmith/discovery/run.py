@@ -22,9 +22,9 @@ from crystalsmith.discovery.summary import RunSummary, StageCount
 from crystalsmith.discovery.vibrations import vibrate
 from crystalsmith.errors import DiscoveryError, HullError, OutputError
 from crystalsmith.generation.manifest import versions
-from crystalsmith.generation.sources import learned_source
 from crystalsmith.hull import Hull
 from crystalsmith.hull.elements import element_crystals
+from crystalsmith.orders.sources import learned_source
 from crystalsmith.runs.atomic import TEMPORARY, write_whole, writing
 from crystalsmith.runs.lock import LOCK, FolderLock
 

@@ -13,7 +13,7 @@ from crystalsmith.crystal.elements import reduced_formula
 from crystalsmith.errors import EvaluationError, OrderError
 from crystalsmith.evaluation.geometry import standard_crystal
 from crystalsmith.evaluation.samples import SampleSet
-from crystalsmith.generation import parse_order
+from crystalsmith.orders import parse_order
 
 GIVEN = ("sites", "wyckoff", "formula", "atoms")
 """What an order tells: the space group with the inequivalent sites by element (the paper's setting), or with

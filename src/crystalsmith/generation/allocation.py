@@ -17,7 +17,7 @@ import heapq
 import math
 from collections.abc import Sequence
 
-from crystalsmith.generation.sources import Recipe
+from crystalsmith.assignments import Request
 
 # Fewest free parameters, and how often one sample is right; ``SPREAD`` is a + b. Of 1,000 crystals of
 # mp20_val with their letters given, one sample and the best of four.
@@ -31,7 +31,7 @@ def success(freedom: int) -> float:
     return next(rate for least, rate in reversed(_SUCCESS) if freedom >= least)
 
 
-def gain(recipe: Recipe, made: int) -> float:
+def gain(recipe: Request, made: int) -> float:
     """What one more sample adds to the chance of meeting the order, after ``made`` of the same recipe."""
     rate = success(recipe.freedom)
     a, b = SPREAD * rate, SPREAD * (1 - rate)
@@ -40,7 +40,7 @@ def gain(recipe: Recipe, made: int) -> float:
     return max(likely, _FLOOR) * failed * a / (SPREAD + made)
 
 
-def allocate(recipes: Sequence[Recipe], count: int) -> list[int]:
+def allocate(recipes: Sequence[Request], count: int) -> list[int]:
     """Which recipe each of so many crystals is made of; the first n are those of a budget of n.
 
     Args:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crystalsmith.assignments import Request
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import ConfigError, CrystalsmithError
-from crystalsmith.generation.drafts import Draft, Drafter
-from crystalsmith.generation.orders import Order
+from crystalsmith.generation.drafts import Drafter
 from crystalsmith.generation.tries import Key, crystal_seed
+from crystalsmith.orders.order import Order
 
 if TYPE_CHECKING:
-    from crystalsmith.diffusion import AnyModel, Request
+    from crystalsmith.diffusion import AnyModel
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def drain(queue: deque[Try]) -> Iterator[Try]:
 
 def fill(
     tries: Iterator[Try], left: deque[Try], batch_atoms: int, seed: int, drafter: Drafter
-) -> list[tuple[Try, Draft, int]]:
+) -> list[tuple[Try, Request, int]]:
     """Take tries until the batch is full.
 
     Args:
@@ -72,20 +73,20 @@ def fill(
         drafter: makes requests of orders.
 
     Returns:
-        Tries with their drafts and seeds.
+        Tries with their requests and seeds.
     """
-    batch: list[tuple[Try, Draft, int]] = []
+    batch: list[tuple[Try, Request, int]] = []
     atoms = 0
     for t in tries:
         try_seed = crystal_seed(seed, t.order.id, t.place, t.number)
         # Of the crystal, not of the draft: all drafts of a crystal share their assignment.
         rng = np.random.default_rng(crystal_seed(seed, t.order.id, t.index, t.number))
-        draft = drafter.draft(t.order, t.index, rng, t.number)
-        atoms += drafter.size(draft.request)
+        request = drafter.draft(t.order, t.index, rng, t.number)
+        atoms += drafter.size(request)
         if batch and atoms > batch_atoms:
             left.appendleft(t)
             break
-        batch.append((t, draft, try_seed))
+        batch.append((t, request, try_seed))
     return batch
 
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from crystalsmith.assignments import Request
 from crystalsmith.errors import OrderError
 from crystalsmith.generation.allocation import allocate
-from crystalsmith.generation.limits import resolve_letters
-from crystalsmith.generation.orders import Order
-from crystalsmith.generation.sources import Frequencies, Recipe, Source, learned_source
-from crystalsmith.generation.wyckoff_prior import WyckoffPrior
+from crystalsmith.orders.frequencies import WyckoffPrior
+from crystalsmith.orders.letters import Letters
+from crystalsmith.orders.limits import resolve_letters
+from crystalsmith.orders.order import Order
+from crystalsmith.orders.sites import Sites
+from crystalsmith.orders.sources import Frequencies, Source, learned_source
 
 if TYPE_CHECKING:
-    from crystalsmith.diffusion import AnyModel, Request
+    from crystalsmith.diffusion import AnyModel
 
 # crystalsmith.diffusion is imported inside functions: torch takes seconds, and bad orders are refused before.
 
@@ -29,18 +31,10 @@ ATOMS_PER_SITE = 4
 _KEPT = 64  # orders whose likely recipes are at hand; orders come one after another
 
 
-@dataclass(frozen=True)
-class Draft:
-    """What the model is asked for, and the logarithm of the assignment's probability where it is known."""
-
-    request: Request
-    log_prior: float | None = None
-
-
 class Drafter(Protocol):
     """Makes requests of orders, as a method takes them."""
 
-    def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Draft:
+    def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Request:
         """What to make of crystal ``index``, from 0, at try ``number``, from 1."""
         ...
 
@@ -63,18 +57,9 @@ class LetterDrafter:
 
     def __init__(self, source: Source, fallback: Source, max_atoms: int) -> None:
         self.source, self.fallback, self.max_atoms = source, fallback, max_atoms
-        self._shared: OrderedDict[Order, tuple[list[Recipe], list[int]] | None] = OrderedDict()
+        self._shared: OrderedDict[Order, tuple[list[Request], list[int]] | None] = OrderedDict()
 
-    def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Draft:
-        from crystalsmith.diffusion import Request
-
-        recipe = self._recipe(order, index, rng, number)
-        return Draft(Request(recipe.space_group, recipe.sites), recipe.log_prior)
-
-    def size(self, request: Request) -> int:
-        return request.n_atoms
-
-    def _recipe(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Recipe:
+    def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Request:
         shared, late = self._share(order), number > LIKELY_TRIES
         if shared is None or (late and len(shared[0]) == 1 and order.wyckoff is None):
             source = self.fallback if late and order.sites is not None else self.source
@@ -82,7 +67,10 @@ class LetterDrafter:
         recipes, places = shared
         return recipes[(places[index] + max(0, number - LIKELY_TRIES)) % len(recipes)]
 
-    def _share(self, order: Order) -> tuple[list[Recipe], list[int]] | None:
+    def size(self, request: Request) -> int:
+        return request.n_atoms
+
+    def _share(self, order: Order) -> tuple[list[Request], list[int]] | None:
         """Likely recipes, and which of them each crystal gets."""
         if order not in self._shared:
             width = min(256, max(12, 2 * order.count))
@@ -96,10 +84,7 @@ class LetterDrafter:
 class SiteDrafter:
     """Leaves the letters to the method: elements and numbers of sites are all it takes from an order."""
 
-    def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Draft:
-        from crystalsmith.diffusion import Request
-        from crystalsmith.generation.kind_letters import Letters
-        from crystalsmith.generation.kind_sites import Sites
+    def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Request:
 
         groups = order.bounds.groups
         group = groups[int(rng.integers(len(groups)))] if len(groups) > 1 else groups[0]
@@ -109,7 +94,7 @@ class SiteDrafter:
             elements = [e for e, n in order.content.draw_numbers(rng).items() for _ in range(n)]
         else:
             raise OrderError(f"order {order.id}: the paper's method takes numbers of sites, no composition")
-        return Draft(Request(group, tuple((element, "*") for element in elements)))
+        return Request(group, tuple((element, "*") for element in elements))
 
     def size(self, request: Request) -> int:
         return ATOMS_PER_SITE * request.n_orbits

@@ -13,7 +13,9 @@ from crystalsmith.errors import ConfigError
 from crystalsmith.generation.batching import Try, drain, fill, sample
 from crystalsmith.generation.choice import best_records
 from crystalsmith.generation.drafts import drafter_of
-from crystalsmith.generation.limits import (
+from crystalsmith.generation.tries import BatchStep, Generated, Key
+from crystalsmith.generation.validity import fault
+from crystalsmith.orders.limits import (
     BATCH_ATOMS,
     LETTERS,
     MAX_TRIES,
@@ -22,9 +24,7 @@ from crystalsmith.generation.limits import (
     choose_sampler,
     positive,
 )
-from crystalsmith.generation.orders import Order, parse_orders
-from crystalsmith.generation.tries import BatchStep, Generated, Key
-from crystalsmith.generation.validity import fault
+from crystalsmith.orders.order import Order, parse_orders
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
@@ -170,10 +170,10 @@ def generate_batches(
                 again.extend(t.next for t, _, _ in batch if known[t.key] is not None and t.number < max_tries)
                 continue
             # All of a batch that was cut off half way: its other members show in a crystal's last digits.
-            requests, seeds = [d.request for _, d, _ in batch], [s for _, _, s in batch]
+            requests, seeds = [r for _, r, _ in batch], [s for _, _, s in batch]
             made = sample(model, requests, seeds, tell(len(batch)), steps=steps, sampler=sampler)
             fresh = []
-            for (t, draft, try_seed), crystal in zip(batch, made, strict=True):
+            for (t, request, try_seed), crystal in zip(batch, made, strict=True):
                 failure = crystal if isinstance(crystal, str) else fault(crystal)
                 if t.key in known:
                     failure = known[t.key]
@@ -185,11 +185,11 @@ def generate_batches(
                         Generated(
                             *name,
                             seed=try_seed,
-                            request=draft.request,
+                            request=request,
                             crystal=sound,
                             failure=failure,
                             final=final,
-                            log_prior=draft.log_prior,
+                            log_prior=request.log_prior,
                         )
                     )
                 if failure is not None and t.number < max_tries:

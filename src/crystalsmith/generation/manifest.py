@@ -11,8 +11,8 @@ from typing import Any
 
 from crystalsmith import __version__
 from crystalsmith.errors import OutputError
-from crystalsmith.generation.limits import LETTERS, MAX_TRIES, choose_sampler, resolve_letters
-from crystalsmith.generation.orders import Order
+from crystalsmith.orders.limits import LETTERS, MAX_TRIES, choose_sampler, resolve_letters
+from crystalsmith.orders.order import Order
 
 FORMAT = 1
 

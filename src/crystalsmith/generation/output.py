@@ -23,9 +23,9 @@ from crystalsmith.errors import OutputError
 from crystalsmith.generation.choice import choose
 from crystalsmith.generation.journal import Entry, Journal
 from crystalsmith.generation.manifest import FORMAT, MANIFEST, read_manifest, refuse_other_run, versions
-from crystalsmith.generation.orders import Order
 from crystalsmith.generation.scores import ScoreJournal, add_score, best_entries, figures_of
 from crystalsmith.generation.tries import Generated, Key
+from crystalsmith.orders.order import Order
 from crystalsmith.runs.atomic import TEMPORARY, write_whole, writing
 from crystalsmith.runs.lock import LOCK, FolderLock
 

@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crystalsmith.assignments import Request
 from crystalsmith.crystal import Crystal
 
 if TYPE_CHECKING:
-    from crystalsmith.diffusion import Request
     from crystalsmith.ranking import Score
 
 Key = tuple[str, int, int]

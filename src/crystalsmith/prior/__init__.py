@@ -3,8 +3,6 @@
 from crystalsmith.prior.compositions import Compositions
 from crystalsmith.prior.known import Known, KnownCrystals, known_assignments
 from crystalsmith.prior.likely import (
-    Cells,
-    Choice,
     draw_choice,
     draw_letters,
     likely_choices,
@@ -15,8 +13,6 @@ from crystalsmith.prior.prototypes import Prototypes
 
 __all__ = [
     "AssignmentPrior",
-    "Cells",
-    "Choice",
     "Compositions",
     "Known",
     "KnownCrystals",

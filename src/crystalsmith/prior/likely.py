@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from crystalsmith.assignments import Assignment, positions_of
+from crystalsmith.assignments import Assignment, Cells, Request, positions_of, to_pairs
+from crystalsmith.crystal.elements import SYMBOLS
 from crystalsmith.prior.prior import TRUST_ATOMS, TRUST_SITES, AssignmentPrior, Key, total
 from crystalsmith.prior.search import beam, choose, draw
 
@@ -15,39 +15,9 @@ _NEGLIGIBLE = 1e-3
 """Cells and groups that hold less than this share of the probability are not searched while others are."""
 
 
-@dataclass(frozen=True)
-class Choice:
-    """One canonical assignment that an order allows.
-
-    Attributes:
-        space_group: number.
-        counts: atoms of each element in the primitive cell.
-        assignment: of the order's elements.
-        log_p: logarithm of its probability within the order.
-    """
-
-    space_group: int
-    counts: Key
-    assignment: Assignment
-    log_p: float
-
-
-@dataclass(frozen=True)
-class Cells:
-    """The cells of one size that an order for a composition allows.
-
-    Attributes:
-        units: smallest formula units in the primitive cell.
-        groups: space groups that may be; only possible ones.
-    """
-
-    units: int
-    groups: tuple[int, ...]
-
-
 def likely_choices(
     prior: AssignmentPrior, elements: Key, ratio: Key, cells: Sequence[Cells], width: int
-) -> list[Choice]:
+) -> list[Request]:
     """The likeliest assignments for a composition, the likeliest first.
 
     Their probabilities are exact; that none likelier is missing is not certain, as it is with all beams.
@@ -60,7 +30,7 @@ def likely_choices(
         width: about how many to find.
     """
     parts = _shares(prior, elements, ratio, cells)
-    found: list[Choice] = []
+    found: list[tuple[float, int, Key, Assignment]] = []
     for part, share, groups in parts:
         if share < np.log(_NEGLIGIBLE) and found:
             continue
@@ -75,15 +45,14 @@ def likely_choices(
         listed = list(candidates)
         logs = prior.assignments(elements, counts, listed)
         found += [
-            Choice(g, counts, a, float(share + log_group[g] + log))
-            for (g, a), log in zip(listed, logs, strict=True)
+            (share + log_group[g] + log, g, counts, a) for (g, a), log in zip(listed, logs, strict=True)
         ]
-    return sorted(found, key=lambda c: (-c.log_p, c.space_group, c.counts, c.assignment))
+    return _likeliest_first(elements, found)
 
 
 def draw_choice(
     prior: AssignmentPrior, elements: Key, ratio: Key, cells: Sequence[Cells], rng: np.random.Generator
-) -> Choice:
+) -> Request:
     """A random assignment for a composition, by its probability; arguments as of ``likely_choices``."""
     parts = _shares(prior, elements, ratio, cells)
     part, share, groups = parts[choose(np.exp([s for _, s, _ in parts]), rng)]
@@ -94,12 +63,12 @@ def draw_choice(
     k = choose(np.array([base, *(w for _, w in lent)]), rng)
     found = draw(prior, elements, counts, group, rng) if k == 0 else (group, lent[k - 1][0])
     inner = float(prior.assignments(elements, counts, [found])[0])
-    return Choice(group, counts, found[1], float(share + log + inner))
+    return _request(elements, group, found[1], share + log + inner)
 
 
 def likely_letters(
     prior: AssignmentPrior, space_group: int, elements: Key, sites: Key, max_atoms: int, width: int
-) -> list[Choice]:
+) -> list[Request]:
     """The likeliest assignments for numbers of sites in a group; else as ``likely_choices``."""
     candidates = dict.fromkeys(beam(prior, elements, sites, [(space_group, 0.0)], width, max_atoms))
     lent = prior.prototypes.by_sites(space_group, elements, sites)
@@ -107,8 +76,7 @@ def likely_letters(
     candidates.update(dict.fromkeys(fitting[: 2 * width]))
     listed = list(candidates)
     logs = prior.letters(elements, sites, listed, max_atoms)
-    found = [Choice(g, _counts(g, a), a, float(log)) for (g, a), log in zip(listed, logs, strict=True)]
-    return sorted(found, key=lambda c: (-c.log_p, c.assignment))
+    return _likeliest_first(elements, [(log, g, (), a) for (g, a), log in zip(listed, logs, strict=True)])
 
 
 def draw_letters(
@@ -118,7 +86,7 @@ def draw_letters(
     sites: Key,
     max_atoms: int,
     rng: np.random.Generator,
-) -> Choice:
+) -> Request:
     """A random assignment for numbers of sites in a group, by its probability."""
     lent = [
         (c, w)
@@ -127,8 +95,8 @@ def draw_letters(
     ]
     k = choose(np.array([TRUST_SITES, *(w for _, w in lent)]), rng)
     found = draw(prior, elements, sites, space_group, rng, max_atoms) if k == 0 else lent[k - 1][0]
-    log = float(prior.letters(elements, sites, [found], max_atoms)[0])
-    return Choice(space_group, _counts(*found), found[1], log)
+    log = prior.letters(elements, sites, [found], max_atoms)[0]
+    return _request(elements, space_group, found[1], log)
 
 
 def _shares(
@@ -150,3 +118,12 @@ def _shares(
 def _counts(space_group: int, assignment: Assignment) -> Key:
     size = positions_of(space_group).size
     return tuple(sum(size[p] for p in own) for own in assignment)
+
+
+def _request(elements: Key, space_group: int, assignment: Assignment, log_p: float) -> Request:
+    symbols = [SYMBOLS[z] for z in elements]
+    return Request(space_group, to_pairs(space_group, symbols, assignment), float(log_p))
+
+
+def _likeliest_first(elements: Key, found: list[tuple[float, int, Key, Assignment]]) -> list[Request]:
+    return [_request(elements, g, a, log) for log, g, _, a in sorted(found, key=lambda c: (-c[0], *c[1:]))]

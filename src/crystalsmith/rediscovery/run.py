@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.errors import ConfigError, OutputError
-from crystalsmith.generation import RunFolder, generate_batches, parse_orders, run_identity, sort_out
-from crystalsmith.generation.limits import positive
+from crystalsmith.generation import RunFolder, generate_batches, run_identity
 from crystalsmith.generation.manifest import versions
+from crystalsmith.orders import parse_orders, sort_out
+from crystalsmith.orders.limits import positive
 from crystalsmith.potentials import check_potential
 from crystalsmith.rediscovery.findings import Attempt, Finding, count, to_csv
 from crystalsmith.rediscovery.match import TOLERANCES

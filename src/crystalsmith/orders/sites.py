@@ -11,11 +11,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from crystalsmith.assignments import Request
 from crystalsmith.errors import ImpossibleOrder, OrderError
-from crystalsmith.generation.bounds import Bounds
-from crystalsmith.generation.order_values import MAX_SITES, name_groups, parse_count, parse_element, short
-from crystalsmith.generation.sources import Recipe, Source
-from crystalsmith.generation.wyckoff_prior import count_choices, fewest_atoms
+from crystalsmith.orders.bounds import Bounds
+from crystalsmith.orders.frequencies import count_choices, fewest_atoms
+from crystalsmith.orders.sources import Source
+from crystalsmith.orders.values import MAX_SITES, name_groups, parse_count, parse_element, short
 from crystalsmith.symmetry import space_group
 
 _COUNTABLE = 200_000  # table entries up to which counting choices takes well under a second
@@ -100,12 +101,12 @@ class Sites:
             for numbers in product(*ranges)
         )
 
-    def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Recipe] | None:
+    def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Request] | None:
         if len(bounds.groups) > 1 or not self.settled:
             return None
         return source.likely_letters(bounds.groups[0], self.counts, bounds.largest(limit), number)
 
-    def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Recipe:
+    def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Request:
         largest = bounds.largest(limit)
         group, numbers = bounds.groups[0], self.counts
         for _ in range(_ATTEMPTS):

@@ -8,12 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from crystalsmith.assignments import Request
 from crystalsmith.assignments.counting import count_in_all
 from crystalsmith.errors import ImpossibleOrder, OrderError
-from crystalsmith.generation.bounds import Bounds
-from crystalsmith.generation.order_values import name_groups, parse_element, short
-from crystalsmith.generation.sources import Recipe, Source
-from crystalsmith.generation.wyckoff_prior import fewest_atoms
+from crystalsmith.orders.bounds import Bounds
+from crystalsmith.orders.frequencies import fewest_atoms
+from crystalsmith.orders.sources import Source
+from crystalsmith.orders.values import name_groups, parse_element, short
 from crystalsmith.symmetry import space_group
 
 MOST_ELEMENTS = 6
@@ -74,8 +75,8 @@ class System:
         most = bounds.largest(limit)
         return sum(count_in_all(g, len(self.symbols), most) for g in bounds.allowed)
 
-    def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Recipe] | None:
+    def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Request] | None:
         return None
 
-    def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Recipe:
+    def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Request:
         return source.draw_system(self.symbols, bounds, bounds.largest(limit), rng)

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from crystalsmith.errors import OrderError
-from crystalsmith.generation.order_values import short
-from crystalsmith.generation.orders import Order, parse_order, unique_orders
+from crystalsmith.orders.order import Order, parse_order, unique_orders
+from crystalsmith.orders.values import short
 
 
 def read_orders(path: str | Path) -> list[Order]:

@@ -8,12 +8,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from crystalsmith.assignments import Formula, count_assignments, parse_formula, positions_of, possible_cells
+from crystalsmith.assignments import (
+    Cells,
+    Formula,
+    Request,
+    count_assignments,
+    parse_formula,
+    positions_of,
+    possible_cells,
+)
 from crystalsmith.assignments.possible_groups import possible_groups
 from crystalsmith.errors import ImpossibleOrder, OrderError
-from crystalsmith.generation.bounds import Bounds
-from crystalsmith.generation.order_values import name_groups
-from crystalsmith.generation.sources import Recipe, Source, Units
+from crystalsmith.orders.bounds import Bounds
+from crystalsmith.orders.sources import Source
+from crystalsmith.orders.values import name_groups
 
 _COUNTABLE = 5000  # pairs of cell and space group up to which counting takes a second or two
 
@@ -58,13 +66,13 @@ class FormulaKind:
             for g in c.groups
         )
 
-    def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Recipe] | None:
+    def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Request] | None:
         return source.likely_cells(self.formula, self.cells(bounds, limit), number)
 
-    def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Recipe:
+    def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Request:
         return source.draw_cell(self.formula, self.cells(bounds, limit), rng)
 
-    def cells(self, bounds: Bounds, limit: int) -> tuple[Units, ...]:
+    def cells(self, bounds: Bounds, limit: int) -> tuple[Cells, ...]:
         """The cells that the bounds allow and some assignment fills, small ones first.
 
         Raises:
@@ -76,7 +84,7 @@ class FormulaKind:
 
 
 @lru_cache(maxsize=1024)
-def _cells(formula: Formula, bounds: Bounds, largest: int) -> tuple[Units, ...]:
+def _cells(formula: Formula, bounds: Bounds, largest: int) -> tuple[Cells, ...]:
     unit = sum(formula.ratio)
     by_units: dict[int, list[int]] = {}
     if bounds.z is not None:
@@ -95,7 +103,7 @@ def _cells(formula: Formula, bounds: Bounds, largest: int) -> tuple[Units, ...]:
         if bounds.max_atoms is None or units * unit <= bounds.max_atoms:
             possible = possible_groups(tuple(n * units for n in formula.ratio))
             if groups := tuple(g for g in by_units[units] if possible[g]):
-                found.append(Units(units, groups))
+                found.append(Cells(units, groups))
     if not found:
         _refuse(formula, bounds, largest)
     return tuple(found)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crystalsmith.errors import OrderError
-from crystalsmith.generation.bounds import Bounds
-from crystalsmith.generation.order_kinds import KINDS, Kind
-from crystalsmith.generation.order_values import name_groups, parse_count, parse_groups, short
+from crystalsmith.orders.bounds import Bounds
+from crystalsmith.orders.kinds import KINDS, Kind
+from crystalsmith.orders.values import name_groups, parse_count, parse_groups, short
 
 MAX_COUNT = 1_000_000
 """Crystals in one order."""

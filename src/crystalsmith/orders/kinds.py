@@ -11,12 +11,13 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from crystalsmith.generation.bounds import Bounds
-from crystalsmith.generation.kind_formula import FormulaKind
-from crystalsmith.generation.kind_letters import Letters
-from crystalsmith.generation.kind_sites import Sites
-from crystalsmith.generation.kind_system import System
-from crystalsmith.generation.sources import Recipe, Source
+from crystalsmith.assignments import Request
+from crystalsmith.orders.bounds import Bounds
+from crystalsmith.orders.formula import FormulaKind
+from crystalsmith.orders.letters import Letters
+from crystalsmith.orders.sites import Sites
+from crystalsmith.orders.sources import Source
+from crystalsmith.orders.system import System
 
 
 class Kind(Protocol):
@@ -49,10 +50,10 @@ class Kind(Protocol):
     def choices(self, bounds: Bounds, limit: int) -> int | None:
         """Number of distinct assignments that the order can draw from; None where counting takes long."""
 
-    def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Recipe] | None:
+    def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Request] | None:
         """About so many likely recipes, the likeliest first; None where each crystal is drawn on its own."""
 
-    def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Recipe:
+    def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Request:
         """A random recipe."""
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystalsmith.errors import ConfigError, ImpossibleOrder
-from crystalsmith.generation.orders import Order
-from crystalsmith.generation.sources import Learned, learned_source
+from crystalsmith.orders.order import Order
+from crystalsmith.orders.sources import Learned, learned_source
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel

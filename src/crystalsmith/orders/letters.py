@@ -8,10 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from crystalsmith.assignments import Request
 from crystalsmith.errors import OrderError
-from crystalsmith.generation.bounds import Bounds
-from crystalsmith.generation.order_values import MAX_SITES, parse_element, parse_letter, short
-from crystalsmith.generation.sources import Recipe, Source
+from crystalsmith.orders.bounds import Bounds
+from crystalsmith.orders.sources import Source
+from crystalsmith.orders.values import MAX_SITES, parse_element, parse_letter, short
 from crystalsmith.symmetry import space_group
 
 
@@ -76,8 +77,8 @@ class Letters:
     def choices(self, bounds: Bounds, limit: int) -> int | None:
         return 1
 
-    def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Recipe] | None:
-        return [Recipe(bounds.groups[0], self.pairs)]
+    def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Request] | None:
+        return [Request(bounds.groups[0], self.pairs)]
 
-    def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Recipe:
-        return Recipe(bounds.groups[0], self.pairs)
+    def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Request:
+        return Request(bounds.groups[0], self.pairs)

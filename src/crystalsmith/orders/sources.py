@@ -3,60 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from crystalsmith.assignments import Formula, Pairs, to_pairs
-from crystalsmith.crystal.elements import NUMBERS, SYMBOLS, formula_order
+from crystalsmith.assignments import Cells, Formula, Request
+from crystalsmith.crystal.elements import NUMBERS, formula_order
 from crystalsmith.errors import ConfigError, ImpossibleOrder
-from crystalsmith.generation.bounds import Bounds
-from crystalsmith.generation.wyckoff_prior import WyckoffPrior
-from crystalsmith.symmetry import space_group
+from crystalsmith.orders.bounds import Bounds
+from crystalsmith.orders.frequencies import WyckoffPrior
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
-    from crystalsmith.prior import AssignmentPrior, Choice, Compositions
+    from crystalsmith.prior import AssignmentPrior, Compositions
 
 _ATTEMPTS = 100
 """Draws of one crystal of a system until it keeps to its bounds."""
-
-
-@dataclass(frozen=True)
-class Units:
-    """Cells of one size.
-
-    Attributes:
-        units: smallest formula units in the primitive cell.
-        groups: space groups that can hold them.
-    """
-
-    units: int
-    groups: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What one crystal is made of.
-
-    Attributes:
-        space_group: number.
-        sites: (element, letter) of every site.
-        log_prior: logarithm of its probability within its order, given what was drawn before (the
-            composition of a system; the group or the numbers of sites where an order leaves them open); None
-            where nothing is known of it.
-    """
-
-    space_group: int
-    sites: Pairs
-    log_prior: float | None = None
-
-    @property
-    def freedom(self) -> int:
-        """Free parameters of the positions."""
-        group = space_group(self.space_group)
-        return sum(group.wyckoff[letter].dof for _, letter in self.sites)
 
 
 class Source(Protocol):
@@ -64,27 +26,27 @@ class Source(Protocol):
 
     def likely_letters(
         self, group: int, sites: Mapping[str, int], max_atoms: int, number: int
-    ) -> list[Recipe] | None:
+    ) -> list[Request] | None:
         """About so many likely recipes; None if they can only be drawn."""
         ...
 
     def draw_letters(
         self, group: int, sites: Mapping[str, int], max_atoms: int, rng: np.random.Generator
-    ) -> Recipe:
+    ) -> Request:
         """A random recipe for numbers of sites."""
         ...
 
-    def likely_cells(self, formula: Formula, cells: Sequence[Units], number: int) -> list[Recipe] | None:
+    def likely_cells(self, formula: Formula, cells: Sequence[Cells], number: int) -> list[Request] | None:
         """About so many likely recipes of a composition; None if they can only be drawn."""
         ...
 
-    def draw_cell(self, formula: Formula, cells: Sequence[Units], rng: np.random.Generator) -> Recipe:
+    def draw_cell(self, formula: Formula, cells: Sequence[Cells], rng: np.random.Generator) -> Request:
         """A random recipe of a composition."""
         ...
 
     def draw_system(
         self, elements: Sequence[str], bounds: Bounds, max_atoms: int, rng: np.random.Generator
-    ) -> Recipe:
+    ) -> Request:
         """A random recipe of a chemical system."""
         ...
 
@@ -97,23 +59,23 @@ class Frequencies:
 
     def likely_letters(
         self, group: int, sites: Mapping[str, int], max_atoms: int, number: int
-    ) -> list[Recipe] | None:
+    ) -> list[Request] | None:
         return None
 
     def draw_letters(
         self, group: int, sites: Mapping[str, int], max_atoms: int, rng: np.random.Generator
-    ) -> Recipe:
-        return Recipe(group, self.prior.draw(group, sites, rng, max_atoms))
+    ) -> Request:
+        return Request(group, self.prior.draw(group, sites, rng, max_atoms))
 
-    def likely_cells(self, formula: Formula, cells: Sequence[Units], number: int) -> list[Recipe] | None:
+    def likely_cells(self, formula: Formula, cells: Sequence[Cells], number: int) -> list[Request] | None:
         raise self._no_prior()
 
-    def draw_cell(self, formula: Formula, cells: Sequence[Units], rng: np.random.Generator) -> Recipe:
+    def draw_cell(self, formula: Formula, cells: Sequence[Cells], rng: np.random.Generator) -> Request:
         raise self._no_prior()
 
     def draw_system(
         self, elements: Sequence[str], bounds: Bounds, max_atoms: int, rng: np.random.Generator
-    ) -> Recipe:
+    ) -> Request:
         raise self._no_prior()
 
     @staticmethod
@@ -138,44 +100,40 @@ class Learned:
 
     def likely_letters(
         self, group: int, sites: Mapping[str, int], max_atoms: int, number: int
-    ) -> list[Recipe] | None:
+    ) -> list[Request] | None:
         from crystalsmith.prior import likely_letters
 
         if self.draws_only:
             return None
         elements, numbers = _by_formula_order(sites)
-        found = likely_letters(self.prior, group, elements, numbers, max_atoms, number)
-        return [_recipe(elements, c) for c in found]
+        return likely_letters(self.prior, group, elements, numbers, max_atoms, number)
 
     def draw_letters(
         self, group: int, sites: Mapping[str, int], max_atoms: int, rng: np.random.Generator
-    ) -> Recipe:
+    ) -> Request:
         from crystalsmith.prior import draw_letters
 
         elements, numbers = _by_formula_order(sites)
-        return _recipe(elements, draw_letters(self.prior, group, elements, numbers, max_atoms, rng))
+        return draw_letters(self.prior, group, elements, numbers, max_atoms, rng)
 
-    def likely_cells(self, formula: Formula, cells: Sequence[Units], number: int) -> list[Recipe] | None:
-        from crystalsmith.prior import Cells, likely_choices
+    def likely_cells(self, formula: Formula, cells: Sequence[Cells], number: int) -> list[Request] | None:
+        from crystalsmith.prior import likely_choices
 
         if self.draws_only:
             return None
         elements = tuple(NUMBERS[e] for e in formula.elements)
-        allowed = [Cells(c.units, c.groups) for c in cells]
-        found = likely_choices(self.prior, elements, formula.ratio, allowed, number)
-        return [_recipe(elements, c) for c in found]
+        return likely_choices(self.prior, elements, formula.ratio, cells, number)
 
-    def draw_cell(self, formula: Formula, cells: Sequence[Units], rng: np.random.Generator) -> Recipe:
-        from crystalsmith.prior import Cells, draw_choice
+    def draw_cell(self, formula: Formula, cells: Sequence[Cells], rng: np.random.Generator) -> Request:
+        from crystalsmith.prior import draw_choice
 
         elements = tuple(NUMBERS[e] for e in formula.elements)
-        allowed = [Cells(c.units, c.groups) for c in cells]
-        return _recipe(elements, draw_choice(self.prior, elements, formula.ratio, allowed, rng))
+        return draw_choice(self.prior, elements, formula.ratio, cells, rng)
 
     def draw_system(
         self, elements: Sequence[str], bounds: Bounds, max_atoms: int, rng: np.random.Generator
-    ) -> Recipe:
-        from crystalsmith.generation.kind_formula import FormulaKind
+    ) -> Request:
+        from crystalsmith.orders.formula import FormulaKind
 
         symbols = tuple(sorted(elements, key=formula_order))
         chances = self.compositions.probabilities(tuple(NUMBERS[e] for e in symbols), max_atoms)
@@ -213,8 +171,3 @@ def learned_source(model: AnyModel, draws_only: bool = False) -> Learned | None:
 def _by_formula_order(sites: Mapping[str, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     symbols = sorted(sites, key=formula_order)
     return tuple(NUMBERS[e] for e in symbols), tuple(sites[e] for e in symbols)
-
-
-def _recipe(elements: tuple[int, ...], choice: Choice) -> Recipe:
-    symbols = tuple(SYMBOLS[z] for z in elements)
-    return Recipe(choice.space_group, to_pairs(choice.space_group, symbols, choice.assignment), choice.log_p)

@@ -1,0 +1,42 @@
+"""What one crystal is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from crystalsmith.assignments.pairs import Pairs
+from crystalsmith.symmetry import space_group
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one crystal is made of: how an order is filled in, and what a model is asked for.
+
+    Attributes:
+        space_group: number.
+        sites: (element, Wyckoff letter) of every orbit; ``"*"`` for a letter that is left to the method.
+        log_prior: logarithm of its probability within its order, given what was drawn before (the
+            composition of a system; the group or the numbers of sites where an order leaves them open); None
+            where nothing is known of it.
+    """
+
+    space_group: int
+    sites: Pairs
+    log_prior: float | None = field(default=None, compare=False)
+
+    @property
+    def n_orbits(self) -> int:
+        """Number of orbits."""
+        return len(self.sites)
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms in the primitive cell."""
+        group = space_group(self.space_group)
+        return sum(group.position(letter).multiplicity_primitive for _, letter in self.sites)
+
+    @property
+    def freedom(self) -> int:
+        """Free parameters of the positions."""
+        group = space_group(self.space_group)
+        return sum(group.wyckoff[letter].dof for _, letter in self.sites)
