@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # `make CONSTRAINTS=` installs the newest versions in place of the pinned ones.
 CONSTRAINTS ?= constraints.txt
-# More options for pip when it installs torch, such as the index of its CPU-only builds.
+# More options for pip when it installs torch, such as PyTorch's index of CPU builds (docs/install.md); without
+# them pip fetches the CUDA build on Linux, with or without a card.
 TORCH_PIP_ARGS ?=
 PYTEST_ARGS ?= -q
 
@@ -17,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PIN := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format clean
+.PHONY: help venv demo test lint readme format clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -42,6 +43,9 @@ lint: $(STAMP) ## check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+readme: $(STAMP) ## run every command and all Python of the README
+	PYTHON=$(BIN)/python $(PYTHON) .ci/readme
 
 format: $(STAMP) ## mend style and formatting in place
 	$(BIN)/ruff check --fix .

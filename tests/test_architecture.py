@@ -42,6 +42,7 @@ MAY_IMPORT["evaluation"] = {
 MAY_IMPORT["rediscovery"] = {*MAY_IMPORT["generation"], "generation", "evaluation"}
 MAY_IMPORT["dft"] = {"runs", "symmetry", "crystal", "pictures", "reports", "potentials", "hull"}
 MAY_IMPORT["discovery"] = set(MAY_IMPORT) - {"rediscovery"}
+MAY_IMPORT["api"] = set(MAY_IMPORT)
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 LAYERS = list(MAY_IMPORT)
 QUICK = {"runs", "symmetry"}  # layers that the command line may import before it knows the command

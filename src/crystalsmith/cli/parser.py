@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from crystalsmith.errors import ConfigError
+from crystalsmith.runs.settings import did_you_mean
 
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"
 
@@ -85,16 +85,3 @@ class Parser(argparse.ArgumentParser):
             hint = did_you_mean(str(value), action.choices) or f"; there are {', '.join(action.choices)}"
             raise argparse.ArgumentError(None, f"invalid choice: there is no {value!r}{hint}")
         super()._check_value(action, value)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``"; did you mean --space-group?"``, or nothing; hyphens and case are not looked at."""
-    by_letters = {_letters(name): name for name in known}
-    near = difflib.get_close_matches(_letters(word), by_letters, n=1, cutoff=0.75)
-    if not near and len(_letters(word)) > 2:
-        near = [letters for letters in by_letters if letters.startswith(_letters(word))][:1]
-    return f"; did you mean {by_letters[near[0]]}?" if near else ""
-
-
-def _letters(name: str) -> str:
-    return name.replace("-", "").replace("_", "").lower()

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Sequence
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from crystalsmith.errors import ConfigError
+
+T = TypeVar("T")
 
 KEY = "option"
 """Of a field's metadata, where its ``Option`` is."""
@@ -98,6 +101,34 @@ def check_settings(settings: Any) -> None:
                     raise ConfigError(f"{name}: {error}") from None
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``"; did you mean --space-group?"``, or nothing; hyphens and case are not looked at."""
+    by_letters = {_letters(name): name for name in known}
+    near = difflib.get_close_matches(_letters(word), by_letters, n=1, cutoff=0.75)
+    if not near and len(_letters(word)) > 2:
+        near = [letters for letters in by_letters if letters.startswith(_letters(word))][:1]
+    return f"; did you mean {by_letters[near[0]]}?" if near else ""
+
+
+def settings_of(kind: type[T], given: T | None, changes: Mapping[str, Any]) -> T:
+    """Settings with some of their fields changed by name.
+
+    Args:
+        kind: their class.
+        given: to begin with; the usual ones if None.
+        changes: values by field.
+
+    Raises:
+        ConfigError: there is no such field, or a value that it does not take.
+    """
+    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    for name in changes:
+        if name not in names:
+            hint = did_you_mean(name, names) or f"; there are {', '.join(names)}"
+            raise ConfigError(f"there is no setting {name!r}{hint}")
+    return kind(**changes) if given is None else dataclasses.replace(given, **changes)  # type: ignore[type-var]
+
+
 def positive(text: str) -> int:
     """A whole number from 1."""
     value = _number(int, text)
@@ -159,6 +190,10 @@ def _finite(text: str) -> float:
     if value is None or not abs(value) < float("inf"):
         raise BadValue(f"{text!r} is not a number")
     return value
+
+
+def _letters(name: str) -> str:
+    return name.replace("-", "").replace("_", "").lower()
 
 
 _OF_TYPE: dict[type, Callable[[str], Any]] = {int: whole, float: _finite}

@@ -1,0 +1,83 @@
+"""The documentation: commands that exist, links that lead somewhere, layers that are those of the package."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from crystalsmith.cli.main import build_parser
+from test_architecture import LAYERS
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Fenced blocks of a language."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of our commands in a page's shell blocks."""
+    lines = "".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [w[1:] for w in words if w[:1] == ["crystalsmith"]]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_can_be_parsed(page):
+    for words in commands(page):
+        build_parser().parse_args(words)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    local = [t.partition("#")[0] for t in targets if "://" not in t and not t.startswith("#")]
+    assert [t for t in local if not (page.parent / t).exists()] == []
+
+
+def test_all_pages_are_in_the_index():
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = [page.name for page in (ROOT / "docs").glob("*.md")]
+    assert [name for name in pages if f"({name})" not in index] == ["index.md"]
+
+
+def test_the_graph_shows_the_layers():
+    graph = next(b for b in blocks(ROOT / "docs" / "method.md", "") if b.startswith("errors"))
+    names = re.findall(r"^(?:[ │]*[├└]─ )?(\w+(?:, \w+)*)  ", graph, flags=re.MULTILINE)
+    names = [name for group in names for name in group.split(", ")]
+    shown = set(names) | set(re.findall(r"─ (\w+)$", graph, flags=re.MULTILINE))
+    assert shown - {"errors"} == set(LAYERS)
+
+
+def test_the_readme_is_short_and_the_tables_of_its_script_fit_it():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 100
+    script = runpy.run_path(str(ROOT / ".ci" / "readme"))
+    assert {*script["LEFT_OUT"], *script["REDUCED"]} <= set(script["commands"](text))
+    for line in script["REDUCED"].values():
+        build_parser().parse_args(shlex.split(line)[1:])
+    for code in script["blocks"](text, "python"):
+        compile(code, "README.md", "exec")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda p: p.stem)
+def test_workflows_can_be_read_and_ask_for_few_rights(path):
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert content["permissions"] == {"contents": "read"}
+    for job in content["jobs"].values():
+        assert "steps" in job or (path.parent / Path(job["uses"]).name).exists()
+
+
+def test_the_tests_run_on_all_versions_that_the_package_allows():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    versions = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert versions == ["3.11", "3.12", "3.13"]
+    assert f'requires-python = ">={versions[0]}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
