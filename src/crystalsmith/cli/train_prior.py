@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from crystalsmith.cli import options
 from crystalsmith.cli.output import emit
-from crystalsmith.errors import CheckpointError
 
 
 def add_parser(commands: Any) -> None:
@@ -36,37 +34,25 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--seed", type=options.whole, default=0, metavar="N", help="default: 0")
     parser.add_argument("--threads", type=options.positive, default=1, metavar="N", help="default: 1")
     parser.add_argument("--quiet", action="store_true", help="no table of epochs")
-    parser.set_defaults(run=_run, resumes=True)
+    parser.set_defaults(run=run, resumes=True)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
+    """Carry out the command; exit status."""
     args.device, args.method = "cpu", None
     model = options.load(args)
-    from crystalsmith.data import Dataset
-    from crystalsmith.diffusion import Model, save_model
-    from crystalsmith.training.prior import PriorConfig, prior_record, train_prior
+    from crystalsmith.training.prior import PriorConfig, train_prior_into
 
-    if not isinstance(model, Model):
-        raise CheckpointError(f"{args.checkpoint} is of the {model.method} method, which has no prior")
     given = {k: getattr(args, k) for k in ("epochs", "max_atoms") if getattr(args, k) is not None}
-    config = PriorConfig(seed=args.seed, **given)
-    last: dict[str, float] = {}
 
     def report(epoch: int, epochs: int, scores: dict[str, float]) -> None:
-        last.update(scores)
         if not args.quiet:
             text = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
             print(
                 f"epoch {epoch} of {epochs}: log-likelihood of a held-out crystal, nats: {text}", flush=True
             )
 
-    model.prior = train_prior(
-        Dataset.open(args.train), Dataset.open(args.validation), args.output, config, report
-    )
-    record = {k: v for k, v in model.metadata.items() if k not in ("format", "config")}
-    path = Path(args.output) / "model.safetensors"
-    # The denoiser keeps the precision that its checkpoint has.
-    half = all(bool((v == v.half()).all()) for v in model.network.state_dict().values())
-    save_model(model, path, {**record, **prior_record(config, last)}, half)
-    emit({"model": path, "scores": last}, None if args.quiet else f"checkpoint with the prior: {path}")
+    config = PriorConfig(seed=args.seed, **given)
+    path, scores = train_prior_into(model, args.train, args.validation, args.output, config, report)
+    emit({"model": path, "scores": scores}, None if args.quiet else f"checkpoint with the prior: {path}")
     return 0

@@ -14,7 +14,8 @@ import torch
 
 from crystalsmith.data import Dataset
 from crystalsmith.data.wyckoff import occupations
-from crystalsmith.errors import ConfigError, DataError, OutputError
+from crystalsmith.diffusion import AnyModel, Model, save_model
+from crystalsmith.errors import CheckpointError, ConfigError, DataError, OutputError
 from crystalsmith.networks.assignment_network import AssignmentNetwork, AssignmentNetworkConfig
 from crystalsmith.prior.known import known_assignments
 from crystalsmith.training.prior_examples import PriorExamples
@@ -150,6 +151,42 @@ def _write(log: Path, row: dict[str, float]) -> None:
         writer.writerow(row)
 
 
-def prior_record(c: PriorConfig, scores: dict[str, float]) -> dict[str, str]:
-    """The training record of a prior for a checkpoint's metadata."""
-    return {"prior_training": json.dumps({**asdict(c), "validation": scores})}
+def train_prior_into(
+    model: AnyModel,
+    train: str | Path,
+    validation: str | Path,
+    out: str | Path,
+    c: PriorConfig | None = None,
+    report: Callable[[int, int, dict[str, float]], None] | None = None,
+) -> tuple[Path, dict[str, float]]:
+    """Train a prior, or go on with the training in a folder, and write the model with it.
+
+    Args:
+        model: what gets the prior.
+        train, validation: files of ``data build``.
+        out: folder of the run; ``model.safetensors`` in it is the checkpoint.
+        c: settings.
+        report: as for ``train_prior``.
+
+    Returns:
+        The checkpoint, and the held-out log-likelihoods after the last epoch, nats a crystal.
+
+    Raises:
+        CheckpointError: the model's method has no prior.
+        DataError, OutputError: as for ``train_prior``.
+    """
+    if not isinstance(model, Model):
+        raise CheckpointError(f"the {model.method} method has no prior; give a checkpoint of the default one")
+    c, scores = c or PriorConfig(), dict[str, float]()
+
+    def tell(epoch: int, epochs: int, found: dict[str, float]) -> None:
+        scores.update(found)
+        if report is not None:
+            report(epoch, epochs, found)
+
+    model.prior = train_prior(Dataset.open(train), Dataset.open(validation), out, c, tell)
+    record = {k: v for k, v in model.metadata.items() if k not in ("format", "config")}
+    record["prior_training"] = json.dumps({**asdict(c), "validation": scores})
+    # The denoiser keeps the precision that its checkpoint has.
+    half = all(bool((v == v.half()).all()) for v in model.network.state_dict().values())
+    return save_model(model, Path(out) / "model.safetensors", record, half), scores
