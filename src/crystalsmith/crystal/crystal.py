@@ -248,7 +248,7 @@ class Crystal:
         return crystal_to_cif(self)
 
     @staticmethod
-    def from_cif(text: str, symprec: float = 0.01) -> Crystal:
+    def from_cif(text: str | bytes, symprec: float = 0.01) -> Crystal:
         """Read a CIF.
 
         A file with the operators of the standard setting and Wyckoff letters keeps its space group and
@@ -259,11 +259,11 @@ class Crystal:
             symprec: tolerance in Angstrom of a symmetry search.
 
         Raises:
-            StructureError: unreadable, disordered, or its symmetry cannot be verified.
+            StructureError: unreadable, contradictory, disordered, or its symmetry cannot be verified.
         """
-        from crystalsmith.crystal.io.cif import crystal_from_cif
+        from crystalsmith.crystal.io.cif import read_cif
 
-        return crystal_from_cif(text, symprec)
+        return read_cif(text)[0].symmetrized(symprec)
 
     @staticmethod
     def from_structure(structure: Structure | Atoms, symprec: float = 0.01) -> Crystal:

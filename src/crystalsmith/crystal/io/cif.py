@@ -1,35 +1,237 @@
-"""CIF: written with the operators of the standard setting and one atom for each orbit; read back exactly."""
+"""CIF: read block by block, understood or left out with its reason; written so that it is read back exactly.
+
+Of our own CIFs, and of others in the standard setting that state Wyckoff letters, group, letters and numbers
+are kept. Of all others every atom of the cell is given, and the symmetry search has the rest.
+"""
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
-from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from crystalsmith.crystal.convert import structure_to_arrays
 from crystalsmith.crystal.crystal import Crystal, Site, wrap
-from crystalsmith.crystal.elements import NUMBERS, formula_order
-from crystalsmith.crystal.hall import group_keys, hall_symbol, hermann_mauguin, operation_keys
+from crystalsmith.crystal.elements import COVALENT_RADII, SYMBOLS, formula_order
+from crystalsmith.crystal.hall import group_keys, hall_symbol, hermann_mauguin
+from crystalsmith.crystal.io.cif_atoms import (
+    Cell,
+    Sites,
+    fill_cell,
+    has_atoms,
+    number,
+    read_formula,
+    read_sites,
+)
+from crystalsmith.crystal.io.cif_symmetry import Operations, possible_operations, triplet
+from crystalsmith.crystal.io.cif_text import Block, read_blocks
 from crystalsmith.crystal.io.records import Record
-from crystalsmith.crystal.orbits import locate, orbit_sizes
-from crystalsmith.crystal.standardize import check_distances
+from crystalsmith.crystal.orbits import locate
 from crystalsmith.errors import StructureError, SymmetryError
-from crystalsmith.symmetry import SpaceGroup, cell_to_lattice, space_group
+from crystalsmith.symmetry import cell_to_lattice, space_group
 
-if TYPE_CHECKING:
-    from pymatgen.core import Structure
-
-# A point this near (Angstrom) to the position that a file names is on it: three decimals are enough.
+# A point this near (Angstrom) to the position that a letter names is on it: three decimals are enough.
 _ON_POSITION = 0.02
+# How far lengths (relative) and cosines may be from what the operations demand.
+_METRIC = 4e-3
+# Of two readings without any statement that decides, one is impossible where atoms are nearer than this share
+# of their covalent radii, and the other likely where none is nearer than that.
+_IMPOSSIBLE, _LIKELY = 0.5, 0.75
 
 
-def crystal_to_cif(crystal: Crystal) -> str:
-    """See ``Crystal.to_cif``."""
+def read_cif(text: str | bytes) -> list[Record]:
+    """One record for each block with atoms; those that cannot be understood hold their reason.
+
+    Args:
+        text: content of the file; bytes may be of any encoding in use.
+
+    Returns:
+        At least one record: where no block has atoms, one that says so.
+    """
+    blocks = read_blocks(text)
+    found = [block for block in blocks if has_atoms(block)]
+    if not found:
+        return [Record.failed("", "unreadable: the CIF has no atoms with coordinates")]
+    return [_record(block) for block in found]
+
+
+def _record(block: Block) -> Record:
+    try:
+        if block.fault:
+            raise StructureError(block.fault)
+        return _understand(block)
+    except StructureError as error:
+        return Record.failed(block.name, str(error), warnings=block.warnings)
+
+
+def _understand(block: Block) -> Record:
+    formula = read_formula(block.one("_chemical_formula_sum"))
+    metric = _metric(block)
+    possible = possible_operations(block)
+    sites = read_sites(block, formula)
+    fitting = [o for o in possible.operations if o.fits(metric, _METRIC)]
+    if not fitting:
+        raise StructureError(f"contradiction: the cell does not fit {possible.operations[0].where}")
+    readings, reason = [], ""
+    for operations in fitting:
+        try:
+            readings.append(_Reading(operations, sites, metric, formula, block))
+        except StructureError as error:
+            reason = reason or str(error)
+    if not readings:
+        raise StructureError(reason)
+    chosen = _choose(readings, possible.proof)
+    named = possible.number or chosen.operations.number
+    return Record(
+        block.name,
+        chosen.lattice,
+        chosen.cell.fractional,
+        chosen.cell.numbers,
+        # P 1 is what programs write that know no symmetry.
+        space_group=named if named > 1 else 0,
+        crystal=_stated(block, sites, chosen, named),
+        warnings=(*block.warnings, *possible.warnings, *sites.warnings, *chosen.cell.warnings),
+    )
+
+
+class _Reading:
+    """The atoms that a block means if its symmetry is of certain operations, and what speaks for it."""
+
+    def __init__(
+        self,
+        operations: Operations,
+        sites: Sites,
+        metric: np.ndarray,
+        formula: dict[str, float],
+        block: Block,
+    ) -> None:
+        self.operations = operations
+        turned = np.einsum("nki,kl,nlj->nij", operations.rotations, metric, operations.rotations)
+        self.lattice = np.linalg.cholesky(turned.mean(axis=0))
+        self.cell: Cell = fill_cell(sites, operations, self.lattice)
+        self.fault, self.proven = _against_formula(self.cell, formula, block.one("_cell_formula_units_z"))
+        stated = sites.multiplicities
+        self.as_stated = None if stated is None else bool((stated == self.cell.sizes).all())
+
+    @property
+    def tightness(self) -> float:
+        """Smallest distance between atoms as a share of their covalent radii."""
+        radii = np.array(COVALENT_RADII)[self.cell.numbers]
+        difference = self.cell.fractional[:, None] - self.cell.fractional
+        difference -= np.rint(difference)
+        distance = np.linalg.norm(difference @ self.lattice, axis=-1) / (radii[:, None] + radii)
+        np.fill_diagonal(distance, np.inf)
+        return float(distance.min())
+
+
+def _choose(readings: list[_Reading], proof: str) -> _Reading:
+    """The reading that is certain.
+
+    Raises:
+        StructureError: none or several are, and why.
+    """
+    sound = [r for r in readings if not r.fault]
+    if not sound:
+        raise StructureError(readings[0].fault)
+    if len(sound) == 1 and not proof:
+        return sound[0]
+    proven = [r for r in sound if r.proven] or [
+        r for r in sound if r.as_stated and len(r.operations.rotations) > 1
+    ]
+    if len(proven) > 1 and any(r.as_stated for r in proven):
+        proven = [r for r in proven if r.as_stated]
+    if len(proven) == 1:
+        return proven[0]
+    if proof:
+        raise StructureError(
+            f"contradiction: {proof}, and sum formula and Z do not {'decide' if proven else 'bear one out'}"
+        )
+    left = proven or sound
+    if 3 <= left[0].operations.number <= 15:  # a short symbol means the unique axis b
+        return left[0]
+    tightness = [r.tightness for r in left]
+    likely = [r for r, x in zip(left, tightness, strict=True) if x > _LIKELY]
+    if len(likely) == 1 and sum(x < _IMPOSSIBLE for x in tightness) == len(left) - 1:
+        return likely[0]
+    meant = " or ".join(r.operations.where for r in left)
+    raise StructureError(f"ambiguous: the CIF can mean {meant}; state the operators or the choice")
+
+
+def _against_formula(cell: Cell, formula: dict[str, float], units: str) -> tuple[str, bool]:
+    """What of the sum formula and Z contradicts the atoms, else empty, and whether both bear them out."""
+    if not formula:
+        return "", False
+    counts = Counter(SYMBOLS[z] for z in cell.numbers.tolist())
+    missing, more = formula.keys() - counts.keys(), counts.keys() - formula.keys()
+    if missing:
+        return f"incomplete: no site holds the {', '.join(sorted(missing))} of the sum formula", False
+    if more:
+        return f"contradiction: the sum formula has no {', '.join(sorted(more))}", False
+    per_unit = {s: counts[s] / formula[s] for s in counts}
+    least, most = min(per_unit.values()), max(per_unit.values())
+    shown = " ".join(f"{s}{counts[s]}" for s in sorted(counts))
+    if most > least * 1.01:
+        return f"contradiction: the sites make {shown}, which is not the sum formula", False
+    z = number(units)[0] if units else 0.0
+    whole = all(f == round(f) for f in formula.values())
+    divisor = math.gcd(*(round(f) for f in formula.values())) if whole else 1
+    if not z:
+        return "", abs(least - 1) < 0.01 and divisor > 1
+    # Some programs write the whole cell as the sum formula, and its greatest divisor as Z.
+    if abs(least - z) > 0.01 * z and not (abs(least - 1) < 0.01 and divisor % round(z) == 0):
+        return f"contradiction: the sites make {shown}, which is not {z:g} times the sum formula", False
+    return "", True
+
+
+def _metric(block: Block) -> np.ndarray:
+    """(3, 3) scalar products of the axes; angles that are not stated are right, as the dictionary has it."""
+    lengths = [number(block.one(f"_cell_length_{x}") or "none")[0] for x in "abc"]
+    angles = [number(block.one(f"_cell_angle_{x}") or "90")[0] for x in ("alpha", "beta", "gamma")]
+    if min(lengths) <= 0 or not 0 < min(angles) <= max(angles) < 180:
+        raise StructureError("unreadable: the cell has a length or angle that no crystal can have")
+    cos = [math.cos(math.radians(x)) if x != 90 else 0.0 for x in angles]
+    cosines = np.array([[1, cos[2], cos[1]], [cos[2], 1, cos[0]], [cos[1], cos[0], 1]])
+    if np.linalg.det(cosines) < 1e-6:
+        raise StructureError("flat cell: the cell's angles leave no volume")
+    volume = math.prod(lengths) * math.sqrt(np.linalg.det(cosines))
+    stated = block.one("_cell_volume")
+    if stated and abs(number(stated)[0] - volume) > 0.02 * volume:
+        raise StructureError(
+            f"contradiction: the cell has {volume:.1f} A^3 and is said to have {stated[:20]}"
+        )
+    return np.outer(lengths, lengths) * cosines
+
+
+def _stated(block: Block, sites: Sites, reading: _Reading, named: int) -> Crystal | None:
+    """The crystal of a block in the standard setting with a Wyckoff letter for each site, else None."""
+    operations = reading.operations
+    if not (named and sites.letters and reading.cell.sizes.all()):
+        return None
+    try:
+        group = space_group(named)
+        if operations.keys != group_keys(group):
+            return None
+        cell = [number(block.one(f"_cell_length_{x}"))[0] for x in "abc"]
+        cell += [number(block.one(f"_cell_angle_{x}") or "90")[0] for x in ("alpha", "beta", "gamma")]
+        lattice = cell_to_lattice(group.number, np.array(cell))
+        found = []
+        for z, point, letter, size in zip(
+            sites.numbers, sites.points, sites.letters, reading.cell.sizes, strict=True
+        ):
+            position = group.position(letter[-1])
+            free, distance = locate(position, point, lattice)
+            if distance > _ON_POSITION or size != position.multiplicity:
+                return None
+            found.append(Site(SYMBOLS[z], position.letter, tuple(free.tolist())))
+        return Crystal(group.number, tuple(cell), tuple(found))
+    except (StructureError, SymmetryError):
+        return None
+
+
+def crystal_to_cif(crystal: Crystal, **extra: Any) -> str:
+    """See ``Crystal.to_cif``; ``extra`` becomes tags of our own, such as ``_crystalsmith_energy``."""
     group = crystal.group
     counts: Counter[str] = Counter()
     for site, position in zip(crystal.sites, crystal.positions_of_sites, strict=True):
@@ -68,7 +270,13 @@ def crystal_to_cif(crystal: Crystal) -> str:
         x, y, z = (f"{value:.12f}" for value in wrap(position.position(np.array(site.free))))
         name = f"{site.element}{label[site.element]}"
         lines.append(f"{name} {site.element} {position.multiplicity} {site.letter} {x} {y} {z} 1.0")
+    lines += [f"_crystalsmith_{key} {_quoted(value)}" for key, value in extra.items()]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(value: Any) -> str:
+    text = " ".join(str(value).split()).encode("ascii", errors="replace").decode()
+    return f"'{text}'" if "'" not in text else f"\n;{text}\n;"
 
 
 @lru_cache(maxsize=230)
@@ -76,136 +284,7 @@ def operators(number: int) -> tuple[str, ...]:
     """All operations of the conventional cell as ``x, y, z`` strings, the identity first."""
     group = space_group(number)
     return tuple(
-        ", ".join(_row(row, shift) for row, shift in zip(rotation, translation + centring, strict=True))
+        triplet(rotation, translation + centring)
         for centring in group.centring
         for rotation, translation in zip(group.rotations, group.translations, strict=True)
     )
-
-
-def _row(row: np.ndarray, shift: float) -> str:
-    signs = zip(row, "xyz", strict=True)
-    text = "".join(("+" if value > 0 else "-") + axis for value, axis in signs if value)
-    fraction = Fraction(round(24 * float(shift)), 24) % 1
-    return text.removeprefix("+") + (f"+{fraction}" if fraction else "")
-
-
-def read_cif(text: str | bytes) -> list[Record]:
-    """One record for each block with atoms; those that cannot be understood hold their reason.
-
-    Raises:
-        StructureError: not a CIF, or one without atoms.
-    """
-    from crystalsmith.crystal.io.sources import _cif_text, split_cif
-
-    if isinstance(text, bytes):
-        text = _cif_text(text)
-    records = []
-    for name, block in split_cif(text):
-        try:
-            structure = structure_from_cif(block)
-            crystal = _read_standard(_first_block(block))
-            records.append(Record(name, *structure_to_arrays(structure), crystal=crystal))
-        except StructureError as error:
-            records.append(Record.failed(name, str(error)))
-    return records
-
-
-def crystal_from_cif(text: str, symprec: float) -> Crystal:
-    """See ``Crystal.from_cif``."""
-    block = _first_block(text)
-    crystal = _read_standard(block)
-    return crystal if crystal is not None else Crystal.from_structure(structure_from_cif(text), symprec)
-
-
-def structure_from_cif(text: str) -> Structure:
-    """The first crystal of a CIF as a pymatgen Structure, all atoms of the cell.
-
-    Raises:
-        StructureError: unreadable.
-    """
-    from pymatgen.io.cif import CifParser
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            structures = CifParser.from_str(text).parse_structures(primitive=False, on_error="raise")
-        except Exception as error:  # the parser lets errors of every kind through
-            raise StructureError(f"unreadable: the CIF cannot be parsed ({_one_line(error)})") from None
-    if not structures:
-        raise StructureError("unreadable: the CIF holds no crystal")
-    return structures[0]
-
-
-def _one_line(error: Exception) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__)[:120]
-
-
-def _first_block(text: str) -> dict[str, Any]:
-    """Tags, in lower case, of the first data block that has atoms."""
-    from pymatgen.io.cif import CifFile
-
-    try:
-        blocks = CifFile.from_str(text).data.values()
-    except Exception as error:  # as above
-        raise StructureError(f"unreadable: not a CIF ({_one_line(error)})") from None
-    for block in blocks:
-        tags = {key.lower(): value for key, value in block.data.items()}
-        if "_atom_site_fract_x" in tags:
-            return tags
-    raise StructureError("unreadable: the CIF has no atoms with fractional coordinates")
-
-
-def _read_standard(tags: dict[str, Any]) -> Crystal | None:
-    """The crystal of a block in the standard setting with a Wyckoff letter for each site, else None."""
-    operations = tags.get("_space_group_symop_operation_xyz", tags.get("_symmetry_equiv_pos_as_xyz"))
-    number = tags.get("_space_group_it_number", tags.get("_symmetry_int_tables_number"))
-    letters = tags.get("_atom_site_wyckoff_symbol", tags.get("_atom_site_wyckoff_label"))
-    if not (operations and number and letters):
-        return None
-    try:
-        group = space_group(str(number))
-        if not _is_standard(group, operations):
-            return None
-        cell = [_number(tags[f"_cell_length_{x}"]) for x in "abc"]
-        cell += [_number(tags[f"_cell_angle_{x}"]) for x in ("alpha", "beta", "gamma")]
-        points = np.array([[_number(value) for value in tags[f"_atom_site_fract_{x}"]] for x in "xyz"]).T
-        elements = [_element(x) for x in tags.get("_atom_site_type_symbol") or tags["_atom_site_label"]]
-        occupancy = [_number(x) for x in tags.get("_atom_site_occupancy", ["1"] * len(points))]
-        if any(abs(x - 1) > 1e-6 for x in occupancy) or not len(points) == len(elements) == len(letters):
-            return None
-        lattice = cell_to_lattice(group.number, np.array(cell))
-        sizes = orbit_sizes(group, points, lattice, _ON_POSITION)
-        sites = []
-        for point, element, letter, size in zip(points, elements, letters, sizes, strict=True):
-            position = group.position(str(letter)[-1])
-            free, distance = locate(position, point, lattice)
-            if distance > _ON_POSITION or size != position.multiplicity_primitive:
-                return None
-            sites.append(Site(element, position.letter, tuple(free.tolist())))
-        crystal = Crystal(group.number, tuple(cell), tuple(sites))
-    except (KeyError, TypeError, ValueError, np.linalg.LinAlgError, StructureError, SymmetryError):
-        return None
-    symbols, fractional = crystal.positions()
-    check_distances(crystal.primitive_lattice, fractional, np.array([NUMBERS[s] for s in symbols]))
-    return crystal
-
-
-def _is_standard(group: SpaceGroup, operations: list[str] | str) -> bool:
-    from pymatgen.core.operations import SymmOp
-
-    if isinstance(operations, str):
-        operations = [operations]
-    if len(operations) != len(group.rotations) * len(group.centring):
-        return False
-    matrices = [SymmOp.from_xyz_str(text).affine_matrix for text in operations]
-    given = operation_keys([m[:3, :3] for m in matrices], [m[:3, 3] for m in matrices])
-    return given == group_keys(group)
-
-
-def _number(text: str) -> float:
-    return float(str(text).split("(")[0])
-
-
-def _element(text: str) -> str:
-    """Symbol of a type such as ``Fe3+`` or a label such as ``O12``."""
-    return str(text)[:2] if str(text)[:2] in NUMBERS else str(text)[:1]

@@ -5,25 +5,21 @@ from __future__ import annotations
 import io
 import json
 import math
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from crystalsmith.crystal.convert import structure_to_arrays
 from crystalsmith.crystal.elements import atomic_number
-from crystalsmith.crystal.io.cif import structure_from_cif
+from crystalsmith.crystal.io.cif import read_cif
 from crystalsmith.crystal.io.records import Item, Record
 from crystalsmith.errors import StructureError
 
 ID_KEYS = ("id", "material_id", "task_id", "name", "order")
 HULL_KEYS = ("e_above_hull", "energy_above_hull", "e_hull")
 GROUP_KEYS = ("space_group", "sg", "spacegroup", "space_group_number", "spacegroup_number")
-
-_CIF_GROUP = re.compile(
-    r"^_(?:space_group_IT_number|symmetry_Int_Tables_number)\s+['\"]?(\d+)", re.MULTILINE | re.IGNORECASE
-)
 
 
 def parse(kind: str, item: Item) -> Record:
@@ -132,7 +128,8 @@ def _json_arrays(row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarra
     if isinstance(row.get("structure"), dict):
         return _json_arrays(row["structure"])
     if isinstance(row.get("cif"), str):
-        return structure_to_arrays(structure_from_cif(row["cif"]))
+        record = _first(row["cif"])
+        return np.asarray(record.lattice), record.fractional, record.numbers
     raise StructureError(
         "unreadable: the JSON row has neither cell, species and frac nor a pymatgen structure nor a cif"
     )
@@ -154,11 +151,15 @@ def _pymatgen_arrays(row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _cif(item: Item) -> Record:
-    arrays = structure_to_arrays(structure_from_cif(item.text))
-    named = _CIF_GROUP.search(item.text)
-    # P 1 is what programs write that know no symmetry.
-    number = named_group(named[1]) if named and named[1] != "1" else 0
-    return Record(item.id, *arrays, e_above_hull=item.e_above_hull, icsd=item.icsd, space_group=number)
+    return replace(_first(item.text), id=item.id, e_above_hull=item.e_above_hull, icsd=item.icsd)
+
+
+def _first(text: str) -> Record:
+    """The first crystal of a CIF."""
+    record = read_cif(text)[0]
+    if record.failure:
+        raise StructureError(record.failure)
+    return record
 
 
 def _extxyz(item: Item) -> Record:
