@@ -265,9 +265,10 @@ def _group_number(o: Operations) -> int:
     import spglib
 
     try:
-        return int(spglib.get_spacegroup_type_from_symmetry(o.rotations, o.translations).number)
+        found = spglib.get_spacegroup_type_from_symmetry(o.rotations, o.translations)
     except Exception:  # spglib's own error classes differ between versions
         return 0
+    return int(found.number) if found else 0
 
 
 def triplet(rotation: np.ndarray, translation: np.ndarray) -> str:
