@@ -19,7 +19,7 @@ from crystalsmith.generation import (
     generate_records,
 )
 from crystalsmith.generation.tries import Key
-from crystalsmith.generation.validity import fault
+from crystalsmith.crystal.validity import fault
 from crystalsmith.orders import Order, OrderWarning, check_orders
 from fake_model import FakeModel
 

@@ -20,7 +20,7 @@ from crystalsmith.errors import HullError, OutputError, RelaxationError
 from crystalsmith.hull import References
 from crystalsmith.hull import build as module
 from crystalsmith.hull.build import BuildSettings, Progress, build_references, stable_rows
-from crystalsmith.potentials.work import process_calculator
+from crystalsmith.potentials.calculators import process_calculator
 from crystalsmith.runs.lock import FolderLock
 
 

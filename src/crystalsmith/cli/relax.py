@@ -159,7 +159,7 @@ def _relax(
         return
     from crystalsmith.cli.relax_summary import LiveLine
     from crystalsmith.potentials.journal import Entry
-    from crystalsmith.potentials.work import relax_with
+    from crystalsmith.potentials.calculators import relax_with
     from crystalsmith.runs.pool import parallel_map
 
     names = list(crystals)

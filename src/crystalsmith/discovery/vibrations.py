@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import CrystalsmithError
-from crystalsmith.potentials.work import process_calculator
+from crystalsmith.potentials.calculators import process_calculator
 from crystalsmith.runs.atomic import TEMPORARY, write_whole, writing
 from crystalsmith.runs.pool import Failed, parallel_map
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.discovery.candidate import State
-from crystalsmith.generation.validity import fault
-from crystalsmith.potentials import relax_free, relax_symmetric, single_points
-from crystalsmith.potentials.work import process_calculator
+from crystalsmith.potentials import RelaxSettings, relax_free, relax_symmetric, single_points
+from crystalsmith.potentials.calculators import process_calculator
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,13 @@ def relax(potential: str, stage: str, limits: Limits, crystal: Crystal) -> State
     done = function(
         crystal,
         process_calculator(potential),
-        max_calls=limits.max_calls,
-        fmax=limits.fmax,
-        smax=limits.smax,
-        max_seconds=limits.seconds,
+        RelaxSettings(
+            max_calls=limits.max_calls,
+            fmax=limits.fmax,
+            smax=limits.smax,
+            seconds=limits.seconds,
+            max_volume_change=None,
+        ),
     )
-    wreck = fault(done.crystal) if done.sound else None
-    energy = done.energy if done.sound and wreck is None else None
-    return State(stage, done.crystal, energy, done.converged, wreck or done.reason, done.calls)
+    energy = done.energy if done.sound else None
+    return State(stage, done.crystal, energy, done.converged, done.reason, done.calls)

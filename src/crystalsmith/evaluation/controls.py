@@ -28,7 +28,7 @@ from crystalsmith.evaluation.features import GEOMETRY, Workshop, matrix
 from crystalsmith.evaluation.geometry import Geometry, standard_crystal
 from crystalsmith.evaluation.samples import Sample, SampleSet
 from crystalsmith.generation import crystal_seed
-from crystalsmith.potentials import check_potential, load_calculator, relax_symmetric
+from crystalsmith.potentials import RelaxSettings, check_potential, load_calculator, relax_symmetric
 from crystalsmith.runs.pool import Failed, parallel_map
 
 RANDOM_SECONDS, RELAX_SECONDS = 60.0, 600.0
@@ -279,7 +279,8 @@ def _calculator(potential: str) -> Any:
 
 def _relaxed(job: Job) -> dict[str, Any]:
     """The crystal after relaxation; one that fell apart counts as a failure."""
-    result = relax_symmetric(job.crystal, _calculator(job.potential), **RELAX)  # type: ignore[arg-type]
-    if not np.isfinite(result.energy):
+    settings = RelaxSettings(**RELAX, max_volume_change=None)  # type: ignore[arg-type]
+    result = relax_symmetric(job.crystal, _calculator(job.potential), settings)
+    if not result.sound:
         raise CrystalsmithError(f"relaxation failed: {result.reason}")
     return _row(result.crystal, energy=result.energy, calls=result.calls, reason=result.reason)

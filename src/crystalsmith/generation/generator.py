@@ -14,7 +14,7 @@ from crystalsmith.generation.batching import Try, drain, fill, sample
 from crystalsmith.generation.choice import best_records
 from crystalsmith.generation.drafts import drafter_of
 from crystalsmith.generation.tries import BatchStep, Generated, Key
-from crystalsmith.generation.validity import fault
+from crystalsmith.crystal.validity import fault
 from crystalsmith.orders.limits import (
     BATCH_ATOMS,
     LETTERS,

@@ -145,7 +145,7 @@ def build_references(
         OutputError: the files cannot be written, or another build is at work on them.
     """
     from crystalsmith.potentials import check_potential
-    from crystalsmith.potentials.work import process_calculator
+    from crystalsmith.potentials.calculators import process_calculator
 
     check_potential(settings.potential)
     output = Path(output)
@@ -253,7 +253,7 @@ def _relaxations(
         for place, result, _ in done:
             before = journal.energies[todo[place]][0]
             # A relaxation that fell into a hole of the potential proves nothing; nor does one that failed.
-            sound = not isinstance(result, Failed) and math.isfinite(result[0]) and result[0] > before - HOLE
+            sound = not isinstance(result, Failed) and math.isfinite(result[0])
             energy, calls = (min(before, result[0]), result[1]) if sound else (before, 1)
             lines.append({"row": todo[place], "energy": energy, "calls": calls, "tried": True})
         journal.append(lines)
@@ -299,19 +299,20 @@ def _rows_of(crystals: list[Crystal]) -> _Rows:
 
 def _energies(potential: str, rows: _Rows) -> list[tuple[float | None, str | None]]:
     from crystalsmith.potentials import single_points
-    from crystalsmith.potentials.work import process_calculator
+    from crystalsmith.potentials.calculators import process_calculator
 
     found = single_points(rows.crystals, process_calculator(potential))
     return [(e.value if math.isfinite(e.value) else None, e.reason) for e in found]
 
 
 def _relax(potential: str, work: tuple[int, _Rows]) -> tuple[float, int]:
-    from crystalsmith.potentials import relax_symmetric
-    from crystalsmith.potentials.work import process_calculator
+    from crystalsmith.potentials import RelaxSettings, relax_symmetric
+    from crystalsmith.potentials.calculators import process_calculator
 
     max_calls, rows = work
-    done = relax_symmetric(rows.crystals[0], process_calculator(potential), max_calls=max_calls)
-    return (math.nan if done.reason == "collapsed" else done.energy), done.calls
+    settings = RelaxSettings(max_calls=max_calls, max_drop=HOLE)
+    done = relax_symmetric(rows.crystals[0], process_calculator(potential), settings)
+    return (done.energy if done.sound else math.nan), done.calls
 
 
 def _collect(

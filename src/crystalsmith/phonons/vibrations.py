@@ -14,7 +14,7 @@ from crystalsmith.phonons.budget import Budget, check_installed
 from crystalsmith.phonons.result import Phonons
 from crystalsmith.phonons.stability import judge
 from crystalsmith.phonons.supercell import Supercell, choose_supercell
-from crystalsmith.potentials import Relaxation, relax_symmetric
+from crystalsmith.potentials import Relaxation, RelaxSettings, relax_symmetric
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -32,13 +32,14 @@ MESH = 40.0
 """Angstrom: the interpolated mesh has this length over the length of the lattice vector as its divisions."""
 
 
-def relax_tightly(crystal: Crystal, calculator: Calculator, *, max_calls: int = 200) -> Relaxation:
+def relax_tightly(crystal: Crystal, calculator: Calculator) -> Relaxation:
     """Relax a crystal as far as phonons need, its space group kept.
 
     Raises:
         PhononError: what remains of the forces is too large for phonons.
     """
-    relaxed = relax_symmetric(crystal, calculator, max_calls=max_calls, fmax=FMAX, smax=SMAX)
+    settings = RelaxSettings(fmax=FMAX, smax=SMAX)
+    relaxed = relax_symmetric(crystal, calculator, settings)
     # Noise of a potential in single precision may stop the search just before its end, which does no harm.
     if not (relaxed.converged or (relaxed.fmax < 4 * FMAX and relaxed.stress < 4 * SMAX)):
         raise PhononError(

@@ -1,21 +1,24 @@
-"""Relaxation of crystals with an interatomic potential, in the variables that their symmetry leaves free."""
+"""Interatomic potentials: energies, relaxations under symmetry and free of it, of one crystal or many."""
 
 from crystalsmith.potentials.calculators import check_potential, load_calculator
 from crystalsmith.potentials.energies import Energy, single_points
-from crystalsmith.potentials.free import relax_free
-from crystalsmith.potentials.result import Relaxation
-from crystalsmith.potentials.stages import Outcome, Settings, relax_crystal
-from crystalsmith.potentials.symmetric import relax_symmetric
+from crystalsmith.potentials.many import energies_of_many, relax_many
+from crystalsmith.potentials.outcome import Outcome, relax_crystal
+from crystalsmith.potentials.relaxation import Relaxation, relax_free, relax_symmetric
+from crystalsmith.potentials.settings import Engine, RelaxSettings
 
 __all__ = [
     "Energy",
+    "Engine",
     "Outcome",
+    "RelaxSettings",
     "Relaxation",
-    "Settings",
     "check_potential",
+    "energies_of_many",
     "load_calculator",
     "relax_crystal",
     "relax_free",
+    "relax_many",
     "relax_symmetric",
     "single_points",
 ]

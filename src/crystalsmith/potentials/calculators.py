@@ -6,10 +6,16 @@ import contextlib
 import importlib
 import importlib.util
 import io
+import sys
 import warnings
+from collections.abc import Iterable
+from functools import lru_cache
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crystalsmith.allocator import keep_freed_memory
+from crystalsmith.crystal.elements import NUMBERS
 from crystalsmith.errors import RelaxationError
 
 if TYPE_CHECKING:
@@ -22,6 +28,10 @@ _PACKAGES = {
     "7net-l3i5": ("sevenn", "sevenn"),
     "mace": ("mace", "mace-torch"),
 }
+CHGNET_ELEMENTS = frozenset(range(1, 95)) - frozenset(range(84, 89))
+"""Those of its training data, MPtrj: up to Pu without Po, At, Rn, Fr and Ra, of which it has weights that
+never saw a crystal."""
+
 _KNOWN = "chgnet, 7net-0, 7net-l3i5, mace:PATH (a model file), or module:factory (a function of your own)"
 
 
@@ -76,6 +86,50 @@ def load_calculator(name: str) -> Calculator:
         kind = type(calculator).__name__
         raise RelaxationError(f"potential {name} gives a {kind}; its factory must return an ASE calculator")
     return calculator
+
+
+@lru_cache(maxsize=1)
+def process_calculator(potential: str) -> Calculator:
+    """The potential of this process, kept; a process of a pool is made ready for it: one thread, memory kept.
+
+    Raises:
+        RelaxationError: it cannot be loaded.
+    """
+    import scipy.optimize  # noqa: F401  # or the first crystal would spend its time on it
+
+    calculator = load_calculator(potential)
+    if parent_process() is not None:
+        keep_freed_memory()
+        if "torch" in sys.modules:  # not imported for potentials that do without
+            sys.modules["torch"].set_num_threads(1)  # one process a core
+    return calculator
+
+
+def known_elements(calculator: Calculator) -> frozenset[int] | None:
+    """Atomic numbers that a potential was fitted to; None where it does not say.
+
+    A network answers for other elements too, if it has a place for their numbers: with an untrained weight,
+    and else with an index error from its depths.
+    """
+    if is_chgnet(calculator):
+        return CHGNET_ELEMENTS
+    table = getattr(calculator, "type_map", None)  # SevenNet: place by atomic number
+    if table is None:
+        table = getattr(getattr(calculator, "z_table", None), "zs", None)  # MACE
+    return None if table is None else frozenset(int(number) for number in table)
+
+
+def unknown_to(calculator: Calculator, symbols: Iterable[str]) -> str:
+    """Why a potential has no energy for these elements, in a few words; empty where it may have one."""
+    known = known_elements(calculator)
+    unknown = [] if known is None else sorted({s for s in symbols if NUMBERS[s] not in known}, key=NUMBERS.get)
+    return f"the potential does not know {', '.join(unknown)}" if unknown else ""
+
+
+def is_chgnet(calculator: Calculator) -> bool:
+    """Whether it is CHGNet's, with a model inside."""
+    kinds = {kind.__name__ for kind in type(calculator).__mro__}
+    return "CHGNetCalculator" in kinds and getattr(calculator, "model", None) is not None
 
 
 def package_of(name: str) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.potentials.calculators import one_line
+from crystalsmith.potentials.calculators import is_chgnet, one_line, unknown_to
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -36,29 +35,26 @@ def single_points(crystals: Sequence[Crystal], calculator: Calculator) -> list[E
 
     Args:
         crystals: n of them.
-        calculator: from ``relaxation.load_calculator``; CHGNet's is asked for batches.
+        calculator: from ``load_calculator``; CHGNet's is asked for batches.
 
     Returns:
         n energies.
     """
-    model = getattr(calculator, "model", None)
-    if not any(kind.__name__ == "CHGNetCalculator" for kind in type(calculator).__mro__) or model is None:
-        return [_alone(crystal, calculator) for crystal in crystals]
     result: list[Energy] = []
     for start in range(0, len(crystals), BATCH):
         part = crystals[start : start + BATCH]
         try:
-            result += _together(part, model)
+            if not is_chgnet(calculator) or any(unknown_to(calculator, c.counts) for c in part):
+                raise NotImplementedError
+            result += _together(part, calculator.model)
         except Exception:  # one crystal spoils a batch; alone, it spoils itself
             result += [_alone(crystal, calculator) for crystal in part]
     return result
 
 
 def _together(crystals: Sequence[Crystal], model: Any) -> list[Energy]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        structures = [crystal.to_structure(primitive=True) for crystal in crystals]
-        found = model.predict_structure(structures, task="e", batch_size=BATCH)
+    structures = [crystal.to_structure(primitive=True) for crystal in crystals]
+    found = model.predict_structure(structures, task="e", batch_size=BATCH)
     found = [found] if isinstance(found, dict) else found
     # Per atom already, as CHGNet is an intensive model; an extensive one gives the whole cell's.
     share = [1 if model.is_intensive else crystal.n_atoms for crystal in crystals]
@@ -66,6 +62,8 @@ def _together(crystals: Sequence[Crystal], model: Any) -> list[Energy]:
 
 
 def _alone(crystal: Crystal, calculator: Calculator) -> Energy:
+    if unknown := unknown_to(calculator, crystal.counts):
+        return Energy(math.nan, unknown)
     try:
         atoms = crystal.to_atoms(primitive=True)
         atoms.calc = calculator

@@ -11,8 +11,8 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.distance import shortest_distance
-from crystalsmith.potentials.calculators import one_line
-from crystalsmith.potentials.result import Limits
+from crystalsmith.potentials.calculators import one_line, unknown_to
+from crystalsmith.potentials.settings import RelaxSettings
 from crystalsmith.potentials.variables import SymmetricVariables
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Search:
         calls: evaluations so far.
     """
 
-    def __init__(self, crystal: Crystal, calculator: Calculator, limits: Limits) -> None:
+    def __init__(self, crystal: Crystal, calculator: Calculator, limits: RelaxSettings) -> None:
         self.variables = SymmetricVariables(crystal)
         self.calculator = calculator
         self.limits = limits
@@ -105,6 +105,8 @@ class Search:
     def _minimise(self, kick: np.ndarray | None) -> NoReturn:
         from scipy.optimize import minimize
 
+        if unknown := unknown_to(self.calculator, self.variables.crystal.counts):
+            raise Stopped(unknown)
         if self._too_close(self.variables.start):
             raise Stopped("too close")
         if kick is None:
@@ -156,7 +158,7 @@ class Search:
         variables = self.variables
         if self.calls >= self.limits.max_calls:
             raise Stopped("out of calls")
-        if self.limits.max_seconds is not None and self.seconds > self.limits.max_seconds:
+        if self.limits.seconds is not None and self.seconds > self.limits.seconds:
             raise Stopped("out of time")
         self.calls += 1
         atoms = variables.to_atoms(x)
@@ -172,7 +174,10 @@ class Search:
         promised = self._promised
         if self.calls > 1:
             promised += max(0.0, -float(self.best.gradient @ (x - self.best.x)))
-        if energy < self.first.energy - promised - COLLAPSE * len(atoms):
+        lowest = self.first.energy - promised - COLLAPSE * len(atoms)
+        if self.limits.max_drop is not None:
+            lowest = max(lowest, self.first.energy - self.limits.max_drop * len(atoms))
+        if energy < lowest:  # never of the first call, whose bounds are NaN
             raise Stopped("collapsed")
         gradient = variables.gradient(x, forces, stress)
         largest = float(variables.forces(x, gradient).max())

@@ -13,7 +13,7 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.diffusion import AnyModel, Model
-from crystalsmith.potentials import load_calculator, relax_symmetric
+from crystalsmith.potentials import RelaxSettings, load_calculator, relax_symmetric
 from crystalsmith.potentials.energies import single_points
 from crystalsmith.ranking.agreement import agreements, draft_differences, same_structures
 from crystalsmith.ranking.calibration import calibration_of
@@ -164,10 +164,8 @@ class Ladder:
         found = {}
         with self._timed("relaxation", len(own)):
             for i in own:
-                done = relax_symmetric(drafts[i], calculator, max_calls=self.calls)
-                # What fell into a hole of the potential proves nothing.
-                sound = math.isfinite(done.energy) and done.reason != "collapsed"
-                found[i] = done.energy if sound else None
+                done = relax_symmetric(drafts[i], calculator, RelaxSettings(max_calls=self.calls))
+                found[i] = done.energy if done.sound else None
         return [
             s.with_(relaxed_energy=found.get(i), temperature=temperature)
             for s, i in zip(scores, stands, strict=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,7 +12,7 @@ from typing import Any
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import CrystalsmithError
-from crystalsmith.potentials import load_calculator, relax_symmetric
+from crystalsmith.potentials import RelaxSettings, load_calculator, relax_symmetric
 from crystalsmith.rediscovery.match import TOLERANCES, displacements
 from crystalsmith.runs.atomic import writing
 from crystalsmith.runs.journal import append_journal, read_journal
@@ -126,11 +125,12 @@ def assess(trial: Trial) -> Outcome:
     if trial.potential is None:
         return Outcome(before)
     try:
-        done = relax_symmetric(trial.crystal, _calculator(trial.potential), max_calls=trial.calls)
+        done = relax_symmetric(
+            trial.crystal, _calculator(trial.potential), RelaxSettings(max_calls=trial.calls)
+        )
     except CrystalsmithError as error:
         return Outcome(before, reason=str(error))
-    # What fell into a hole of the potential is no crystal of it.
-    if not math.isfinite(done.energy) or done.reason == "collapsed":
+    if not done.sound:
         return Outcome(before, calls=done.calls, reason=done.reason)
     return Outcome(before, _state(done.crystal, trial.target), done.energy, done.calls, done.reason)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.crystal import Crystal
 
 SHORTEST_DISTANCE = 0.5
 """Angstrom. Atoms closer than this are not a crystal; H-H in a hydrogen molecule is 0.74."""

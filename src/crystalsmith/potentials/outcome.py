@@ -5,61 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.errors import ConfigError
 from crystalsmith.potentials.energies import single_points
-from crystalsmith.potentials.free import relax_free
-from crystalsmith.potentials.result import Relaxation
-from crystalsmith.potentials.symmetric import relax_symmetric
+from crystalsmith.potentials.relaxation import Relaxation, relax_free, relax_symmetric
+from crystalsmith.potentials.settings import RelaxSettings
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
-
-STAGES = ("symmetric", "free")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How crystals are relaxed.
-
-    Attributes:
-        only: one of ``STAGES``, or None for both.
-        fmax: converged below this force on an atom, eV/Angstrom, ...
-        smax: ... and this component of the stress, eV/Angstrom^3.
-        max_calls: evaluations of the potential at most, each stage.
-        max_volume_change: largest change of the volume in a stage, as for ``Limits``.
-        seconds: time for both stages; None for no limit.
-    """
-
-    only: str | None = None
-    fmax: float = 0.05
-    smax: float = 0.005
-    max_calls: int = 120
-    max_volume_change: float | None = None
-    seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.only not in (None, *STAGES):
-            raise ConfigError(f"there is no stage {self.only!r}; name symmetric or free, or none for both")
-        for name in ("fmax", "smax", "max_calls", "max_volume_change"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigError(f"{name} must be above zero, not {getattr(self, name)}")
-        if self.seconds is not None and not self.seconds > 0:
-            raise ConfigError(f"seconds must be above zero, not {self.seconds}; leave it out for no limit")
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """What is done, in this order."""
-        return STAGES if self.only is None else (self.only,)
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it in plain JSON types."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -79,9 +34,19 @@ class Outcome:
 
     @property
     def result(self) -> Relaxation | None:
-        """The last stage whose crystal is worth keeping."""
+        """The last stage that counts (``Relaxation.sound``)."""
         sound = [stage for stage in self.stages.values() if stage.sound]
         return sound[-1] if sound else None
+
+    @property
+    def sound(self) -> bool:
+        """Whether there is a ``result``: a crystal and an energy that count."""
+        return self.result is not None
+
+    @property
+    def calls(self) -> int:
+        """Evaluations of the potential in all stages."""
+        return sum(stage.calls for stage in self.stages.values())
 
     @property
     def converged(self) -> bool:
@@ -121,7 +86,9 @@ class Outcome:
         return cls(Crystal.from_dict(data["start"]), asked, stages, energy)
 
 
-def relax_crystal(crystal: Crystal, calculator: Calculator, settings: Settings | None = None) -> Outcome:
+def relax_crystal(
+    crystal: Crystal, calculator: Calculator, settings: RelaxSettings | None = None
+) -> Outcome:
     """Relax a crystal under its symmetry, and on from there without; never raises for what a potential does.
 
     Args:
@@ -130,26 +97,18 @@ def relax_crystal(crystal: Crystal, calculator: Calculator, settings: Settings |
             before does not show in the last digits.
         settings: the usual ones if not given.
     """
-    settings = settings or Settings()
+    settings = settings or RelaxSettings()
     began = time.monotonic()
     if hasattr(calculator, "reset"):
         calculator.reset()
     stages: dict[str, Relaxation] = {}
     current = crystal
     for name in settings.stages:
-        left = None if settings.seconds is None else settings.seconds - (time.monotonic() - began)
-        left = None if left is None else max(left, 1e-9)  # the stage itself says that the time is over
         function = relax_symmetric if name == "symmetric" else relax_free
-        done = function(
-            current,
-            calculator,
-            max_calls=settings.max_calls,
-            fmax=settings.fmax,
-            smax=settings.smax,
-            max_volume_change=settings.max_volume_change,
-            max_seconds=left,
-        )
-        stages[name] = done
+        left = settings.seconds
+        if left is not None:  # the stage itself says that the time is over
+            left = max(left - (time.monotonic() - began), 1e-9)
+        stages[name] = done = function(current, calculator, replace(settings, seconds=left))
         if not done.sound:
             break
         current = done.crystal
