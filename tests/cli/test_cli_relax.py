@@ -97,7 +97,7 @@ def content(folder: str) -> dict[str, object]:
 def test_good_crystals_are_relaxed_and_written(here, capsys):
     assert relax("cifs", "-o", "out") == 0
     printed = capsys.readouterr()
-    assert "4 of 4 crystals relaxed, 4 converged" in printed.out and printed.err == ""
+    assert "4 of 4 crystals relaxed, 4 converged" in printed.out and "relaxing: 4 of 4" in printed.err
     assert "crystals a minute" in printed.out and "symmetric: " in printed.out
     table = rows("out")
     assert [row["name"] for row in table] == ["cu", "ni", "pd", "pt"]
@@ -229,7 +229,9 @@ def test_a_missing_package_is_named_with_its_command(here, capsys, monkeypatch):
 
 
 def one_error(capsys) -> str:
-    error = capsys.readouterr().err
+    error = "".join(
+        line for line in capsys.readouterr().err.splitlines(True) if not line.startswith("relaxing: ")
+    )
     assert error.startswith("crystalsmith: error: ") and error.count("\n") == 1
     return error
 
@@ -240,7 +242,7 @@ def test_sources_that_hold_nothing_are_refused(here, capsys):
     Path("torn").mkdir()
     Path("torn/torn.cif").write_text("data_x\n_cell_length_a 3\n")
     assert relax("torn", "-o", "out") == 2
-    assert "no crystal could be read; torn" in one_error(capsys) and not Path("out").exists()
+    assert "no crystal that can be read; torn" in one_error(capsys) and not Path("out").exists()
 
 
 def test_the_folders_of_others_are_left_alone(here, capsys):

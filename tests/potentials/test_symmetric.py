@@ -21,7 +21,7 @@ from crystalsmith.crystal import Crystal, Site
 from crystalsmith.errors import ConfigError, CrystalsmithError, RelaxationError
 from crystalsmith.potentials import (
     Outcome,
-    Settings,
+    RelaxSettings,
     check_potential,
     load_calculator,
     relax_crystal,
@@ -142,7 +142,7 @@ def ase_minimum(crystal: Crystal, calculator: Calculator) -> Atoms:
 
 
 def test_fcc_copper_has_the_lattice_constant_that_ase_finds():
-    relaxed = relax_symmetric(copper(3.9), EMT(), smax=1e-4)
+    relaxed = relax_symmetric(copper(3.9), EMT(), RelaxSettings(smax=1e-4))
     atoms = ase_minimum(copper(3.9), EMT())
     assert relaxed.converged and relaxed.reason == "converged" and relaxed.calls <= 8
     assert relaxed.crystal.cell[0] == pytest.approx((4 * atoms.get_volume()) ** (1 / 3), abs=1e-3)
@@ -152,7 +152,7 @@ def test_fcc_copper_has_the_lattice_constant_that_ase_finds():
 
 def test_hcp_finds_its_axial_ratio():
     start = Crystal(194, (2.9, 2.9, 4.2, 90, 90, 120), (Site("Cu", "c"),))
-    relaxed = relax_symmetric(start, EMT(), smax=1e-4)
+    relaxed = relax_symmetric(start, EMT(), RelaxSettings(smax=1e-4))
     cell = ase_minimum(start, EMT()).cell.cellpar()
     assert relaxed.converged
     assert relaxed.crystal.cell[2] / relaxed.crystal.cell[0] == pytest.approx(cell[2] / cell[0], rel=2e-3)
@@ -170,7 +170,7 @@ def test_hcp_finds_its_axial_ratio():
 def test_low_symmetry_reaches_the_energy_that_ase_finds(number, cell, sites):
     start = Crystal(number, cell, tuple(Site("Ar", letter, free) for letter, free in sites))
     calculator = LennardJones(sigma=2.4, epsilon=0.5, rc=6.0, ro=5.0, smooth=True)
-    relaxed = relax_symmetric(start, calculator, fmax=2e-3, smax=2e-4, max_calls=200)
+    relaxed = relax_symmetric(start, calculator, RelaxSettings(fmax=2e-3, smax=2e-4, max_calls=200))
     atoms = ase_minimum(start, calculator)
     assert relaxed.converged
     assert relaxed.energy == pytest.approx(atoms.get_potential_energy() / len(atoms), abs=1e-3)
@@ -264,13 +264,16 @@ class Slope(Calculator):
 
 def test_ends_that_are_no_minimum_have_their_reasons():
     assert relax_symmetric(copper(3.9), Slope(-1)).reason == "left the bounds"
-    assert relax_symmetric(copper(3.9), Slope(), max_strain=0.1).reason == "left the bounds"
-    assert relax_symmetric(copper(0.9), Slope(), max_strain=0.9, max_calls=200).reason == "too close"
+    assert relax_symmetric(copper(3.9), Slope(), RelaxSettings(max_strain=0.1)).reason == "left the bounds"
+    assert (
+        relax_symmetric(copper(0.9), Slope(), RelaxSettings(max_strain=0.9, max_calls=200)).reason
+        == "too close"
+    )
     close = relax_symmetric(copper(0.6), EMT())
     assert close.reason == "too close" and close.calls == 0 and close.crystal == copper(0.6)
     wrong = relax_symmetric(copper(3.9), Slope(truth=-1.0))
     assert wrong.reason == "stalled" and wrong.crystal == copper(3.9)
-    short = relax_symmetric(copper(3.9), EMT(), max_calls=2)
+    short = relax_symmetric(copper(3.9), EMT(), RelaxSettings(max_calls=2))
     assert (short.reason, short.calls, short.converged) == ("out of calls", 2, False)
     assert short.energy < short.energy_start
     assert "the potential failed" in relax_symmetric(KNOWN["rock salt"], EMT()).reason  # EMT has no sodium
@@ -286,12 +289,12 @@ def group_by_spglib(crystal: Crystal) -> int:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_stable_crystal_comes_back_from_the_push(seed):
-    lowest = relax_symmetric(copper(3.7), EMT(), fmax=1e-3, smax=1e-5)
-    free = relax_free(lowest.crystal, EMT(), seed=seed, smax=1e-4)
+    lowest = relax_symmetric(copper(3.7), EMT(), RelaxSettings(fmax=1e-3, smax=1e-5))
+    free = relax_free(lowest.crystal, EMT(), RelaxSettings(smax=1e-4), seed=seed)
     assert free.converged and free.crystal.space_group == 225 == group_by_spglib(free.crystal)
     assert free.energy == pytest.approx(lowest.energy, abs=1e-4)
     assert free.crystal == lowest.crystal  # it has no soft way out
-    off = relax_free(copper(3.9), EMT(), seed=seed, smax=1e-4)
+    off = relax_free(copper(3.9), EMT(), RelaxSettings(smax=1e-4), seed=seed)
     assert off.converged and off.crystal.space_group == 225 == group_by_spglib(off.crystal)
     assert off.energy == pytest.approx(lowest.energy, abs=1e-3) and off.energy_start > lowest.energy + 0.02
     assert off.crystal.cell[0] == pytest.approx(lowest.crystal.cell[0], abs=0.01)
@@ -316,7 +319,7 @@ def test_both_stages_bring_copper_home_without_traces_of_the_push():
 
 def test_an_outcome_survives_json():
     for good, only in ((0, None), (2, None), (99, None), (99, "free"), (0, "free")):
-        done = relax_crystal(copper(3.9), Faulty(good, burst), Settings(only=only))
+        done = relax_crystal(copper(3.9), Faulty(good, burst), RelaxSettings(only=only))
         again = Outcome.from_json(json.loads(json.dumps(done.to_json(), allow_nan=False)))
         assert again.to_json() == done.to_json()
         assert (again.converged, again.reason) == (done.converged, done.reason)
@@ -324,7 +327,7 @@ def test_an_outcome_survives_json():
         if good < 99:
             assert done.reason == f"{only or 'symmetric'}: the potential failed: RuntimeError: out of memory"
             assert len(done.stages) == 1
-    assert math.isfinite(relax_crystal(copper(3.9), EMT(), Settings(only="free")).energy_start)
+    assert math.isfinite(relax_crystal(copper(3.9), EMT(), RelaxSettings(only="free")).energy_start)
     with pytest.raises(ValueError, match="stages"):
         Outcome.from_json({**done.to_json(), "stages": {}})
 
@@ -337,11 +340,15 @@ def test_a_sound_first_stage_outlives_a_bad_second_one():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"only": "both"}, {"fmax": 0}, {"smax": -1}, {"max_calls": 0}, {"seconds": 0.0}]
+    "wrong",
+    [
+        *({"only": "both"}, {"fmax": 0}, {"smax": -1}, {"max_calls": 0}, {"seconds": 0.0}),
+        *({"seconds": math.nan}, {"max_strain": 0}, {"max_shift": math.nan}, {"max_drop": -1.0}),
+    ],
 )
 def test_settings_that_mean_nothing_are_refused(wrong):
-    with pytest.raises(ConfigError, match=next(iter(wrong)) if "only" not in wrong else "no stage 'both'"):
-        Settings(**wrong)
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        RelaxSettings(**wrong)
 
 
 # --- potentials by name ---

@@ -26,6 +26,7 @@ __all__ = [
     "add_model_options",
     "add_settings",
     "amount",
+    "arguments_of",
     "check_writable",
     "group_range",
     "load",
@@ -84,6 +85,12 @@ def settings_from(args: argparse.Namespace, settings: type[T], **fixed: Any) -> 
             value = getattr(args, name)
             values[name] = tuple(value) if spec.many and value is not None else value
     return settings(**values | fixed)
+
+
+def arguments_of(args: argparse.Namespace) -> dict[str, Any]:
+    """How a command was started, for the manifest of its run."""
+    hidden = ("run", "resumes", "command", "output", "overwrite", "quiet", "json", "verbose", "workers")
+    return {name: value for name, value in vars(args).items() if name not in hidden}
 
 
 def _shown(value: Any) -> str:

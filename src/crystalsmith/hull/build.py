@@ -151,6 +151,8 @@ def build_references(
     output = Path(output)
     if output.is_dir():
         raise OutputError(f"{output} is a folder; name a file to write")
+    if not output.resolve().parent.is_dir():
+        raise OutputError(f"cannot write {output}: there is no folder {output.parent}; make it first")
     rows = stable_rows(dataset, settings.max_above_hull)
     if not len(rows):
         raise HullError(

@@ -111,7 +111,7 @@ def known_elements(calculator: Calculator) -> frozenset[int] | None:
     A network answers for other elements too, if it has a place for their numbers: with an untrained weight,
     and else with an index error from its depths.
     """
-    if is_chgnet(calculator):
+    if chgnet_model(calculator) is not None:
         return CHGNET_ELEMENTS
     table = getattr(calculator, "type_map", None)  # SevenNet: place by atomic number
     if table is None:
@@ -122,14 +122,15 @@ def known_elements(calculator: Calculator) -> frozenset[int] | None:
 def unknown_to(calculator: Calculator, symbols: Iterable[str]) -> str:
     """Why a potential has no energy for these elements, in a few words; empty where it may have one."""
     known = known_elements(calculator)
-    unknown = [] if known is None else sorted({s for s in symbols if NUMBERS[s] not in known}, key=NUMBERS.get)
-    return f"the potential does not know {', '.join(unknown)}" if unknown else ""
+    unknown = {s for s in symbols if known is not None and NUMBERS[s] not in known}
+    names = ", ".join(sorted(unknown, key=NUMBERS.__getitem__))
+    return f"the potential does not know {names}" if unknown else ""
 
 
-def is_chgnet(calculator: Calculator) -> bool:
-    """Whether it is CHGNet's, with a model inside."""
+def chgnet_model(calculator: Calculator) -> Any:
+    """The model inside a calculator of CHGNet's; None of any other."""
     kinds = {kind.__name__ for kind in type(calculator).__mro__}
-    return "CHGNetCalculator" in kinds and getattr(calculator, "model", None) is not None
+    return getattr(calculator, "model", None) if "CHGNetCalculator" in kinds else None
 
 
 def package_of(name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.potentials.calculators import is_chgnet, one_line, unknown_to
+from crystalsmith.potentials.calculators import chgnet_model, one_line, unknown_to
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -41,12 +41,13 @@ def single_points(crystals: Sequence[Crystal], calculator: Calculator) -> list[E
         n energies.
     """
     result: list[Energy] = []
+    model = chgnet_model(calculator)
     for start in range(0, len(crystals), BATCH):
         part = crystals[start : start + BATCH]
         try:
-            if not is_chgnet(calculator) or any(unknown_to(calculator, c.counts) for c in part):
+            if model is None or any(unknown_to(calculator, c.counts) for c in part):
                 raise NotImplementedError
-            result += _together(part, calculator.model)
+            result += _together(part, model)
         except Exception:  # one crystal spoils a batch; alone, it spoils itself
             result += [_alone(crystal, calculator) for crystal in part]
     return result

@@ -16,6 +16,7 @@ from crystalsmith.potentials.settings import RelaxSettings
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
+
 @dataclass(frozen=True)
 class Outcome:
     """What came of one crystal.
@@ -86,9 +87,7 @@ class Outcome:
         return cls(Crystal.from_dict(data["start"]), asked, stages, energy)
 
 
-def relax_crystal(
-    crystal: Crystal, calculator: Calculator, settings: RelaxSettings | None = None
-) -> Outcome:
+def relax_crystal(crystal: Crystal, calculator: Calculator, settings: RelaxSettings | None = None) -> Outcome:
     """Relax a crystal under its symmetry, and on from there without; never raises for what a potential does.
 
     Args:

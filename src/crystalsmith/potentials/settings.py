@@ -55,9 +55,7 @@ class RelaxSettings:
         check=positive_number,
         metavar="S",
     )
-    max_calls: int = option(
-        120, "calls of the potential in each stage at most", check=positive, metavar="N"
-    )
+    max_calls: int = option(120, "calls of the potential in each stage at most", check=positive, metavar="N")
     max_volume_change: float | None = option(
         1.5,
         "a stage ends where the volume changes by more than this part of it",

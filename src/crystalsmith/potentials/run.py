@@ -1,0 +1,261 @@
+"""A run of relaxations: crystals of any source relaxed into a folder.
+
+``journal.jsonl`` is the truth; ``cif/`` follows it crystal by crystal; ``relaxed.extxyz``, ``relaxed.csv``
+and the last word of ``manifest.json`` come at the end, made from the journal in the order of the crystals. So
+a run that was interrupted anywhere goes on where it stopped, and ends with the files of an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crystalsmith import __version__
+from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.io import named_crystals
+from crystalsmith.potentials.calculators import check_potential, load_calculator, package_of
+from crystalsmith.potentials.many import relax_many
+from crystalsmith.potentials.outcome import Outcome
+from crystalsmith.potentials.settings import STAGES, Engine, RelaxSettings
+from crystalsmith.potentials.table import COLUMNS, extxyz_frames, table_row
+from crystalsmith.runs.csv_text import csv_lines
+from crystalsmith.runs.folder import RunFolder, RunKind, check_folder
+from crystalsmith.runs.pool import Failed
+from crystalsmith.runs.progress import Progress, silent
+
+JOURNAL, TABLE, FRAMES, CIFS = "journal.jsonl", "relaxed.csv", "relaxed.extxyz", "cif"
+
+
+def _own_cifs(path: Path, manifest: dict[str, Any] | None) -> Iterator[Path]:
+    """CIFs of the crystals in the journal; others in their folder are the user's."""
+    if (journal := path / JOURNAL).exists():
+        for line in journal.read_bytes().splitlines():
+            try:
+                yield path / CIFS / f"{json.loads(line)['name']}.cif"
+            except (ValueError, KeyError, TypeError):
+                continue
+
+
+RELAXATION = RunKind(
+    "relaxation",
+    "relaxations",
+    owned=(JOURNAL, TABLE, FRAMES),
+    files=_own_cifs,
+    another={"crystals": "other crystals"},
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One crystal that was dealt with.
+
+    Attributes:
+        name: its name.
+        outcome: what came of it, or why nothing did.
+        seconds: that it took.
+    """
+
+    name: str
+    outcome: Outcome | Failed
+    seconds: float
+
+    @property
+    def crystal(self) -> Crystal | None:
+        """As relaxed; None if the relaxation does not count."""
+        result = None if isinstance(self.outcome, Failed) else self.outcome.result
+        return None if result is None else result.crystal
+
+    @property
+    def converged(self) -> bool:
+        """All stages asked for were done, and the last one met its criteria."""
+        return not isinstance(self.outcome, Failed) and self.outcome.converged
+
+    def to_json(self) -> dict[str, Any]:
+        """A line of the journal."""
+        start = {"name": self.name, "seconds": self.seconds}
+        if isinstance(self.outcome, Failed):
+            return {**start, "failure": self.outcome.reason}
+        return {**start, "outcome": self.outcome.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Entry:
+        """The inverse of ``to_json``.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not of an entry.
+        """
+        failed = "failure" in data
+        outcome = Failed(str(data["failure"])) if failed else Outcome.from_json(data["outcome"])
+        return cls(str(data["name"]), outcome, float(data["seconds"]))
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """What came of a run.
+
+    Attributes:
+        folder: with all files.
+        entries: of all crystals, in their order.
+        new: how many of them this process relaxed, ...
+        seconds: ... in this time.
+    """
+
+    folder: Path
+    entries: tuple[Entry, ...]
+    new: int
+    seconds: float
+
+    @property
+    def lost(self) -> dict[str, str]:
+        """Why a crystal has no relaxed result that counts, by name."""
+        return {e.name: e.outcome.reason for e in self.entries if e.crystal is None}
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Why relaxations ended, and how many."""
+        return dict(sorted(Counter(e.outcome.reason for e in self.entries).items()))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The lines of ``relaxed.csv``; numbers that are not there are left out."""
+        return [table_row(e.name, e.outcome, e.seconds) for e in self.entries]
+
+    def to_dataframe(self) -> Any:
+        """``rows`` as a pandas DataFrame."""
+        from pandas import DataFrame
+
+        return DataFrame(self.rows(), columns=list(COLUMNS))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Of plain JSON types."""
+        return {"folder": str(self.folder), "reasons": self.reasons, "crystals": self.rows()}
+
+    def __str__(self) -> str:
+        done = [e.outcome for e in self.entries if not isinstance(e.outcome, Failed)]
+        converged = sum(e.converged for e in self.entries)
+        relaxed = len(self.entries) - len(self.lost)
+        lines = [f"{relaxed} of {len(self.entries)} crystals relaxed, {converged} converged"]
+        by_number = sorted(self.reasons.items(), key=lambda item: -item[1])
+        lines += [f"  {count} {reason}" for reason, count in by_number if reason != "converged"]
+        for name in STAGES:
+            stages = [o.stages[name] for o in done if name in o.stages]
+            if stages:
+                lines.append(f"{name}: {sum(s.calls for s in stages) / len(stages):.1f} calls on average")
+        changed = sum(
+            o.result is not None and o.result.crystal.space_group != o.start.space_group for o in done
+        )
+        if changed:
+            lines.append(f"{changed} in another space group than at the start")
+        if self.new:
+            lines.append(f"{60 * self.new / self.seconds:.1f} crystals a minute")
+        return "\n".join([*lines, f"results in {self.folder}"])
+
+
+def relax_into(
+    sources: Any,
+    output: str | os.PathLike[str],
+    settings: RelaxSettings | None = None,
+    engine: Engine | None = None,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Relaxed:
+    """Relax crystals in processes of their own and write a folder; the same run goes on where it stopped.
+
+    Args:
+        sources: one source or several, as ``crystal.io.named_crystals`` takes them, or crystals by name.
+        output: the folder.
+        settings: how; the usual ones if not given.
+        engine: potential and processes.
+        arguments: how the run was started, for the manifest only.
+        overwrite: replace other relaxations in the folder.
+        progress: told how far it is.
+
+    Raises:
+        DataError: a source that cannot be read, or none of its crystals can.
+        RelaxationError: the potential is unknown, not installed, or cannot be loaded.
+        OutputError: the folder cannot be used.
+    """
+    settings, engine, output = settings or RelaxSettings(), engine or Engine(), Path(output)
+    check_potential(engine.potential)
+    found = dict(sources) if isinstance(sources, Mapping) else named_crystals(sources)
+    identity = relax_identity(found, engine.potential, settings)
+    old = check_folder(output, RELAXATION, identity, overwrite=overwrite)
+    if old is None or old["status"] != "finished" or overwrite:
+        load_calculator(engine.potential)  # what is wrong with it shows here, before anything is written
+    packages = (package_of(engine.potential),)
+    with RunFolder.open(
+        output, RELAXATION, identity, arguments=arguments, overwrite=overwrite, packages=packages
+    ) as run:
+        entries: dict[str, Entry] = {}
+        journal = run.journal(JOURNAL).read(lambda row, _: _keep(entries, Entry.from_json(row)))
+
+        def done(name: str, outcome: Outcome | Failed, seconds: float) -> None:
+            entry = Entry(name, outcome, round(seconds, 3))
+            journal.append([entry.to_json()])
+            _keep(entries, entry)
+            _write_cif(run, entry)
+
+        todo = {name: crystal for name, crystal in found.items() if name not in entries}
+        for name, crystal in todo.items():
+            if isinstance(crystal, Failed):
+                done(name, crystal, 0.0)
+        began, before = run.seconds, len(entries)
+        crystals = {name: c for name, c in todo.items() if not isinstance(c, Failed)}
+        relax_many(
+            crystals,
+            engine.potential,
+            settings,
+            workers=engine.workers,
+            on_done=done,
+            progress=lambda stage, n, _: progress(stage, before + n, len(found)),
+            apart=True,
+        )
+        result = Relaxed(output, tuple(entries[n] for n in found), len(crystals), run.seconds - began)
+        for entry in result.entries:
+            _write_cif(run, entry, again=False)
+        run.write(FRAMES, extxyz_frames((e.name, e.outcome) for e in result.entries))
+        run.write(TABLE, csv_lines(result.rows(), COLUMNS))
+        if todo or run.finished is None:
+            run.write_manifest(
+                "finished",
+                asked=len(found),
+                relaxed=len(found) - len(result.lost),
+                converged=sum(e.converged for e in result.entries),
+                reasons=result.reasons,
+            )
+    return result
+
+
+def relax_identity(
+    crystals: Mapping[str, Crystal | Failed], potential: str, settings: RelaxSettings
+) -> dict[str, Any]:
+    """What makes two runs the same: crystals by name (or why there is none), potential and settings."""
+    digest = hashlib.sha256()
+    for name, crystal in crystals.items():
+        content = crystal.reason if isinstance(crystal, Failed) else crystal.to_dict()
+        digest.update(json.dumps([name, content], sort_keys=True).encode())
+    return {
+        "version": __version__,
+        "potential": potential,
+        **settings.to_json(),
+        "crystals": digest.hexdigest(),
+    }
+
+
+def _keep(entries: dict[str, Entry], entry: Entry) -> None:
+    entries[entry.name] = entry
+
+
+def _write_cif(run: RunFolder, entry: Entry, *, again: bool = True) -> None:
+    name = f"{CIFS}/{entry.name}.cif"
+    path = run.path / name
+    # A CIF that a power cut left empty is written anew.
+    if entry.crystal is not None and (again or not path.exists() or not path.stat().st_size):
+        run.write(name, entry.crystal.to_cif(), durable=False)
