@@ -9,6 +9,7 @@ import pytest
 
 import crystalsmith
 from crystalsmith.crystal import Crystal, Site
+from crystalsmith.crystal.validity import fault
 from crystalsmith.errors import ConfigError, OrderError
 from crystalsmith.generation import (
     BatchStep,
@@ -19,7 +20,6 @@ from crystalsmith.generation import (
     generate_records,
 )
 from crystalsmith.generation.tries import Key
-from crystalsmith.crystal.validity import fault
 from crystalsmith.orders import Order, OrderWarning, check_orders
 from fake_model import FakeModel
 

@@ -9,12 +9,12 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.validity import fault
 from crystalsmith.errors import ConfigError
 from crystalsmith.generation.batching import Try, drain, fill, sample
 from crystalsmith.generation.choice import best_records
 from crystalsmith.generation.drafts import drafter_of
 from crystalsmith.generation.tries import BatchStep, Generated, Key
-from crystalsmith.crystal.validity import fault
 from crystalsmith.orders.limits import (
     BATCH_ATOMS,
     LETTERS,
