@@ -164,7 +164,9 @@ class Ladder:
         found = {}
         with self._timed("relaxation", len(own)):
             for i in own:
-                done = relax_symmetric(drafts[i], calculator, RelaxSettings(max_calls=self.calls))
+                done = relax_symmetric(
+                    drafts[i], calculator, RelaxSettings(max_calls=self.calls, max_volume_change=None)
+                )
                 found[i] = done.energy if done.sound else None
         return [
             s.with_(relaxed_energy=found.get(i), temperature=temperature)

@@ -126,7 +126,9 @@ def assess(trial: Trial) -> Outcome:
         return Outcome(before)
     try:
         done = relax_symmetric(
-            trial.crystal, _calculator(trial.potential), RelaxSettings(max_calls=trial.calls)
+            trial.crystal,
+            _calculator(trial.potential),
+            RelaxSettings(max_calls=trial.calls, max_volume_change=None),
         )
     except CrystalsmithError as error:
         return Outcome(before, reason=str(error))
