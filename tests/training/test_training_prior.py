@@ -300,7 +300,7 @@ def test_train_prior_end_to_end(
         ({"--train": "no-such.safetensors"}, "no-such.safetensors"),
         ({"--validation": "no-such.safetensors"}, "no-such.safetensors"),
         ({"--checkpoint": "no-such.safetensors"}, "no-such.safetensors"),
-        ({"--checkpoint": "paper"}, "paper is of the paper method, which has no prior"),
+        ({"--checkpoint": "paper"}, "is of the paper method, which has no prior"),
         ({"--epochs": "0"}, "'0' is not a whole number of at least 1"),
         ({"--max-atoms": "1"}, "raise max_atoms"),
         ({"--seed": "x"}, "whole number"),

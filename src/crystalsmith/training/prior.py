@@ -176,7 +176,9 @@ def train_prior_into(
         DataError, OutputError: as for ``train_prior``.
     """
     if not isinstance(model, Model):
-        raise CheckpointError(f"the {model.method} method has no prior; give a checkpoint of the default one")
+        raise CheckpointError(
+            f"the checkpoint is of the {model.method} method, which has no prior; give another one"
+        )
     c, scores = c or PriorConfig(), dict[str, float]()
 
     def tell(epoch: int, epochs: int, found: dict[str, float]) -> None:
