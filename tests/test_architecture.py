@@ -32,9 +32,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 MAY_IMPORT["training"] = {*MAY_IMPORT["diffusion"], "prior", "diffusion"}
 MAY_IMPORT["ranking"] = {*MAY_IMPORT["training"], "potentials"}
 MAY_IMPORT["orders"] = {*MAY_IMPORT["diffusion"], "prior", "diffusion"}
-MAY_IMPORT["generation"] = {*MAY_IMPORT["ranking"], "ranking", "orders", "pictures", "reports"}
-MAY_IMPORT["phonons"] = {"runs", "symmetry", "crystal", "pictures", "reports", "potentials"}
 MAY_IMPORT["hull"] = {"runs", "symmetry", "crystal", "pictures", "reports", "data", "potentials"}
+MAY_IMPORT["generation"] = {*MAY_IMPORT["ranking"], "ranking", "orders", "pictures", "reports", "hull"}
+MAY_IMPORT["phonons"] = {"runs", "symmetry", "crystal", "pictures", "reports", "potentials"}
 MAY_IMPORT["evaluation"] = {
     *("runs", "symmetry", "crystal", "pictures", "reports"),
     *("assignments", "data", "orders", "generation", "potentials"),

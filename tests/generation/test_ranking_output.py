@@ -106,7 +106,7 @@ def test_best_draft_is_the_crystal_and_crystals_are_sorted(whole: Path) -> None:
         assert crystal is not None
         assert (whole / "cif" / f"{order_id}_{index}.cif").read_text() == crystal.to_cif()
         assert a.info["energy_per_atom"] * len(a) == pytest.approx(a.get_potential_energy())
-        assert 0 < a.info["probability"] < 1 and "score_denoising" not in a.info
+        assert 0 < a.info["p_given_letters"] < 1 and "score_denoising" not in a.info
 
 
 def test_api_gives_the_crystals_of_the_command_line(whole: Path) -> None:

@@ -207,7 +207,7 @@ def test_likelier_assignments_score_higher() -> None:
 def test_score_survives_json() -> None:
     score = Score("NaCl", likely=0.25, agreement=0.5, energy=-3.0, temperature=0.05)
     assert Score.from_dict(score.to_dict()) == score and "log_prior" not in score.to_dict()
-    assert 0.56 < score.probability < 0.57
+    assert 0.56 < score.p_given_letters < 0.57
 
 
 @pytest.mark.parametrize("judges", [(), ("denoising",), ("agreement",), ("denoising", "agreement")])

@@ -49,6 +49,15 @@ def oxidation_states() -> tuple[tuple[int, ...], ...]:
     return ((), *(tuple(states) for states in _table()["common_oxidation_states"]))
 
 
+def ionic_radii() -> np.ndarray:
+    """(119,) mean ionic radii in Angstrom by atomic number, NaN where unknown."""
+    return _radii("ionic_radius")
+
+
+def _radii(key: str) -> np.ndarray:
+    return np.array([np.nan, *(np.nan if x is None else x for x in _table()[key])])
+
+
 @lru_cache(maxsize=1)
 def element_features() -> np.ndarray:
     """(119, 29) features of the elements by atomic number, each of order one; row 0 is zero.
@@ -57,7 +66,7 @@ def element_features() -> np.ndarray:
     the common oxidation states, standardised over H to Pu; 0, the mean, where unknown.
     """
     p = element_properties()
-    radii = [np.array([np.nan, *(np.nan if x is None else x for x in _table()[key])]) for key in _RADII]
+    radii = [_radii(key) for key in _RADII]
     states = np.array([[k in known for k in _STATES] for known in oxidation_states()], dtype=float)
     table = np.column_stack([*(p[name] for name in _PROPERTIES), *radii, states])
     common = table[_COMMON]

@@ -102,7 +102,7 @@ def add_score(atoms: Atoms, score: Score, figure: float) -> None:
 
     parts = {
         "score": figure,
-        "probability": score.probability,
+        "p_given_letters": score.p_given_letters,
         "score_denoising": score.denoising,
         "score_agreement": score.agreement,
         "log_prior": score.log_prior,

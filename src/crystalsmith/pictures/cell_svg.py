@@ -13,7 +13,8 @@ from crystalsmith.pictures.ball_and_stick import BOND_RADIUS, Array, Scene, elem
 _SIDE = 260.0
 """Side of the drawing; a legend stands below it."""
 
-_EDGE_PIECES = 24
+_EDGE_PIECES = 16
+_UNIT = 100  # coordinates are whole numbers of 0.01 Å
 
 
 def cell_svg(atoms: Atoms, prefix: str, *, title: str = "", legend: bool = True) -> str:
@@ -40,13 +41,13 @@ def cell_svg(atoms: Atoms, prefix: str, *, title: str = "", legend: bool = True)
         low = np.minimum(low, np.min([p for _, p in names], axis=0) - 0.1 * scene.size)
         high = np.maximum(high, np.max([p for _, p in names], axis=0) + 0.1 * scene.size)
     scale = _SIDE / float((high - low).max())
+    zoom = scale / _UNIT
     shift = np.array([_SIDE / 2, _SIDE / 2]) - scale * (low + high) / 2 * np.array([1, -1])
     height = _SIDE + (24 if legend else 0)
     parts = [
         f'<svg viewBox="0 0 {_SIDE:.0f} {height:.0f}" role="img" aria-label="{escape(title)}"><defs>',
         *(_gradient(f"{prefix}{chemical_symbols[z]}", element_color(z)) for z in numbers),
-        f'</defs><g transform="translate({shift[0]:.2f} {shift[1]:.2f}) scale({scale:.3f} {-scale:.3f})"'
-        ' stroke-linecap="round">',
+        f'</defs><g transform="translate({shift[0]:.2f} {shift[1]:.2f}) scale({zoom:.4f} {-zoom:.4f})">',
         *(piece for _, piece in sorted(scene.drawn, key=lambda item: item[0])),
         "</g>",
     ]
@@ -102,7 +103,8 @@ class SvgScene(Scene):
         self.drawn.append(
             (
                 float(self.points[k, 2]),
-                f'<circle cx="{x:.3f}" cy="{y:.3f}" r="{radius:.3f}" fill="url(#{self.prefix}{name})"/>',
+                f'<circle cx="{x * _UNIT:.0f}" cy="{y * _UNIT:.0f}" r="{radius * _UNIT:.0f}"'
+                f' fill="url(#{self.prefix}{name})"/>',
             )
         )
 
@@ -113,9 +115,9 @@ class SvgScene(Scene):
             return
         (a, b), magnification = self.project(ends)
         width = 2 * BOND_RADIUS * float(magnification.mean())
-        line = f'<path d="M{a[0]:.3f} {a[1]:.3f}L{b[0]:.3f} {b[1]:.3f}" stroke-linecap="butt"'
         strokes = (
-            f'{line} stroke="{_hex(shade * color)}" stroke-width="{share * width:.3f}"/>'
+            f'<path d="{_line(a, b)}" stroke="{_hex(shade * color)}"'
+            f' stroke-width="{share * width * _UNIT:.0f}"/>'
             for shade, share in ((0.6, 1.0), (1.0, 0.6))
         )
         self.drawn.append((float(ends[:, 2].mean()), "".join(strokes)))
@@ -128,6 +130,10 @@ class SvgScene(Scene):
             if np.any(np.linalg.norm(self.points - middle, axis=1) < self.radii):
                 continue
             (a, b), depth = screen[k : k + 2], float(middle[2])
-            look = f'stroke-width="{0.011 * self.size:.3f}" stroke-opacity="{1 - 1.3 * self.haze(depth):.2f}"'
-            path = f'd="M{a[0]:.2f} {a[1]:.2f}L{b[0]:.2f} {b[1]:.2f}"'
-            self.drawn.append((depth, f'<path class="edge" {path} {look}/>'))
+            look = f'stroke-width="{1.1 * self.size:.0f}" stroke-opacity="{1 - 1.3 * self.haze(depth):.2f}"'
+            self.drawn.append((depth, f'<path class="edge" d="{_line(a, b)}" {look}/>'))
+
+
+def _line(start: Array, end: Array) -> str:
+    (a, b), (c, d) = np.rint(start * _UNIT).astype(int), np.rint((end - start) * _UNIT).astype(int)
+    return f"M{a} {b}l{c} {d}"

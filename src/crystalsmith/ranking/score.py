@@ -35,8 +35,12 @@ class Score:
     energy_failure: str | None = None
 
     @property
-    def probability(self) -> float:
-        """That the draft is right, by the model's own judgement."""
+    def p_given_letters(self) -> float:
+        """Chance that cell and coordinates are right if the letters are, by the model's own judgement.
+
+        Nothing is said of the letters: those of another polymorph may have 0.99. Fitted on held-out crystals
+        whose letters were given (``calibration.json``). Files of before call it ``probability``.
+        """
         return 1 / (1 + math.exp(-max(-700.0, min(700.0, self.likely))))
 
     @property

@@ -1,0 +1,79 @@
+"""Which crystals of an order are one and the same, and which have more symmetry than they say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from crystalsmith.crystal import NUMBERS, Crystal
+from crystalsmith.ranking.agreement import SAME
+from crystalsmith.ranking.fingerprint import fingerprint
+
+LOOSE = 0.1
+"""Angstrom. A symmetry that holds within it is most likely the crystal's own."""
+
+NEAREST = 5
+"""Crystals that one is compared with by StructureMatcher: those whose distances are the most similar."""
+
+
+def hidden_group(crystal: Crystal, symprec: float = LOOSE) -> tuple[int, bool]:
+    """The space group that a crystal has within a tolerance, and whether that is more symmetry than it says.
+
+    Args:
+        crystal: what to look at.
+        symprec: Angstrom.
+    """
+    import moyopy
+
+    symbols, fractional = crystal.positions()
+    numbers = [NUMBERS[s] for s in symbols]
+    try:
+        cell = moyopy.Cell(crystal.primitive_lattice.tolist(), fractional.tolist(), numbers)
+        found = moyopy.MoyoDataset(cell, symprec=symprec)
+    except Exception:  # moyopy's own classes: what cannot be told stays as it is
+        return crystal.space_group, False
+    # Operations of the given cell: more than those of its own group if that is a subgroup.
+    more = len(found.operations) > len(crystal.group.rotations)
+    return (int(found.number), True) if more else (crystal.space_group, False)
+
+
+def first_alike(crystals: Sequence[Crystal], groups: Sequence[int]) -> list[int]:
+    """For each crystal the first one that is the same, itself if there is none before it.
+
+    By pymatgen's StructureMatcher, between crystals of one reduced formula and one space group; where there
+    are many, with the ``NEAREST`` by their distances only.
+
+    Args:
+        crystals: n of them; earlier ones stand for later ones.
+        groups: (n,) space groups as found within a tolerance.
+    """
+    stands = list(range(len(crystals)))
+    alike: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for i, (crystal, group) in enumerate(zip(crystals, groups, strict=True)):
+        alike[crystal.formula, group].append(i)
+    for rows in alike.values():
+        if len(rows) > 1:
+            _compare(crystals, rows, stands)
+    return stands
+
+
+def _compare(crystals: Sequence[Crystal], rows: Sequence[int], stands: list[int]) -> None:
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    matcher = StructureMatcher()
+    structures = {i: crystals[i].to_structure(primitive=True) for i in rows}
+    prints = {i: fingerprint(crystals[i]) for i in rows}
+    kept: list[int] = []
+    for i in rows:
+        # A fingerprint is as long as the cell has atoms; other cells of the same crystal come last.
+        same = [k for k in kept if len(prints[k]) == len(prints[i])]
+        away = {k: float(np.sqrt(np.mean((prints[k] - prints[i]) ** 2))) for k in same}
+        nearest = sorted(kept, key=lambda k: away.get(k, np.inf))[:NEAREST]
+        for k in nearest:
+            if away.get(k, np.inf) < SAME / 10 or matcher.fit(structures[i], structures[k]):
+                stands[i] = k
+                break
+        else:
+            kept.append(i)

@@ -1,0 +1,134 @@
+"""``report.html`` of a run: what was made, as tables and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from crystalsmith.crystal.bonds import shortest_bonds
+from crystalsmith.reports import render
+from crystalsmith.reports.drawings import crystal_svg, pattern_svg
+from crystalsmith.reports.words import formula_html, group_html, lattice_html, number
+
+if TYPE_CHECKING:
+    from crystalsmith.generation.results import Ranked, Results
+
+DRAWN = 24
+"""Crystals that are shown in full."""
+
+LISTED = 500
+"""Crystals in the table."""
+
+_BONDS = 6  # pairs of elements whose shortest bond a card names
+
+# Above so many atoms in the conventional cell a picture shows nothing and takes hundreds of kB.
+_MOST_ATOMS = 400
+
+
+def results_page(results: Results, *, title: str = "", facts: Mapping[str, Any] | None = None) -> str:
+    """The page.
+
+    Args:
+        results: from ``write_results``.
+        title: its heading; from the formulas where empty.
+        facts: what it says of the run, by name.
+    """
+    full = [m for m in results if not m.stands_behind][:DRAWN]
+    cards = [
+        {
+            "made": m,
+            "name": m.stem,
+            "picture": _picture(m, f"c{m.rank}-"),
+            "pattern": pattern_svg(m.crystal),
+            "facts": _facts(m),
+        }
+        for m in full
+    ]
+    pictures = {m.rank: _picture(m, f"t{m.rank}-", legend=False) for m in full}
+    head, rows = _table(results, pictures)
+    known = [m for m in results if m.novelty is not None]
+    return render(
+        Path(__file__).with_name("results.html"),
+        title=title or _title(results),
+        subtitle="",
+        tiles=[
+            (len(results), "crystals"),
+            (sum(not m.stands_behind for m in results), "different ones"),
+            *([(sum(bool(m.known_as) for m in known), "known already")] if known else []),
+        ],
+        head=head,
+        rows=rows,
+        listed=min(len(results), LISTED),
+        total=len(results),
+        cards=cards,
+        facts=list((facts or {}).items()),
+    )
+
+
+def _title(results: Results) -> str:
+    formulas = list(dict.fromkeys(m.crystal.formula for m in results))
+    return "Crystals of " + ", ".join(formulas[:4]) + (" and others" if len(formulas) > 4 else "")
+
+
+def _picture(made: Ranked, prefix: str, *, legend: bool = True) -> Markup:
+    if made.crystal.n_atoms_conventional > _MOST_ATOMS:
+        return Markup()
+    return crystal_svg(made.crystal, prefix, legend=legend)
+
+
+def _table(results: Results, pictures: Mapping[int, Markup]) -> tuple[list[str], list[dict[str, Any]]]:
+    several = len({m.order.id for m in results}) > 1
+    energies = any(m.energy is not None for m in results)
+    scores = any(m.figure is not None for m in results)
+    looked = any(m.novelty is not None for m in results)
+    head = ["", "", "formula", "space group", "lattice (Å)", *(["order"] if several else [])]
+    head += [*(["known as"] if looked else []), "remark", "atoms"]
+    head += [*(["score"] if scores else []), *(["eV/atom"] if energies else [])]
+    rows = []
+    for m in list(results)[:LISTED]:
+        text: list[Any] = [formula_html(m.crystal.formula), group_html(m.crystal.space_group)]
+        text += [lattice_html(m.crystal), *([m.order.id] if several else [])]
+        text += [*([formula_html(m.known_as)] if looked else []), m.remark]
+        numbers = [m.crystal.n_atoms, *([number(m.figure, 2)] if scores else [])]
+        numbers += [number(m.energy, 3)] if energies else []
+        rows.append({"made": m, "picture": pictures.get(m.rank), "text": text, "numbers": numbers})
+    return head, rows
+
+
+def _facts(made: Ranked) -> list[tuple[str, Any]]:
+    crystal, score = made.crystal, made.entry.score
+    facts: list[tuple[str, Any]] = [
+        ("Lattice", Markup("{} (Å)").format(lattice_html(crystal))),
+        ("Atoms", f"{crystal.n_atoms} in the primitive cell, {crystal.n_atoms_conventional} in the other"),
+        ("Volume", f"{crystal.volume / crystal.n_atoms_conventional:.2f} Å³ per atom"),
+    ]
+    bonds = shortest_bonds(crystal)[:_BONDS]
+    if bonds:
+        words = ", ".join(f"{b.first}–{b.second} {b.length:.2f}" for b in bonds)
+        facts.append(("Shortest bonds", f"{words} Å"))
+    if made.novelty is not None:
+        facts.append(("Known", _known(made)))
+    if made.figure is not None:
+        facts.append(("Score", number(made.figure, 2)))
+    if score is not None:
+        facts.append(("Right, if its letters are", f"{100 * score.p_given_letters:.0f} %"))
+    if made.energy is not None:
+        facts.append(("Energy", f"{number(made.energy, 4)} eV/atom"))
+    facts.append(("Order", f"{made.order.id}, crystal {made.entry.index}, seed {made.entry.seed}"))
+    return facts
+
+
+def _known(made: Ranked) -> Markup:
+    found = made.novelty
+    assert found is not None
+    if made.known_as:
+        return formula_html(f"as {found.nearest}")
+    words = Markup("not among {}").format(found.checked or "the phases at hand")
+    if found.nearest:
+        words += Markup("; of its formula: ") + formula_html(found.nearest)
+    if found.prototype:
+        words += Markup("; type of ") + formula_html(found.prototype)
+    return words

@@ -1,0 +1,222 @@
+"""Ranks, duplicates, hidden symmetry, what is known, the table, the CSV and the page of a run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from crystals import KNOWN
+from crystalsmith.crystal import Crystal, Site, crystal_from_arrays
+from crystalsmith.generation.alike import first_alike, hidden_group
+from crystalsmith.generation.journal import Entry
+from crystalsmith.generation.known import KnownPhases
+from crystalsmith.generation.results import COLUMNS, Results, rank_all, write_results
+from crystalsmith.hull import Phase
+from crystalsmith.orders import parse_order
+from crystalsmith.ranking import Score
+from pages import Page
+
+SETTINGS = SimpleNamespace(known=(), seed=7, letters="likely", potential=None)
+
+
+class Folder:
+    """What ``write_results`` needs of a run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, name: str, text: str) -> None:
+        (self.path / name).write_text(text, encoding="utf-8")
+
+
+def entry(crystal: Crystal, index: int, energy: float | None = None, order: str = "salt") -> Entry:
+    return Entry(order, index, 1, 40 + index, crystal, None, None, Score(crystal.formula, 2.0, energy=energy))
+
+
+def order_of(name: str = "salt"):
+    return parse_order({"id": name, "formula": "NaCl", "count": 9})
+
+
+def found(*rows: tuple[Crystal, float | None], energies: tuple[float | None, ...] = (), name: str = "salt"):
+    energies = energies or (None,) * len(rows)
+    own = [
+        (entry(c, i, e, name), figure) for i, ((c, figure), e) in enumerate(zip(rows, energies, strict=True))
+    ]
+    return order_of(name), own
+
+
+def salt(a: float = 5.64) -> Crystal:
+    return Crystal(225, (a, a, a, 90, 90, 90), (Site("Na", "a"), Site("Cl", "b")))
+
+
+def nias(a: float = 3.9) -> Crystal:
+    return Crystal(194, (a, a, 1.3 * a, 90, 90, 120), (Site("Na", "a"), Site("Cl", "c")))
+
+
+def shaken_perovskite(shift: float) -> Crystal:
+    """SrTiO3 in P4mm with titanium moved along c."""
+    a = 3.905
+    sites = (Site("Sr", "a", (0.0,)), Site("Ti", "b", (0.5 + shift / a,)), Site("O", "b", (0.0,)))
+    return Crystal(99, (a, a, a, 90, 90, 90), (*sites, Site("O", "c", (0.5,))))
+
+
+def perovskite() -> Crystal:
+    return KNOWN["perovskite"]
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_crystals_that_say_what_they_are_hide_nothing(name):
+    assert hidden_group(KNOWN[name]) == (KNOWN[name].space_group, False)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.01, 0.04])
+def test_more_symmetry_within_a_tenth_of_an_angstrom_is_found(shift):
+    assert hidden_group(shaken_perovskite(shift)) == (221, True)
+    assert hidden_group(shaken_perovskite(0.4)) == (99, False)
+
+
+def test_a_smaller_cell_is_more_symmetry_too():
+    a = 5.64
+    sites = (Site("Na", "a"), Site("Na", "c"), Site("Cl", "b"), Site("Cl", "d"))  # rock salt as Pm-3m
+    assert hidden_group(Crystal(221, (a, a, a, 90, 90, 90), sites)) == (225, True)
+
+
+def test_copies_in_other_cells_and_a_little_off_are_found_and_others_are_not():
+    p1 = Crystal.from_structure(salt(5.7).to_structure(primitive=True), symprec=0.01)
+    crystals = [salt(), nias(), salt(5.66), p1, salt(5.5), nias(3.95), perovskite()]
+    groups = [hidden_group(c)[0] for c in crystals]
+    assert first_alike(crystals, groups) == [0, 1, 0, 0, 0, 1, 6]
+
+
+def test_the_first_of_many_kinds_is_found_however_many_there_are():
+    rng = np.random.default_rng(0)
+    kinds = []
+    for _ in range(9):
+        sites = (Site(e, "a", tuple(rng.random(3))) for e in ("Na", "Na", "Cl", "Cl"))
+        kinds.append(Crystal(1, (5.0, 5.6, 6.3, 80, 95, 102), tuple(sites)))
+    many = [kinds[k] for k in rng.integers(0, len(kinds), 40)]
+    stands = first_alike(many, [1] * 40)
+    assert all(stands[i] == stands[many.index(crystal)] for i, crystal in enumerate(many))
+    assert 2 < len(set(stands)) <= 9
+
+
+def test_best_first_and_what_says_nothing_new_behind():
+    hidden, real = shaken_perovskite(0.01), perovskite()
+    ranked = rank_all([found((hidden, 9.0), (real, 3.0), (nias(), 5.0), (real, 4.0))])
+    assert [r.entry.index for r in ranked] == [2, 3, 0, 1]
+    assert [r.rank for r in ranked] == [1, 2, 3, 4]
+    assert [r.stands_behind for r in ranked] == [False, False, True, True]
+    assert ranked[2].hidden_group == 221 and ranked[2].duplicate_of == 2
+    assert ranked[3].hidden_group is None and ranked[3].duplicate_of == 2
+    assert ranked[3].remark == "same as 2" and ranked[2].remark == "same as 2, Pm-3m within 0.1 Å"
+    assert [r.stem for r in ranked] == ["001_salt_2", "002_salt_3", "003_salt_0", "004_salt_1"]
+
+
+def test_orders_follow_each_other_and_share_no_duplicates():
+    ranked = rank_all([found((salt(), 1.0), (nias(), 2.0)), found((salt(), 8.0), name="other")])
+    assert [(r.rank, r.order.id, r.entry.index) for r in ranked] == [
+        (1, "salt", 1),
+        (2, "salt", 0),
+        (3, "other", 0),
+    ]
+    assert not any(r.stands_behind for r in ranked)
+
+
+def test_without_figures_they_stay_in_their_sequence():
+    ranked = rank_all([found((nias(), None), (salt(), None))])
+    assert [r.entry.index for r in ranked] == [0, 1] and ranked[0].figure is None
+
+
+def test_the_lowest_energy_first_within_a_formula():
+    blende = Crystal(216, (6.4, 6.4, 6.4, 90, 90, 90), (Site("Na", "a"), Site("Cl", "c")))
+    rows = found(
+        (salt(), 1.0), (perovskite(), 2.0), (nias(), 0.0), (blende, 5.0), energies=(-3.5, -8.0, -3.6, None)
+    )
+    by_energy = rank_all([rows], sort="energy")
+    assert [r.energy for r in by_energy] == [-3.6, -3.5, None, -8.0]
+    assert [r.figure for r in rank_all([rows])] == [5.0, 2.0, 1.0, 0.0]
+
+
+def test_names_sort_like_ranks_however_many_crystals_there_are():
+    assert replace(rank_all([found((salt(), 1.0))])[0], total=12345).stem == "00001_salt_0"
+
+
+def results_of(*rows, **kwargs) -> Results:
+    return Results(tuple(rank_all([found(*rows, **kwargs)])))
+
+
+def text_of(results: Results) -> str:
+    console = Console(width=200, file=io.StringIO())
+    console.print(results.text())
+    return console.file.getvalue()
+
+
+def test_the_table_for_people():
+    text = text_of(results_of((salt(), 2.5), (nias(), 1.0), (salt(), 0.5), energies=(-3.5, -3.4, -3.5)))
+    rows = [line.split() for line in text.splitlines()]
+    assert rows[0][:4] == ["rank", "formula", "space", "group"] and "eV/atom" in text
+    assert rows[1][:6] == ["1", "NaCl", "Fm-3m", "(225)", "a", "5.640"] and "2.50" in text
+    assert rows[3][-3:] == ["same", "as", "1"]
+    assert "order" not in text.splitlines()[0]
+    many = text_of(
+        Results(tuple(rank_all([found(*[(salt(), 1.0)] * 2), found(*[(salt(), 1.0)] * 60, name="b")])))
+    )
+    assert "22 more in crystals.csv" in many and "order" in many.splitlines()[0]
+
+
+def test_known_phases_and_files_name_what_a_crystal_is(tmp_path):
+    (tmp_path / "mine.cif").write_text(salt(5.7).to_cif())
+    phase = Phase("mp-1", {"Na": 1, "Cl": 1}, -3.0, 225)
+    by_file = KnownPhases(None, [phase], [tmp_path / "mine.cif"])
+    assert by_file.judge(salt()).verdict == "known" and not by_file.judge(salt()).is_new
+    other = by_file.judge(nias())
+    assert other.is_new and other.nearest == "NaCl (Fm-3m, mp-1)"
+    assert by_file.judge(perovskite()).verdict == "new composition"
+
+
+def test_csv_and_page_are_written_and_say_the_same(tmp_path):
+    ranked = rank_all([found((salt(), 2.5), (nias(), 1.0), (salt(5.65), 0.5))])
+    results = write_results(Folder(tmp_path), ranked, orders=[order_of()], model=None, settings=SETTINGS)
+    with (tmp_path / "crystals.csv").open(newline="") as f:
+        rows = list(csv.DictReader(f))
+    assert tuple(rows[0]) == COLUMNS
+    assert [r["rank"] for r in rows] == ["1", "2", "3"] and rows[2]["duplicate_of"] == "1"
+    assert rows[0]["cif"] == "cif/001_salt_0.cif" and float(rows[0]["a"]) == 5.64
+    assert rows[0]["shortest_bond"] == "Na-Cl" and float(rows[0]["shortest_bond_angstrom"]) == 2.82
+    assert 0.88 < float(rows[0]["p_given_letters"]) < 0.89  # log-odds of 2
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    page.check_offline()
+    assert "Crystals of NaCl" in page.text and "same as 1" in page.text and "Na–Cl 2.82" in page.text
+    assert {"r1", "r2"} <= set(page.ids) and "r3" not in page.ids
+    assert "cif/001_salt_0.cif" in page.links
+    frame = results.to_dataframe()
+    assert list(frame.columns) == list(COLUMNS) and len(frame) == 3
+
+
+def test_drawing_is_bounded_and_an_empty_run_has_a_page(tmp_path):
+    crystals = [
+        Crystal(194, (3.9, 3.9, 3.9 * r, 90, 90, 120), nias().sites) for r in np.geomspace(0.7, 6, 30)
+    ]
+    ranked = rank_all([found(*((c, -float(i)) for i, c in enumerate(crystals)))])
+    ranked = [replace(r, duplicate_of=None) for r in ranked]
+    for many in (ranked, []):
+        write_results(Folder(tmp_path), many, orders=[order_of()], model=None, settings=SETTINGS)
+        page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+        page.check_offline()
+        assert page.text.count("Conventional cell") == min(24, len(many))
+    assert "Nothing: every try" in page.text
+    assert len((tmp_path / "crystals.csv").read_text().splitlines()) == 1
+
+
+def test_a_crystal_from_another_program_keeps_its_place(tmp_path):
+    structure = perovskite().to_structure()
+    numbers = np.array([s.Z for s in structure.species])
+    again = crystal_from_arrays(structure.lattice.matrix, structure.frac_coords, numbers, 0.01)
+    assert first_alike([perovskite(), again], [221, 221]) == [0, 0]
