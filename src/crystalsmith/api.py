@@ -1,0 +1,264 @@
+"""What a script calls: the commands as functions, with paths, ase.Atoms, pymatgen Structures or Crystals.
+
+Without ``out`` a run writes into a folder of its own that is removed with the result.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+
+from crystalsmith.crystal import Crystal
+from crystalsmith.runs.pool import Failed
+from crystalsmith.runs.progress import Progress, silent
+from crystalsmith.runs.settings import settings_of
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pandas import DataFrame
+    from pymatgen.core import Structure
+
+    from crystalsmith.evaluation.figures import Evaluation
+    from crystalsmith.evaluation.settings import Settings as EvaluationSettings
+    from crystalsmith.potentials.run import Relaxed
+    from crystalsmith.potentials.settings import RelaxSettings
+
+Place: TypeAlias = "str | os.PathLike[str]"
+Source: TypeAlias = "Place | Atoms | Structure | Crystal"
+Sources: TypeAlias = "Source | Iterable[Source] | Mapping[str, Crystal | Failed] | Crystals"
+R = TypeVar("R")
+
+
+class Crystals(Sequence[Crystal]):
+    """Crystals with names, in order, and what could not be read.
+
+    Args:
+        named: crystals, or why there is none, by name.
+
+    Attributes:
+        names: of the crystals.
+        failures: reasons, by name.
+    """
+
+    def __init__(self, named: Mapping[str, Crystal | Failed]) -> None:
+        found = {name: c for name, c in named.items() if isinstance(c, Crystal)}
+        self._crystals = tuple(found.values())
+        self.names = tuple(found)
+        self.failures = {name: c.reason for name, c in named.items() if isinstance(c, Failed)}
+
+    def __len__(self) -> int:
+        return len(self._crystals)
+
+    @overload
+    def __getitem__(self, place: int) -> Crystal: ...
+    @overload
+    def __getitem__(self, place: slice) -> Crystals: ...
+    def __getitem__(self, place: int | slice) -> Crystal | Crystals:
+        if isinstance(place, slice):
+            return Crystals(dict(zip(self.names[place], self._crystals[place], strict=True)))
+        return self._crystals[place]
+
+    def __repr__(self) -> str:
+        failed = f", {len(self.failures)} not read" if self.failures else ""
+        return f"<{len(self)} crystals{failed}>"
+
+    def to_dict(self) -> dict[str, Crystal]:
+        """The crystals by name."""
+        return dict(zip(self.names, self._crystals, strict=True))
+
+    def to_dataframe(self) -> DataFrame:
+        """A row for each crystal: name, formula, space group, atoms in the primitive cell, cell, volume."""
+        from pandas import DataFrame
+
+        rows = [{"name": name, **describe(c)} for name, c in self.to_dict().items()]
+        return DataFrame(rows, columns=["name", *_COLUMNS])
+
+
+_COLUMNS = (
+    *("formula", "space_group", "symbol", "atoms"),
+    *("a", "b", "c", "alpha", "beta", "gamma", "volume_per_atom"),
+)
+
+
+def describe(crystal: Crystal) -> dict[str, Any]:
+    """What a table says of a crystal; lengths in Angstrom, angles in degrees, of the conventional cell."""
+    facts = (crystal.formula, crystal.space_group, crystal.group.symbol, crystal.n_atoms)
+    volume = crystal.volume / crystal.n_atoms_conventional
+    return dict(zip(_COLUMNS, (*facts, *crystal.cell, volume), strict=True))
+
+
+def read(*sources: Source | Iterable[Source]) -> Crystals:
+    """Crystals of files and objects of every kind, with their symmetry.
+
+    Args:
+        sources: CIF, POSCAR, extxyz, JSON, CSV, zip, folders, the folder of any run, ase.Atoms, pymatgen
+            Structures, or sequences of these.
+
+    Returns:
+        The crystals; what could not be read is in ``failures``.
+
+    Raises:
+        DataError: a source is missing, of no known kind, or nothing in it can be read.
+
+    Example:
+        >>> import ase.build, crystalsmith
+        >>> crystals = crystalsmith.read(ase.build.bulk("NaCl", "rocksalt", a=5.64))
+        >>> crystals[0].formula, crystals[0].space_group
+        ('NaCl', 225)
+        >>> crystals.to_dataframe().symbol.tolist()
+        ['Fm-3m']
+    """
+    from crystalsmith.crystal.io import named_crystals
+
+    return Crystals(named_crystals(sources[0] if len(sources) == 1 else list(sources)))
+
+
+def relax(
+    crystals: Sources,
+    out: Place | None = None,
+    *,
+    potential: str = "chgnet",
+    workers: int | None = None,
+    settings: RelaxSettings | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+    **changes: Any,
+) -> Relaxed:
+    """Relax crystals with a potential: under their symmetry first, then free of it.
+
+    With more than one worker the calling script needs the usual ``if __name__ == "__main__"`` guard.
+
+    Args:
+        crystals: whatever ``read`` takes, or the result of another function.
+        out: folder of the run; the same call goes on where it stopped.
+        potential: ``chgnet``, ``7net-0``, ``7net-l3i5``, ``mace:PATH``, or ``module:factory``.
+        workers: processes; one for each core if None.
+        settings: when a relaxation ends; as usual if not given.
+        overwrite: replace other relaxations in the folder.
+        progress: told how far it is.
+        changes: fields of ``RelaxSettings``, such as ``fmax=0.01`` or ``only="symmetric"``.
+
+    Returns:
+        The relaxed crystals, energies and reasons.
+
+    Raises:
+        DataError: nothing can be read.
+        RelaxationError: the potential is unknown, not installed, or cannot be loaded.
+        ConfigError: a setting that there is not.
+        OutputError: the folder cannot be used.
+
+    Example:
+        >>> import ase.build, crystalsmith
+        >>> copper = ase.build.bulk("Cu", a=3.7)
+        >>> relaxed = crystalsmith.relax(copper, potential="ase.calculators.emt:EMT", workers=1)
+        >>> relaxed.to_dataframe()[["name", "formula"]].values.tolist()
+        [['Cu', 'Cu']]
+    """
+    from crystalsmith.potentials.run import relax_into
+    from crystalsmith.potentials.settings import Engine, RelaxSettings
+
+    chosen = settings_of(RelaxSettings, settings, changes)
+    folder, temporary = _folder(out)
+    relaxed = relax_into(
+        _sources(crystals), folder, chosen, Engine(potential, workers), overwrite=overwrite, progress=progress
+    )
+    return _keep(relaxed, temporary)
+
+
+def evaluate(
+    generated: Sources | Mapping[str, Sources],
+    reference: Sources,
+    train: Sources | None = None,
+    *,
+    workers: int | None = None,
+    cache: Place | None = None,
+    settings: EvaluationSettings | None = None,
+    **changes: Any,
+) -> Evaluation:
+    """Measure sets of crystals against real ones.
+
+    Args:
+        generated: one set, or sets by name; each whatever ``read`` takes.
+        reference: real crystals; where ids agree, also the targets of match rates.
+        train: what the generator was trained on, for novelty.
+        workers: processes; one for each core if None.
+        cache: file in which costly vectors are kept; none if not given.
+        settings: which figures; all that apply if not given.
+        changes: fields of ``evaluation.Settings``, such as ``metrics=["validity"]``.
+
+    Returns:
+        The table of figures with their intervals.
+
+    Raises:
+        DataError: a set that cannot be read.
+        EvaluationError: sets that cannot be compared, or a figure that lacks what it needs.
+    """
+    from crystalsmith.evaluation import Cache, Settings, Workshop, evaluate, read_samples
+
+    chosen = settings_of(Settings, settings, changes)
+    named = generated if isinstance(generated, Mapping) else {"crystals": generated}
+    sets = [read_samples(_sources(one), name) for name, one in named.items()]
+    with Cache(None if cache is None else Path(cache)) as kept:
+        return evaluate(
+            sets,
+            read_samples(_sources(reference), "reference"),
+            None if train is None else read_samples(_sources(train), "training set"),
+            settings=chosen,
+            workshop=Workshop(kept, workers=workers, quiet=True),
+        )
+
+
+def train(
+    train: Place,
+    validation: Place,
+    out: Place,
+    *,
+    config: Place | Mapping[str, Any] | None = None,
+    progress: bool = False,
+    **changes: Any,
+) -> Path:
+    """Train a model on files of ``data build``; the same call goes on where it stopped.
+
+    Args:
+        train: the training file.
+        validation: the validation file.
+        out: folder of the run.
+        config: YAML file or mapping of settings, or "default" or "paper".
+        progress: show a progress line.
+        changes: settings by name, such as ``crystals=100_000``.
+
+    Returns:
+        The checkpoint; ``load_model`` loads it.
+
+    Raises:
+        ConfigError, DataError, CheckpointError, OutputError: what was given cannot be used.
+    """
+    from crystalsmith.training import train as run
+
+    files = {"train": os.fspath(train), "validation": os.fspath(validation), "out": os.fspath(out)}
+    settings = Path(config) if isinstance(config, os.PathLike) else config
+    return run({} if settings is None else settings, {**changes, **files}, quiet=not progress)
+
+
+def _sources(sources: Any) -> Any:
+    """Crystals, or the result of another function, as a mapping; other sources as they are."""
+    crystals = getattr(sources, "crystals", sources)
+    return crystals.to_dict() if isinstance(crystals, Crystals) else crystals
+
+
+def _folder(out: Place | None) -> tuple[Path, tempfile.TemporaryDirectory[str] | None]:
+    if out is not None:
+        return Path(out), None
+    temporary = tempfile.TemporaryDirectory(prefix="crystalsmith-")
+    return Path(temporary.name) / "run", temporary
+
+
+def _keep(result: R, temporary: tempfile.TemporaryDirectory[str] | None) -> R:
+    """Remove the folder when the result goes."""
+    if temporary is not None:
+        weakref.finalize(result, temporary.cleanup)
+    return result
