@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,7 @@ from crystals import KNOWN, random_crystal
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset, concatenate, pack
 from crystalsmith.data.dataset import TENSORS
-from crystalsmith.errors import DataError
+from crystalsmith.errors import CrystalsmithError, DataError
 from crystalsmith.symmetry import tables
 
 
@@ -115,7 +118,9 @@ def test_other_files_and_versions_are_refused(file: Path, tmp_path: Path) -> Non
     with pytest.raises(DataError, match="not a data set"):
         Dataset.open(other)
     raw = file.read_bytes()
-    other.write_bytes(raw.replace(b'"version":"1"', b'"version":"9"'))
+    other.write_bytes(
+        raw.replace(b'"version":"1"', b'"version":"9"')
+    )  # told before its checksum is looked at
     with pytest.raises(DataError, match="version 9"):
         Dataset.open(other)
     length = int.from_bytes(raw[:8], "little")
@@ -132,6 +137,47 @@ def test_other_files_and_versions_are_refused(file: Path, tmp_path: Path) -> Non
         other.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + length :])
         with pytest.raises(DataError, match="damaged"):
             Dataset.open(other)
+
+
+def flips(raw: bytes, places: Iterable[int]) -> Iterator[bytes]:
+    for place in places:
+        yield raw[:place] + bytes([raw[place] ^ 1 << 5 * place % 8]) + raw[place + 1 :]
+
+
+def test_flipped_bits_are_refused(file: Path, tmp_path: Path) -> None:
+    pack(list(Dataset.open(file))[:2], ["a-é", "b"]).save(file)
+    raw, other = file.read_bytes(), tmp_path / "other"
+    for damaged in flips(raw, range(len(raw))):
+        other.write_bytes(damaged)
+        if b'"crc":' in damaged:  # else the name of the checksum was hit, and all else is whole
+            with pytest.raises(DataError, match=r"damaged|truncated|not a data set|version"):
+                Dataset.open(other)
+        else:
+            with suppress(DataError):
+                assert list(Dataset.open(other)) == list(Dataset.open(file))
+
+
+def test_files_of_earlier_versions_have_no_checksum_and_are_read_or_refused(
+    file: Path, tmp_path: Path
+) -> None:
+    """Whatever bit of them is flipped, there is a crystal for each row, or one line that says why not."""
+    pack(list(Dataset.open(file))[:2], ["a-é", "b"]).save(file)
+    raw = re.sub(rb'"crc":"\w{8}",', b" " * 17, file.read_bytes(), count=1)
+    other = tmp_path / "other"
+    other.write_bytes(raw)
+    assert list(Dataset.open(other)) == list(Dataset.open(file))
+    refused = 0
+    for damaged in flips(raw, range(len(raw))):
+        other.write_bytes(damaged)
+        try:
+            dataset = Dataset.open(other)
+        except DataError:
+            refused += 1
+            continue
+        assert len(dataset.ids) == len(dataset) == 2
+        with suppress(CrystalsmithError):  # a cell that does not fit its group
+            assert all(c.n_atoms > 0 and c.positions() for c in dataset)
+    assert refused > len(raw) // 2
 
 
 def test_unwritable_place_leaves_nothing(tmp_path: Path) -> None:

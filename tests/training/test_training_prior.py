@@ -199,7 +199,7 @@ def rewrite(
     from safetensors.torch import save_file
 
     with safe_open(saved, "pt") as f:
-        metadata = dict(f.metadata())
+        metadata = {k: v for k, v in f.metadata().items() if k != "crc"}
         content = {k: f.get_tensor(k) for k in f.keys()} | (tensors or {})
     metadata["config"] = json.dumps({**json.loads(metadata["config"]), "prior": prior})
     save_file({k: v for k, v in content.items() if v is not None}, path, metadata)

@@ -6,8 +6,10 @@ import csv
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -19,12 +21,16 @@ from safetensors import safe_open
 from torch import nn
 
 from crystals import KNOWN
+from crystalsmith.crystal import Crystal, Site
 from crystalsmith.data import Dataset, pack
-from crystalsmith.diffusion import load_model
+from crystalsmith.data.wyckoff import occupations
+from crystalsmith.diffusion import Model, load_model
 from crystalsmith.diffusion.schedules import focus
 from crystalsmith.errors import CheckpointError, ConfigError, OutputError
 from crystalsmith.networks import Denoiser, DenoiserConfig
 from crystalsmith.runs.lock import LOCK, FolderLock
+from crystalsmith.runs.manifest import read_manifest
+from crystalsmith.runs.stop import Stopped
 from crystalsmith.training import read_config, train
 from crystalsmith.training.examples import Examples, equivalent
 from crystalsmith.training.loss import Losses, denoising_losses
@@ -160,6 +166,90 @@ def test_killed_at_any_moment_it_ends_the_same(data: str, tmp_path: Path) -> Non
     assert not list(killed.glob("*.partial"))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_after_the_step_and_the_same_call_goes_on(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    train(settings(data, tmp_path / "whole"), quiet=True)
+    real, calls = methods.denoising_losses, 0
+
+    def struck(*arguments: Any) -> Losses:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            os.kill(os.getpid(), number)
+        return real(*arguments)
+
+    monkeypatch.setattr(methods, "denoising_losses", struck)
+    out = tmp_path / "run"
+    with pytest.raises(Stopped) as stopped:
+        train(settings(data, out), quiet=True)
+    assert stopped.value.status == 128 + number
+    assert content(out / "state.safetensors")[1]["step"] == "3"
+    assert (out / "model.safetensors").exists()
+    manifest = read_manifest(out)
+    assert manifest is not None and (manifest["kind"], manifest["status"]) == ("training", "interrupted")
+    train(settings(data, out), quiet=True)
+    manifest = read_manifest(out)
+    assert manifest is not None and manifest["status"] == "finished" and manifest["seen"] >= 160
+    one, two = (content(tmp_path / name / "state.safetensors")[0] for name in ("whole", "run"))
+    assert all(torch.equal(v, two[k]) for k, v in one.items())
+
+
+def test_two_processes_stop_after_the_same_step(data: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps(settings(data, out, crystals=10**9, validate_every=1, processes=2)))
+    command = [sys.executable, "-m", "crystalsmith", "train", "--config", str(config)]
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not (out / "log.csv").exists() and child.poll() is None:
+        time.sleep(0.05)
+    os.killpg(child.pid, signal.SIGTERM)  # as batch systems do
+    _, err = child.communicate()
+    assert child.returncode == 143, err
+    assert "the same command goes on" in err.splitlines()[-1] and "Traceback" not in err
+    manifest = read_manifest(out)
+    assert manifest is not None and manifest["status"] == "interrupted"
+    assert int(content(out / "state.safetensors")[1]["step"]) >= 1
+
+
+def test_it_is_saved_by_minutes_too(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+    monkeypatch.setattr(loop, "_save", lambda c, model, state, path: saved.append(state.step))
+    train(settings(data, tmp_path / "a", save_minutes=1e-9), quiet=True)
+    assert saved[:-1] == list(range(1, saved[-1] + 1)) and len(saved) > 4
+    saved.clear()
+    train(settings(data, tmp_path / "b"), quiet=True)
+    assert len(saved) == 1
+    with pytest.raises(ConfigError, match="save_minutes must be positive"):
+        train(settings(data, tmp_path / "c", save_minutes=0.0), quiet=True)
+
+
+def test_what_the_starting_weights_were_trained_on_is_not_forgotten(data: str, tmp_path: Path) -> None:
+    """Fine-tuning on a few crystals adds to what the model has seen; the data set alone says less."""
+    first = train(settings(data, tmp_path / "a", crystals=20), quiet=True)
+    few = tmp_path / "few.safetensors"
+    pack([KNOWN["diamond"], KNOWN["quartz"]]).save(few)
+    config = settings(str(few), tmp_path / "b", crystals=2, start_from=str(first))
+    a, b = load_model(first), load_model(train(config, quiet=True))
+    assert isinstance(a, Model) and isinstance(b, Model)
+    assert b.elements == a.elements > {"C", "Si", "O"} and b.max_atoms == a.max_atoms
+    old, new = a.statistics, b.statistics
+    assert new.elements.sum() == old.elements.sum() + 3
+    assert new.wyckoff_counts.sum() == old.wyckoff_counts.sum() + 3
+    for name in ("space_group", "start", "element", "wyckoff"):  # both are known already
+        assert (getattr(new.occupations, name) == getattr(old.occupations, name)).all()
+    other = Crystal(225, (6.0,) * 3 + (90.0,) * 3, (Site("Cs", "a"), Site("I", "b")))
+    pack([other]).save(few)
+    c = load_model(train({**config, "out": str(tmp_path / "c")}, quiet=True))
+    assert isinstance(c, Model) and c.elements == a.elements | {"Cs", "I"}
+    assert len(c.statistics.occupations) == len(old.occupations) + 1
+    together = occupations(pack([*KNOWN.values(), other]))
+    assert (c.statistics.occupations.wyckoff == together.wyckoff).all()
+
+
 def test_a_finished_run_stays_as_it_is(data: str, tmp_path: Path) -> None:
     config = settings(data, tmp_path)
     before = train(config, quiet=True).read_bytes(), (tmp_path / "state.safetensors").read_bytes()
@@ -266,7 +356,9 @@ def test_two_processes_learn_as_one(data: str, tmp_path: Path) -> None:
         assert sorted(p.name for p in out.iterdir()) == [
             ".lock",
             "log.csv",
+            "manifest.json",
             "model.safetensors",
+            "run.log",
             "state.safetensors",
         ]
     assert len(scores[1]) > 4

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from crystalsmith.crystal import NUMBERS, SYMBOLS, Crystal, Site
 from crystalsmith.errors import DataError
+from crystalsmith.runs.sealed import check_seal, read_header, write_sealed
 from crystalsmith.symmetry import tables
 from crystalsmith.symmetry.spacegroup import letter_name
 
@@ -66,28 +67,21 @@ class Dataset:
 
     @staticmethod
     def open(path: str | os.PathLike[str]) -> Dataset:
-        """Map a file into memory; nothing but its header is read.
+        """Map a file into memory, after a look whether it is as it was written.
 
         Raises:
-            DataError: missing, truncated, not a data set or of another version.
+            DataError: missing, damaged, not a data set or of another version.
         """
         path = Path(path)
         try:
-            size = path.stat().st_size
-            with path.open("rb") as f:
-                length = int.from_bytes(f.read(8), "little")
-                if size < 8 or length > size - 8:
-                    raise DataError(
-                        f"{path} is truncated or not a data set; make it with `crystalsmith data build`"
-                    )
-                header = json.loads(f.read(length))
+            header, begin = read_header(path)
         except OSError as error:
             raise DataError(f"cannot read data set {path}: {error.strerror or error}") from None
-        except ValueError as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(f"{path} is not a data set; make it with `crystalsmith data build`") from None
-        metadata = header.get("__metadata__", {}) if isinstance(header, dict) else {}
+        except (ValueError, RecursionError):
+            raise DataError(
+                f"{path} is truncated or not a data set; make it with `crystalsmith data build`"
+            ) from None
+        metadata = header["__metadata__"]
         if metadata.get("format") != FORMAT:
             raise DataError(f"{path} is not a data set; make it with `crystalsmith data build`")
         if metadata.get("version") != VERSION:
@@ -95,7 +89,15 @@ class Dataset:
                 f"{path} is a data set of version {metadata.get('version')}, this program reads {VERSION}; "
                 "build it again"
             )
-        return Dataset(_map_tensors(path, header, 8 + length, size), metadata)
+        try:
+            check_seal(path)
+            arrays = _map_tensors(path, header, begin)
+            _check(arrays)
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
+            raise DataError(
+                f"{path} is damaged or truncated; build it again with `crystalsmith data build`"
+            ) from None
+        return Dataset(arrays, {k: v for k, v in metadata.items() if k != "crc"})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the data set, whole or not at all.
@@ -103,21 +105,12 @@ class Dataset:
         Raises:
             DataError: if the file cannot be written.
         """
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        blocks = [np.ascontiguousarray(self.arrays[name]) for name in TENSORS]
         metadata = {**self.metadata, "format": FORMAT, "version": VERSION}
         try:
-            with temporary.open("wb") as f:
-                f.write(_header(self.arrays, metadata))
-                for name in TENSORS:
-                    f.write(np.ascontiguousarray(self.arrays[name]).tobytes())
-                f.flush()
-                os.fsync(f.fileno())
-            os.replace(temporary, path)
+            write_sealed(Path(path), _header(self.arrays), metadata, (b.tobytes() for b in blocks))
         except OSError as error:
             raise DataError(f"cannot write data set {path}: {error.strerror or error}") from None
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def __len__(self) -> int:
         return len(self.arrays["space_group"])
@@ -183,13 +176,9 @@ class Dataset:
         return Dataset(arrays, {**self.metadata, "kept": str(len(rows))})
 
 
-def _header(arrays: Mapping[str, np.ndarray], metadata: dict[str, str]) -> bytes:
-    """Length and header of a safetensors file.
-
-    Written here because the library orders the metadata at random, and one build of one source should give
-    one file.
-    """
-    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
+def _header(arrays: Mapping[str, np.ndarray]) -> dict[str, object]:
+    """What the header of a safetensors file says of the arrays."""
+    header: dict[str, object] = {}
     end = 0
     for name, (dtype, tail) in TENSORS.items():
         array = arrays[name]
@@ -197,9 +186,7 @@ def _header(arrays: Mapping[str, np.ndarray], metadata: dict[str, str]) -> bytes
             raise ValueError(f"{name} is {array.dtype} {array.shape}, not {dtype} (n, {tail})")
         begin, end = end, end + array.nbytes
         header[name] = {"dtype": _DTYPES[dtype], "shape": array.shape, "data_offsets": [begin, end]}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text
+    return header
 
 
 def _gather(start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -209,34 +196,59 @@ def _gather(start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.arange(new[-1]) + np.repeat(start[rows] - new[:-1], length), new
 
 
-def _map_tensors(
-    path: Path, header: dict[str, dict[str, object]], begin: int, size: int
-) -> dict[str, np.ndarray]:
-    damaged = DataError(f"{path} is damaged or truncated; build it again with `crystalsmith data build`")
+def _map_tensors(path: Path, header: dict[str, Any], begin: int) -> dict[str, np.ndarray]:
+    """The arrays of a file.
+
+    Raises:
+        ValueError, KeyError, TypeError: the header is not of a data set.
+    """
     raw = np.memmap(path, dtype=np.uint8, mode="r")
     arrays = {}
-    try:
-        for name, (dtype, tail) in TENSORS.items():
-            entry = header[name]
-            first, last = (begin + int(x) for x in entry["data_offsets"])  # type: ignore[attr-defined]
-            shape = tuple(int(x) for x in entry["shape"])  # type: ignore[attr-defined]
-            if entry["dtype"] != _DTYPES[dtype] or shape[1:] != tail or last > size:
-                raise damaged
-            arrays[name] = raw[first:last].view(dtype).reshape(shape)
-    except (KeyError, TypeError, ValueError):
-        raise damaged from None
-    n, sites = len(arrays["space_group"]), len(arrays["wyckoff"])
-    start, id_start = arrays["start"], arrays["id_start"]
-    if (
-        any(len(arrays[k]) != n for k in ("cell", "atoms", "e_above_hull", "icsd"))
-        or any(len(arrays[k]) != sites for k in ("element", "free"))
-        or len(start) != n + 1
-        or len(id_start) != n + 1
-        or (int(start[0]), int(start[-1])) != (0, sites)
-        or (int(id_start[0]), int(id_start[-1])) != (0, len(arrays["id_bytes"]))
-    ):
-        raise damaged
+    for name, (dtype, tail) in TENSORS.items():
+        entry = header[name]
+        first, last = (begin + int(x) for x in entry["data_offsets"])
+        shape = tuple(int(x) for x in entry["shape"])
+        if entry["dtype"] != _DTYPES[dtype] or shape[1:] != tail or not begin <= first <= last <= len(raw):
+            raise ValueError(name)
+        arrays[name] = raw[first:last].view(dtype).reshape(shape)
     return arrays
+
+
+def _check(a: Mapping[str, np.ndarray]) -> None:
+    """Refuse arrays that describe no crystals: files of earlier versions have no checksum.
+
+    Raises:
+        ValueError, IndexError: they do not fit together, or hold impossible values.
+    """
+    n, sites, t = len(a["space_group"]), len(a["wyckoff"]), tables()
+    length = np.diff(a["start"])
+    text = a["id_bytes"].tobytes()
+    text.decode()
+    inside = a["id_start"][a["id_start"] < len(text)]
+    wyckoff = np.asarray(a["wyckoff"])
+    good = (
+        all(len(a[k]) == n for k in ("cell", "atoms", "e_above_hull", "icsd"))
+        and all(len(a[k]) == sites for k in ("element", "free"))
+        and (len(a["start"]), len(a["id_start"])) == (n + 1, n + 1)
+        and (int(a["start"][0]), int(a["start"][-1])) == (0, sites)
+        and (int(a["id_start"][0]), int(a["id_start"][-1])) == (0, len(text))
+        and (length > 0).all()
+        and (np.diff(a["id_start"]) >= 0).all()
+        and (wyckoff >= 0).all()
+        and np.array_equal(t.wyckoff_group[wyckoff], np.repeat(a["space_group"], length))
+        and ((a["element"] > 0) & (a["element"] <= 118)).all()
+        and np.isfinite(a["free"]).all()
+        and np.isfinite(a["cell"]).all()
+        and (a["cell"] > 0).all()
+        and (a["cell"][:, 3:] < 180).all()
+        and not np.isinf(a["e_above_hull"]).any()
+        and (np.abs(a["icsd"]) <= 1).all()
+        and (a["id_bytes"][inside] & 0xC0 != 0x80).all()  # an id begins where a letter does
+    )
+    owner = np.repeat(np.arange(n), length) if good else np.zeros(0, int)
+    weights = t.multiplicity_primitive[wyckoff]
+    if not good or not np.array_equal(np.bincount(owner, weights, n).astype(int), a["atoms"]):
+        raise ValueError("impossible values")
 
 
 def pack(

@@ -51,17 +51,28 @@ def occupations(dataset: Dataset) -> Occupations:
     a = dataset.arrays
     owner = np.repeat(np.arange(len(dataset)), np.diff(a["start"]))
     order = np.lexsort((a["wyckoff"], a["element"], owner))
-    element, wyckoff = a["element"][order].astype(np.uint8), a["wyckoff"][order].astype(np.int16)
-    start = np.asarray(a["start"])
+    sites = a["element"][order].astype(np.uint8), a["wyckoff"][order].astype(np.int16)
+    return _distinct(Occupations(np.asarray(a["space_group"]), np.asarray(a["start"]), *sites))
+
+
+def both_occupations(a: Occupations, b: Occupations) -> Occupations:
+    """Those of two data sets together, as ``occupations`` gives those of one."""
+    start = np.concatenate([a.start, int(a.start[-1]) + b.start[1:].astype(np.int64)])
+    rest = (np.concatenate([getattr(o, k) for o in (a, b)]) for k in ("space_group", "element", "wyckoff"))
+    group, element, wyckoff = rest
+    return _distinct(Occupations(group, start, element, wyckoff))
+
+
+def _distinct(o: Occupations) -> Occupations:
     kept: dict[bytes, int] = {}
-    for i in range(len(dataset)):
-        rows = slice(start[i], start[i + 1])
-        kept.setdefault(element[rows].tobytes() + wyckoff[rows].tobytes(), i)
-    chosen = np.array(sorted(kept.values(), key=lambda i: (a["space_group"][i], i)), dtype=np.int64)
-    length = np.diff(start)[chosen]
+    for i in range(len(o)):
+        rows = slice(o.start[i], o.start[i + 1])
+        kept.setdefault(o.element[rows].tobytes() + o.wyckoff[rows].tobytes(), i)
+    chosen = np.array(sorted(kept.values(), key=lambda i: (o.space_group[i], i)), dtype=np.int64)
+    length = np.diff(o.start)[chosen]
     new = np.concatenate([[0], np.cumsum(length)]).astype(np.int32)
-    site = np.arange(new[-1]) + np.repeat(start[chosen] - new[:-1], length)
-    return Occupations(a["space_group"][chosen].astype(np.uint8), new, element[site], wyckoff[site])
+    site = np.arange(new[-1]) + np.repeat(o.start[chosen] - new[:-1], length)
+    return Occupations(o.space_group[chosen].astype(np.uint8), new, o.element[site], o.wyckoff[site])
 
 
 def no_occupations() -> Occupations:

@@ -5,11 +5,9 @@ Its metadata hold the configuration and the training record.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import resources
@@ -30,12 +28,17 @@ from crystalsmith.diffusion.schedules import LogSchedule
 from crystalsmith.errors import CheckpointError, OutputError
 from crystalsmith.networks import Denoiser, DenoiserConfig, DimeNet, DimeNetConfig
 from crystalsmith.networks.assignment_network import AssignmentNetwork, AssignmentNetworkConfig
+from crystalsmith.runs.sealed import check_seal, write_sealed
 from crystalsmith.symmetry import tables
 
 FORMAT, PAPER_FORMAT = "crystalsmith-model-1", "crystalsmith-paper-1"
 SHIPPED = ("default", "paper")
 """Names of the checkpoints that ship with the package, and of the methods that they are of."""
 _NETWORK, _STATISTICS, _PRIOR = "network.", "statistics.", "prior."
+_DAMAGED = (
+    *(KeyError, TypeError, ValueError, AttributeError, IndexError),
+    *(RuntimeError, ArithmeticError, MemoryError),
+)
 _OCCUPATIONS = {
     "space_group": torch.uint8,
     "start": torch.int32,
@@ -116,30 +119,14 @@ def write_tensors(tensors: Mapping[str, Tensor], metadata: dict[str, str], path:
     Raises:
         OutputError: if it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
     try:
-        with partial.open("wb") as f:
-            f.write(_serialize(tensors, metadata))
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(partial, path)
+        raw = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
+        begin = 8 + int.from_bytes(raw[:8], "little")
+        write_sealed(path, json.loads(raw[8:begin]), metadata, [memoryview(raw)[begin:]])
     except (OSError, SafetensorError) as e:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise OutputError(
             f"cannot write {path} ({reason(e)}); free the disk or choose another folder"
         ) from None
-
-
-def _serialize(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
-    """As safetensors does, but with sorted metadata: it leaves their order, and so the hash, to chance."""
-    raw = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata)
-    end = 8 + int.from_bytes(raw[:8], "little")
-    header = json.loads(raw[8:end])
-    header["__metadata__"] = dict(sorted(metadata.items()))
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
-    return len(text).to_bytes(8, "little") + text + raw[end:]
 
 
 def reason(error: Exception) -> str:
@@ -164,6 +151,7 @@ def load_model(path: str | Path | None = None, device: str | torch.device = "cpu
     name = "default" if path is None else str(path)
     path = default_checkpoint(name) if name in SHIPPED else Path(name)
     try:
+        check_seal(path)
         raw = path.read_bytes()
         with safe_open(path, framework="pt") as f:
             metadata = f.metadata() or {}
@@ -172,10 +160,11 @@ def load_model(path: str | Path | None = None, device: str | torch.device = "cpu
         raise CheckpointError(
             f"no checkpoint at {path}; give the path of a .safetensors file made by crystalsmith train"
         ) from None
-    except (OSError, SafetensorError) as e:
+    except (OSError, SafetensorError, ValueError, RecursionError) as e:
         raise CheckpointError(
             f"checkpoint {path} cannot be read ({reason(e)}); it may be truncated: copy it again"
         ) from None
+    metadata.pop("crc", None)
     form = metadata.get("format", "something else")
     if form not in (FORMAT, PAPER_FORMAT):
         raise CheckpointError(
@@ -188,7 +177,7 @@ def load_model(path: str | Path | None = None, device: str | torch.device = "cpu
         config = json.loads(metadata["config"])
         make = _read_model if form == FORMAT else _read_paper
         model = make(config, weights, tensors)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError) as e:
+    except _DAMAGED as e:
         raise CheckpointError(
             f"checkpoint {path} does not hold what its version promises ({reason(e)}); copy it again"
         ) from None
@@ -255,6 +244,9 @@ def _read_occupations(tensors: Mapping[str, Tensor]) -> Occupations:
         or (int(o.start[0]), int(o.start[-1])) != (0, len(o.element))
         or len(o.wyckoff) != len(o.element)
         or (length < 1).any()
+        or (o.wyckoff < 0).any()
+        or (o.element < 1).any()
+        or (o.element > 118).any()
         or not np.array_equal(
             np.repeat(o.space_group, length), tables().wyckoff_group[o.wyckoff.astype(np.int64)]
         )

@@ -42,6 +42,7 @@ class RunKind:
         another: what differs where these parts of the identity do, such as ``{"orders": "other orders"}``;
             their values are not shown.
         absent: values of parts that an identity may lack.
+        advice: what to do about a folder that is not this run's.
     """
 
     name: str
@@ -51,6 +52,7 @@ class RunKind:
     files: Callable[[Path, Manifest | None], Iterable[Path]] = lambda path, manifest: ()
     another: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, Any] = field(default_factory=dict)
+    advice: str = "choose another one with -o or add --overwrite"
 
 
 def check_folder(
@@ -70,10 +72,7 @@ def check_folder(
                 p.name != LOCK and not p.name.endswith(TEMPORARY) for p in path.iterdir()
             )
             if foreign and not overwrite:
-                raise OutputError(
-                    f"folder {path} is not empty and holds no {kind.words}; choose another one with -o or add"
-                    " --overwrite"
-                )
+                raise OutputError(f"folder {path} is not empty and holds no {kind.words}; {kind.advice}")
             return None
     if old and old["kind"] != kind.name:
         raise OutputError(
@@ -83,7 +82,7 @@ def check_folder(
         return old
     if not old or not _understood(old, kind):
         raise OutputError(
-            f"{file} is not of {kind.words} of this version; choose another folder with -o or add --overwrite"
+            f"{file} is not of {kind.words} of this version; {kind.advice.replace('one', 'folder')}"
         )
     _refuse_other_run(path, kind, old["run"], _plain(identity))
     return old
@@ -116,7 +115,7 @@ def _refuse_other_run(path: Path, kind: RunKind, old: dict[str, Any], new: dict[
             raise OutputError(
                 f"folder {path} belongs to a run with {another.get(key, 'another ' + key.replace('_', ' '))}"
                 + ("" if hidden else f": {before!s:.30} there, {now!s:.30} now")
-                + "; choose another one with -o or add --overwrite"
+                + f"; {kind.advice}"
             )
 
 

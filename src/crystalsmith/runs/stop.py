@@ -25,16 +25,17 @@ class Stopped(KeyboardInterrupt):
 
 
 class Stop:
-    """Whether a signal came; a second one ends the program at once, with ``Stopped``."""
+    """Whether a signal came; a second one ends the program at once, with ``Stopped``, unless patient."""
 
-    def __init__(self) -> None:
+    def __init__(self, patient: bool) -> None:
         self._number: int | None = None
+        self._patient = patient
 
     def __bool__(self) -> bool:
         return self._number is not None
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        if self._number is not None:
+        if self._number is not None and not self._patient:
             raise Stopped(number)
         self._number = number
 
@@ -69,12 +70,12 @@ def stop_signals() -> Iterator[None]:
 
 
 @contextmanager
-def deferred_stop() -> Iterator[Stop]:
+def deferred_stop(patient: bool = False) -> Iterator[Stop]:
     """Within, a signal is only noted, so that a loop can finish the piece in hand: ask ``bool(stop)``.
 
-    It is raised at the end of the block at the latest.
+    It is raised at the end of the block at the latest, or where a second signal comes, unless ``patient``.
     """
-    stop = Stop()
+    stop = Stop(patient)
     with _handled(stop._take):
         yield stop
     stop.check()

@@ -49,7 +49,8 @@ class TrainConfig:
         joint: of the paper's method: both scores from one state with both noised; if not, as published, that
             of the positions in the clean lattice.
         seed: of everything random.
-        save_every: steps between two saved states; validate_every: steps between validations.
+        save_every, save_minutes: steps and minutes between two saved states at most; validate_every: steps
+            between validations.
         validation_crystals: how many rows of the validation set are used.
         device: cpu or cuda; bfloat16: messages in bfloat16, geometry and sums in float32.
         compile: compile the interaction layers with torch.compile: a third faster, needs a C++ compiler.
@@ -83,6 +84,7 @@ class TrainConfig:
     joint: bool = False
     seed: int = 0
     save_every: int = 500
+    save_minutes: float = 10.0
     validate_every: int = 1000
     validation_crystals: int = 1024
     device: str = "cpu"
@@ -105,7 +107,7 @@ class TrainConfig:
         ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("learning_rate", "clip"):
+        for name in ("learning_rate", "clip", "save_minutes"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be positive, not {getattr(self, name)}")
         for name in ("weight_decay", "lattice_weight", "seed", "batch"):

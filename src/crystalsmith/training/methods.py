@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from crystalsmith.data import Dataset
-from crystalsmith.data.wyckoff import count_wyckoff, occupations
+from crystalsmith.data.wyckoff import both_occupations, count_wyckoff, occupations
 from crystalsmith.diffusion import (
     AnyModel,
     LatticeField,
@@ -47,7 +47,7 @@ class Method(Protocol):
     least_group: int
 
     def make_model(self, c: TrainConfig, dataset: Dataset) -> AnyModel:
-        """A fresh model for a data set, or the starting weights with the data set's statistics."""
+        """A fresh model for a data set, or the starting weights; their statistics with the data set's."""
         ...
 
     def atomic_volume(self, model: Any) -> np.ndarray:
@@ -71,6 +71,12 @@ class Method(Protocol):
     def averaged(self, model: Any, average: dict[str, Tensor]) -> AnyModel:
         """The model with averaged weights, fit to be saved."""
         ...
+
+
+def _seen(dataset: Dataset, elements: np.ndarray, max_atoms: int) -> tuple[np.ndarray, int]:
+    """Crystals with each element, and the largest number of atoms, with those seen before."""
+    now = (compositions(dataset) > 0).sum(0)
+    return now + np.asarray(elements), max(int(dataset.arrays["atoms"].max()), max_atoms)
 
 
 class DefaultMethod:
@@ -104,9 +110,14 @@ class DefaultMethod:
                 lattice,
                 Statistics(volume, np.zeros((1731, 1), int), np.zeros(119, int), 0),
             )
-        present = (compositions(dataset) > 0).sum(0)
-        largest = int(dataset.arrays["atoms"].max())
-        model.statistics = Statistics(volume, count_wyckoff(dataset), present, largest, occupations(dataset))
+        before = model.statistics  # what the starting weights were trained on is not forgotten
+        new, old = count_wyckoff(dataset), before.wyckoff_counts
+        counts = np.zeros((len(new), max(new.shape[1], old.shape[1])), new.dtype)
+        for part in (new, old):
+            counts[:, : part.shape[1]] += part
+        present, largest = _seen(dataset, before.elements, before.max_atoms)
+        known = both_occupations(before.occupations, occupations(dataset))
+        model.statistics = Statistics(volume, counts, present, largest, known)
         return model
 
     def atomic_volume(self, model: Model) -> np.ndarray:
@@ -139,17 +150,17 @@ class PaperMethod:
 
     def make_model(self, c: TrainConfig, dataset: Dataset) -> PaperModel:
         device = torch.device(c.device)
-        present = (compositions(dataset) > 0).sum(0)
-        largest = int(dataset.arrays["atoms"].max())
         if c.start_from:
             model = load_model("paper" if c.start_from == "default" else c.start_from, device)
             if not isinstance(model, PaperModel) or model.network.config != c.dimenet:
                 raise ConfigError(
                     f"{c.start_from} has the network {model.network.config}, the run asks for {c.dimenet}"
                 )
+            present, largest = _seen(dataset, model.elements_seen, model.max_atoms)
             return replace(model, joint=c.joint, elements_seen=present, max_atoms=largest)
         torch.manual_seed(c.seed)
         levels = Levels(c.dimenet.levels)
+        present, largest = _seen(dataset, np.zeros(119, int), 0)
         return PaperModel(DimeNet(c.dimenet).to(device), levels, c.joint, present, largest)
 
     def atomic_volume(self, model: PaperModel) -> np.ndarray:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from crystalsmith.diffusion.checkpoint import reason, write_tensors
 from crystalsmith.errors import CheckpointError
+from crystalsmith.runs.sealed import check_seal
 
 FORMAT = "crystalsmith-training-1"
 
@@ -75,6 +76,7 @@ class RunState:
             CheckpointError: damaged, or of another network.
         """
         try:
+            check_seal(path)
             with safe_open(path, framework="pt") as f:
                 metadata = f.metadata() or {}
                 if metadata.get("format") != FORMAT:
@@ -97,7 +99,7 @@ class RunState:
                         self.optimizer.state[p] = {"step": torch.tensor(float(step)), **saved} if step else {}
         except CheckpointError:
             raise
-        except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError) as e:
+        except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError, RecursionError) as e:
             raise CheckpointError(
                 f"{path} cannot be resumed ({reason(e)}); remove it to start again"
             ) from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,14 +19,22 @@ import torch.multiprocessing as mp
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.data import Dataset
 from crystalsmith.diffusion import AnyModel, save_model
-from crystalsmith.errors import ConfigError, DataError, OutputError
-from crystalsmith.runs.lock import LOCK, FolderLock
+from crystalsmith.errors import ConfigError, DataError
+from crystalsmith.runs.folder import RunFolder, RunKind, check_folder
+from crystalsmith.runs.progress import Display
+from crystalsmith.runs.stop import Stop, deferred_stop
 from crystalsmith.training.config import TrainConfig, read_config
 from crystalsmith.training.examples import Examples
 from crystalsmith.training.log import Log
 from crystalsmith.training.methods import METHODS
-from crystalsmith.training.progress import Progress
 from crystalsmith.training.state import RunState, new_state
+
+TRAINING = RunKind(
+    "training",
+    "training run",
+    owned=("state.safetensors", "model.safetensors", "log.csv", "tensorboard/"),
+    advice="choose another one with 'out'",
+)
 
 
 def train(
@@ -58,26 +67,37 @@ def train(
     if c.device != "cpu" and not torch.cuda.is_available():
         raise ConfigError("torch finds no GPU here; set device to cpu")
     out = Path(c.out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as e:
-        raise OutputError(f"cannot write to {out} ({e.strerror}); choose another folder with 'out'") from None
+    check_folder(out, TRAINING, _identity(c))
     if c.processes == 1:
         _run(0, c, quiet, "")
     else:
         _begin(c)  # what cannot be gone on with is refused here, in place of in all processes
-        store = out / f".rendezvous-{os.getpid()}"
-        store.unlink(missing_ok=True)
-        try:
-            mp.start_processes(
-                _run, args=(c, quiet, str(store.resolve())), nprocs=c.processes, start_method="spawn"
-            )
-        finally:
-            store.unlink(missing_ok=True)
+        _run_together(c, quiet)
     return out / "model.safetensors"
+
+
+def _identity(c: TrainConfig) -> dict[str, Any]:
+    """What no run may change while it goes on; its length and rates may, and the network shows by itself."""
+    return {"method": c.method}
+
+
+def _run_together(c: TrainConfig, quiet: bool) -> None:
+    """Run in all processes. A signal is passed on to them, so that they stop after the same step."""
+    with tempfile.TemporaryDirectory() as folder, deferred_stop() as stop:
+        store = Path(folder) / "rendezvous"
+        running = mp.start_processes(
+            _run, args=(c, quiet, str(store)), nprocs=c.processes, start_method="spawn", join=False
+        )
+        told = False
+        try:
+            while not running.join(timeout=0.2):
+                if stop and not told:
+                    told = True
+                    for process in running.processes:
+                        process.terminate()
+        finally:
+            for process in running.processes:
+                process.kill()
 
 
 def usable(c: TrainConfig, path: str) -> Dataset:
@@ -107,16 +127,16 @@ def _begin(c: TrainConfig) -> tuple[Dataset, AnyModel, RunState]:
 
 
 def _run(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
+    if rank:
+        _train(rank, c, quiet, store, None)
+        return
     # Held by the process that writes, so that one which outlives its parent still keeps others out.
-    lock = FolderLock.take(Path(c.out) / LOCK) if rank == 0 else None
-    try:
-        _train(rank, c, quiet, store)
-    finally:
-        if lock is not None:
-            lock.release()
+    with RunFolder.open(c.out, TRAINING, _identity(c), arguments=asdict(c)) as run:
+        state = _train(rank, c, quiet, store, run)
+        run.write_manifest("finished", steps=state.step, seen=state.seen, skipped=state.skipped)
 
 
-def _train(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
+def _train(rank: int, c: TrainConfig, quiet: bool, store: str, run: RunFolder | None) -> RunState:
     torch.set_num_threads(c.threads)
     keep_freed_memory()
     if store:
@@ -128,17 +148,23 @@ def _train(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
     held = usable(c, c.validation)
     chosen = np.random.default_rng(0).permutation(len(held))[: c.validation_crystals]
     validation = Examples(held.subset(indices=chosen), volume, c.device)
-    out = Path(c.out)
     model.network.mixed_precision = c.bfloat16
     if c.compile:
         method.compile(model)
-    log = Log(out / "log.csv", state.step) if rank == 0 else None
-    with Progress(c.crystals, state.seen, quiet or rank > 0) as progress:
-        _loop(c, rank, model, examples, validation, state, log, progress)
-    if rank == 0:
-        _save(c, model, state, out / "state.safetensors")
+    log = Log(Path(c.out) / "log.csv", state.step) if rank == 0 else None
+    # Together, all are told of a signal several times over: by the terminal, and by their parent.
+    with (
+        deferred_stop(patient=c.processes > 1) as stop,
+        Display(quiet=quiet or rank > 0) as progress,
+    ):
+        _loop(c, rank, model, examples, validation, state, log, progress, stop)
+        if rank == 0:
+            _save(c, model, state, Path(c.out) / "state.safetensors")
+            if run is not None and stop:
+                run.log.info("stopped after step %d; the state is saved", state.step)
     if store:
         dist.destroy_process_group()
+    return state
 
 
 def _loop(
@@ -149,7 +175,8 @@ def _loop(
     validation: Examples,
     state: RunState,
     log: Log | None,
-    progress: Progress,
+    progress: Display,
+    stop: Stop,
 ) -> None:
     method = METHODS[c.method]
     batches = examples.epochs(c.orbits, c.seed, c.batch)
@@ -157,7 +184,9 @@ def _loop(
         next(batches)
     parameters = [p for p in model.network.parameters() if p.requires_grad]
     recent: list[tuple[float, float]] = []
-    while state.seen < c.crystals:
+    saved, ends = time.monotonic(), False
+    progress("training", state.seen, c.crystals)
+    while state.seen < c.crystals and not ends:
         tick = state.step + state.skipped
         index = next(batches)
         generator = torch.Generator().manual_seed(c.seed * 1_000_003 + tick * 64 + rank)
@@ -168,11 +197,13 @@ def _loop(
         loss = (position + c.lattice_weight * lattice) * share
         loss.backward()
         if c.processes > 1:
+            gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+            # With the gradients goes whether to stop, so that all do after the same step.
             flat = torch.cat(
-                [(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters]
+                [*(g.flatten() for g in gradients), gradients[0].new_tensor([float(bool(stop))])]
             )
             dist.all_reduce(flat)
-            flat /= c.processes
+            ends, flat = bool(flat[-1] > 0), flat[:-1] / c.processes
             for p, g in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
                 p.grad = g.view_as(p)
         norm = torch.nn.utils.clip_grad_norm_(parameters, c.clip)
@@ -191,15 +222,20 @@ def _loop(
             state.skipped += 1
         state.optimizer.zero_grad(set_to_none=True)
         state.seen += len(index)
-        progress.update(state.seen, recent)
+        if recent:
+            progress.note("losses: position {:.3f}, lattice {:.3f}".format(*np.mean(recent, 0)))
+        progress("training", state.seen, c.crystals)
         if state.step % c.validate_every == 0 and torch.isfinite(norm) and rank == 0 and log is not None:
             with _averaged(model, state):
                 scores = method.validate(model, validation)
             position_mean, lattice_mean = (x / state.summed for x in (state.position_sum, state.lattice_sum))
             log.write(state, position_mean, lattice_mean, learning_rate(c, state.step, state.seen), scores)
             state.position_sum, state.lattice_sum, state.summed = 0.0, 0.0, 0
-        if state.step % c.save_every == 0 and rank == 0:
+        late = time.monotonic() - saved > 60 * c.save_minutes
+        if rank == 0 and (late or state.step % c.save_every == 0):
             _save(c, model, state, Path(c.out) / "state.safetensors")
+            saved = time.monotonic()
+        ends = ends or (c.processes == 1 and bool(stop))
 
 
 @contextlib.contextmanager
