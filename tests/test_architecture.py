@@ -24,9 +24,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "potentials": {"runs", "symmetry", "crystal"},
     "assignments": {"symmetry", "crystal"},
     "data": {"runs", "symmetry", "crystal", "pictures"},
-    "graph": {"symmetry", "crystal", "assignments", "data"},
-    "networks": {"symmetry", "crystal", "assignments", "data", "graph"},
-    "prior": {"symmetry", "crystal", "assignments", "data", "graph", "networks"},
+    "graph": {"runs", "symmetry", "crystal", "assignments", "data"},
+    "networks": {"runs", "symmetry", "crystal", "assignments", "data", "graph"},
+    "prior": {"runs", "symmetry", "crystal", "assignments", "data", "graph", "networks"},
     "diffusion": {"runs", "symmetry", "crystal", "assignments", "data", "graph", "networks"},
 }
 MAY_IMPORT["training"] = {*MAY_IMPORT["diffusion"], "prior", "diffusion"}

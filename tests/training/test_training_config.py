@@ -136,5 +136,5 @@ def test_bad_data_and_folders_are_refused_before_anything_is_written(tmp_path: P
     refused(DataError, "not a data set", validation=str(tmp_path / "text"))
     refused(DataError, "holds no crystal", train=str(empty))
     refused(DataError, "holds no crystal of at most 1 atoms", max_atoms=1)
-    refused(OutputError, "cannot write to", out=str(tmp_path / "text"))
-    refused(OutputError, "cannot write to", out=str(tmp_path / "text" / "run"))
+    refused(OutputError, "is a file", out=str(tmp_path / "text"))
+    refused(OutputError, "cannot write", out=str(tmp_path / "text" / "run"))
