@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sqlite3
 import sys
 from dataclasses import replace
@@ -23,14 +24,15 @@ from crystalsmith.diffusion import Model, load_model
 from crystalsmith.discovery.candidate import Candidate, Novelty, State
 from crystalsmith.discovery.clock import Clock
 from crystalsmith.discovery.database import CrystalDatabase, shown
-from crystalsmith.discovery.duplicates import first_alike, first_matching
 from crystalsmith.discovery.novelty import KnownPhases
 from crystalsmith.discovery.orders import common_groups, make_orders
 from crystalsmith.discovery.run import Outcome, discover
 from crystalsmith.discovery.settings import DiscoverySettings
-from crystalsmith.errors import DiscoveryError, HullError, OutputError, PhononError
+from crystalsmith.discovery.stages.alike import first_alike, first_matching
+from crystalsmith.errors import DiscoveryError, HullError, OutputError
 from crystalsmith.hull import Hull, Phase, References
 from crystalsmith.prior import KnownCrystals, Prototypes
+from crystalsmith.runs.manifest import read_manifest
 
 POTENTIAL = "emt_potential:make"
 ELEMENTS = {"Cu": 3.61, "Au": 4.08, "Pd": 3.89}
@@ -203,10 +205,55 @@ def test_nothing_is_computed_twice(model: Model, undisturbed: Outcome, monkeypat
     def refuse(*arguments: Any, **options: Any) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("crystalsmith.discovery.funnel.parallel_map", refuse)
-    monkeypatch.setattr("crystalsmith.discovery.funnel.generate_batches", refuse)
+    monkeypatch.setattr("crystalsmith.potentials.many.parallel_each", refuse)
+    monkeypatch.setattr("crystalsmith.discovery.stages.generation.generate_batches", refuse)
     monkeypatch.setattr(CrystalDatabase, "update", refuse)
     assert plain(run(model, undisturbed.folder)) == plain(undisturbed)
+
+
+def test_a_run_of_an_earlier_version_is_gone_on_with(
+    model: Model, undisturbed: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It wrote ``run.json`` in place of a manifest."""
+    old = shutil.copytree(undisturbed.folder, tmp_path / "run")
+    manifest = json.loads((old / "manifest.json").read_text())
+    (old / "manifest.json").unlink()
+    earlier = {"format": "crystalsmith.discovery", "id": manifest["id"], "identity": manifest["run"]}
+    (old / "run.json").write_text(json.dumps({**earlier, "arguments": {}, "versions": {}}))
+    with pytest.raises(OutputError, match="another seed: 0 there, 1 now"):
+        run(model, old, replace(SMALL, seed=1))
+    monkeypatch.setattr(CrystalDatabase, "add_generated", None)
+    monkeypatch.setattr(CrystalDatabase, "update", None)
+    assert plain(run(model, old)) == plain(undisturbed)
+    assert read_manifest(old)["id"] == manifest["id"] and read_manifest(old)["status"] == "finished"
+
+
+def test_calculations_are_never_replaced(model: Model, undisturbed: Outcome, tmp_path: Path):
+    folder = shutil.copytree(undisturbed.folder, tmp_path / "run")
+    output = next(folder.glob("dft/vasp/01-*/relax")) / "OUTCAR"
+    output.write_text("days of work")
+    assert any("holds calculations and is left as it is" in note for note in run(model, folder).notes)
+    with pytest.raises(OutputError, match="holds calculations already"):
+        run(model, folder, overwrite=True)
+    assert output.read_text() == "days of work" and (folder / "crystals.db").exists()
+
+
+def test_references_that_dft_lacks_are_named_at_the_end(model: Model, tmp_path: Path):
+    """A phase of the hull has no structure here; a file may bring it."""
+    low = Phase("ref-7", {"Cu": 1, "Au": 1}, emt_energy(fcc("Cu", 3.61)) - 0.5, 123, 1)
+    hull = Hull(References.of([*references(), low], {"potential": POTENTIAL}))
+    settings = replace(SMALL, max_above_hull=9.0)
+    outcome = discover(model, settings, hull, tmp_path / "named", workers=1)
+    text = "\n".join(outcome.notes)
+    assert "CuAu (ref-7)" in text and "would fall into" in text
+    assert "CuAu (ref-7)" in (tmp_path / "named/dft/README.txt").read_text()
+    layered = Crystal(123, (2.8, 2.8, 3.7, 90, 90, 90), (Site("Cu", "a", ()), Site("Au", "d", ())))
+    (tmp_path / "phases.cif").write_text(layered.to_cif())
+    again = discover(
+        model, settings, hull, tmp_path / "named", workers=1, structures=[tmp_path / "phases.cif"]
+    )
+    assert "CuAu (ref-7)" not in "\n".join(again.notes)
+    assert any("CuAu" in name for name, _ in again.summary.references)
 
 
 def test_a_potential_that_throws_costs_its_crystals_only(model: Model, tmp_path: Path):
@@ -235,7 +282,7 @@ def test_folders_and_databases_that_are_refused(model: Model, undisturbed: Outco
         run(model, undisturbed.folder, replace(SMALL, seed=1))
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "thesis.tex").write_text("")
-    with pytest.raises(OutputError, match=r"thesis\.tex"):
+    with pytest.raises(OutputError, match="is not empty and holds no run of discover"):
         run(model, tmp_path / "foreign")
     with pytest.raises(OutputError, match="is a file"):
         run(model, tmp_path / "foreign" / "thesis.tex")
@@ -249,8 +296,10 @@ def test_what_is_missing_is_told_before_anything_is_done(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(sys.modules, "phonopy", None)
-    with pytest.raises(PhononError, match="pip install"):
-        run(model, tmp_path / "run", replace(SMALL, phonons=1))
+    monkeypatch.setitem(sys.modules, "seekpath", None)
+    monkeypatch.setitem(sys.modules, "mp_api", None)
+    with pytest.raises(DiscoveryError, match=r"phonopy and seekpath and mp-api.* install"):
+        run(model, tmp_path / "run", replace(SMALL, phonons=1), materials_project=True)
     assert not (tmp_path / "run").exists()
 
 

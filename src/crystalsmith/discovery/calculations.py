@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crystalsmith import __version__
 from crystalsmith.crystal import Crystal
@@ -31,6 +31,9 @@ from crystalsmith.hull.elements import element_crystals
 from crystalsmith.runs.atomic import write_whole, writing
 from crystalsmith.runs.pool import Failed
 
+if TYPE_CHECKING:
+    from pymatgen.analysis.phase_diagram import PhaseDiagram
+
 FOLDER = "dft"
 """Of a run, where its calculations are."""
 
@@ -38,6 +41,11 @@ FOLDER = "dft"
 def subjects_of(candidates: Iterable[Candidate]) -> list[Subject]:
     """What DFT must know of candidates."""
     return [Subject(c.name, c.crystal, tuple(c.decomposition)) for c in candidates]
+
+
+def stable_phases(diagram: PhaseDiagram) -> list[str]:
+    """Names of the phases on a hull."""
+    return sorted(phase_label(entry) for entry in diagram.stable_entries)
 
 
 def competing(
@@ -59,11 +67,11 @@ def competing(
         HullError: the Materials Project cannot be asked.
     """
     subjects = subjects_of(summary.shortlist)
-    stable = [] if summary.diagram is None else [phase_label(e) for e in summary.diagram.stable_entries]
+    stable = [] if summary.diagram is None else stable_phases(summary.diagram)
     found = list(references)
 
     def missing() -> list[Missing]:
-        return missing_references(subjects, found, sorted(stable))
+        return missing_references(subjects, found, stable)
 
     found += structures_of(missing(), sources)
     if materials_project and missing():

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from crystalsmith.discovery.candidate import Candidate, State
 from crystalsmith.errors import CrystalsmithError, DiscoveryError
 from crystalsmith.runs.atomic import writing
+from crystalsmith.runs.extras import install_command
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 FAILED = "failed"
 """Stage of rows that hold no crystal: tries of the generator that came to nothing."""
+
+BACKENDS = ("ase_db_backends",)
+"""Modules that databases on a server need; they bring their drivers."""
 
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
 
@@ -89,7 +93,7 @@ class CrystalDatabase:
         except (ImportError, ModuleNotFoundError) as error:
             raise DiscoveryError(
                 f"database {shown(self.url)} needs a package that is not installed ({error});"
-                " `pip install ase-db-backends psycopg2-binary`"
+                f" {install_command(BACKENDS)}"
             ) from None
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]

@@ -6,48 +6,53 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith import __version__
+from crystalsmith.crystal import Crystal
+from crystalsmith.dft.competing import from_materials_project, missing_references
+from crystalsmith.dft.inputs import write_inputs
+from crystalsmith.dft.jobs import check_free
+from crystalsmith.dft.settings import CODES
+from crystalsmith.discovery.calculations import FOLDER, competing, stable_phases, subjects_of
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.clock import Clock
-from crystalsmith.discovery.database import CrystalDatabase, shown
-from crystalsmith.discovery.funnel import Funnel, Tell
+from crystalsmith.discovery.database import BACKENDS, CrystalDatabase, shown
+from crystalsmith.discovery.funnel import run_stages
 from crystalsmith.discovery.novelty import KnownPhases
 from crystalsmith.discovery.orders import make_orders
 from crystalsmith.discovery.settings import DiscoverySettings
+from crystalsmith.discovery.shortlist import SHORTLIST, write_shortlist
+from crystalsmith.discovery.stages.hull import competing_phases
+from crystalsmith.discovery.stages.work import Work
 from crystalsmith.discovery.summary import RunSummary, StageCount
-from crystalsmith.discovery.vibrations import vibrate
 from crystalsmith.errors import DiscoveryError, HullError, OutputError
-from crystalsmith.generation.manifest import versions
 from crystalsmith.hull import Hull
 from crystalsmith.hull.elements import element_crystals
 from crystalsmith.orders.sources import learned_source
-from crystalsmith.runs.atomic import TEMPORARY, write_whole, writing
-from crystalsmith.runs.lock import LOCK, FolderLock
+from crystalsmith.potentials import check_potential
+from crystalsmith.potentials.calculators import module_of, package_of
+from crystalsmith.runs.atomic import writing
+from crystalsmith.runs.extras import EXTRAS, need
+from crystalsmith.runs.folder import RunFolder, RunKind, check_folder
+from crystalsmith.runs.progress import Progress, silent
+from crystalsmith.runs.versions import versions
 
 if TYPE_CHECKING:
-    from crystalsmith.crystal import Crystal
     from crystalsmith.diffusion import Model
 
-RUN, CLOCK, DATABASE = "run.json", "clock.json", "crystals.db"
-FORMAT = "crystalsmith.discovery"
+CLOCK, DATABASE = "clock.json", "crystals.db"
 
-OWN = (
-    RUN,
-    CLOCK,
-    DATABASE,
-    DATABASE + "-journal",
-    "report.html",
-    "candidates.csv",
-    "shortlist.json",
-    "cif",
-    "dft",
-    "phonons",
+DISCOVERY = RunKind(
+    "discovery",
+    "run of discover",
+    owned=(
+        *("run.json", CLOCK, DATABASE, DATABASE + "-journal", "report.html", "candidates.csv", "dft.csv"),
+        *(SHORTLIST, "cif/", "poscar/", f"{FOLDER}/", "phonons/"),
+    ),
 )
-"""Files and folders of a run; ``overwrite`` removes these and no others."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,24 @@ class Outcome:
         summary: what the report shows.
         candidates: every candidate of the run, by name.
         folder: where it all is.
+        notes: what the user should know in the end, a line each: what DFT inputs lack, above all.
     """
 
     summary: RunSummary
     candidates: Mapping[str, Candidate]
     folder: Path
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Of plain JSON types: the funnel's counts, the short list, and notes."""
+        return {
+            "folder": str(self.folder),
+            "system": list(self.summary.system),
+            "stages": [{**vars(s), "reasons": dict(s.reasons)} for s in self.summary.stages],
+            "shortlist": [c.to_dict() for c in self.summary.shortlist],
+            "notes": [*self.summary.notes, *self.notes],
+            "seconds": self.summary.seconds,
+        }
 
 
 def discover(
@@ -72,12 +90,13 @@ def discover(
     folder: str | Path,
     *,
     database: str | None = None,
+    structures: Sequence[str | Path] = (),
+    materials_project: bool = False,
     arguments: Mapping[str, Any] | None = None,
     workers: int | None = None,
     overwrite: bool = False,
-    tell: Tell = lambda stage, done, total: None,
+    progress: Progress = silent,
     finished: Callable[[StageCount], None] = lambda count: None,
-    note: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
     """Propose new crystals of a chemical system, or go on where an earlier process stopped.
 
@@ -89,77 +108,98 @@ def discover(
         hull: reference phases of the same potential.
         folder: for the database and the report.
         database: URL of a PostgreSQL server in place of a file in the folder.
+        structures: files that may hold structures of reference phases, for DFT inputs.
+        materials_project: fetch structures of reference phases that are missing, for DFT inputs.
         arguments: how the run was started, for the report only.
         workers: processes; one for each core if None.
         overwrite: remove what another run left in the folder.
-        tell: told of progress.
+        progress: told of progress.
         finished: told of every stage that is over.
-        note: told what the user should know.
 
     Raises:
-        DiscoveryError: the database cannot be used, or the checkpoint has no prior.
-        HullError: elements without a reference phase.
+        DiscoveryError: packages are missing, the database cannot be used, or the checkpoint has no prior.
+        HullError: elements without a reference phase, or the Materials Project cannot be asked.
         OrderError: no order can be satisfied.
         OutputError: the folder cannot be written, holds other files or another run, or is in use.
-        PhononError: phonopy is not installed.
         RelaxationError: the potential cannot be loaded.
     """
-    from crystalsmith.phonons import check_installed
-    from crystalsmith.potentials import check_potential
-    from crystalsmith.prior import KnownCrystals, Prototypes
-
-    check_potential(settings.potential)
-    if settings.phonons:
-        check_installed()
-    missing = hull.missing(settings.system)
-    if missing:
+    check_needs(settings, database=database, materials_project=materials_project)
+    settings.check_formulas()
+    if missing := hull.missing(settings.system):
         raise HullError(
             f"no reference phase of {', '.join(missing)} alone by {settings.potential}; add some with"
             " --entries"
         )
+    orders, notes = make_orders(settings, model)
+    notes += hull.notes(settings.system)
     folder = Path(folder)
+    identity = _identity(model, settings, hull, database)
+    check_folder(folder, DISCOVERY, identity, overwrite=overwrite)
+    if overwrite:
+        for code in CODES:
+            check_free(folder / FOLDER / code, overwrite=True)
+    known = _known(model, settings, hull)
+    fetched = _fetch(settings, hull) if materials_project else []
+    if database is not None:
+        CrystalDatabase(database, "").load()  # one that cannot be used leaves no run behind
+    with RunFolder.open(folder, DISCOVERY, identity, arguments=arguments, overwrite=overwrite) as run:
+        for text in notes:
+            run.log.warning("note: %s", text)
+        name = str((run.earlier or {}).get("id") or uuid.uuid4().hex)
+        store = CrystalDatabase(database or str(folder / DATABASE), name)
+        candidates, failures = store.load()
+        if run.finished is None:
+            run.write_manifest("running", id=name)
+        clock = Clock.open(folder / CLOCK, settings.minutes)
+        work = Work(
+            *(settings, model, orders, hull, known, store, clock, candidates, failures),
+            folder=folder,
+            workers=workers,
+            progress=progress,
+        )
+        counts, ranked = run_stages(work, finished)
+        summary = _summary(work, counts, ranked, run.arguments, notes)
+        summary, ending = _write(work, summary, fetched, structures)
+        run.write_manifest("finished", id=name, candidates=len(candidates), shortlist=len(ranked))
+        return Outcome(summary, work.candidates, folder, tuple(ending))
+
+
+def check_needs(
+    settings: DiscoverySettings, *, database: str | None = None, materials_project: bool = False
+) -> None:
+    """Refuse to begin without the packages that a run will need, all of them at once.
+
+    Raises:
+        DiscoveryError: names what is missing and how to install it.
+        RelaxationError: the potential is unknown.
+    """
+    modules = [module_of(settings.potential)]
+    modules += EXTRAS["phonons"] if settings.phonons else ()
+    modules += ["mp_api"] if materials_project else []
+    modules += BACKENDS if (database or "").startswith("postgres") else ()
+    need("discover", *filter(None, modules), error=DiscoveryError)
+    check_potential(settings.potential)
+
+
+def _known(model: Model, settings: DiscoverySettings, hull: Hull) -> KnownPhases:
+    from crystalsmith.prior import KnownCrystals, Prototypes
+
     prototypes = None
     if learned_source(model) is not None:
         prototypes = Prototypes(KnownCrystals.read(model.occupations))
-    known = KnownPhases(prototypes, hull.phases(settings.system), settings.known)
-    orders, notes = make_orders(settings, model)
-    notes += hull.notes(settings.system)
-    with writing(folder):
-        if folder.exists() and not folder.is_dir():
-            raise OutputError(f"{folder} is a file; choose a folder with -o")
-        folder.mkdir(parents=True, exist_ok=True)
-    lock = FolderLock.take(folder / LOCK)
-    try:
-        identity = _identity(model, settings, hull, database)
-        run = _open(folder, identity, arguments or {}, overwrite)
-        for text in notes:
-            note(text)
-        store = CrystalDatabase(database or str(folder / DATABASE), run["id"])
-        candidates, failures = store.load()
-        # Last, so that a database that cannot be used leaves no run behind.
-        with writing(folder / RUN):
-            write_whole(folder / RUN, json.dumps(run, indent=1) + "\n")
-        funnel = Funnel(
-            settings=settings,
-            model=model,
-            orders=orders,
-            hull=hull,
-            known=known,
-            database=store,
-            clock=Clock.open(folder / CLOCK, settings.minutes),
-            candidates=candidates,
-            failures=failures,
-            vibrate=lambda f, names, over, say: vibrate(f, names, over, say, folder / "phonons"),
-            workers=workers,
-            tell=tell,
-            finished=finished,
-        )
-        counts, ranked = funnel.run()
-        summary = _summary(funnel, counts, ranked, run, notes)
-        _write(folder, summary, funnel)
-        return Outcome(summary, funnel.candidates, folder)
-    finally:
-        lock.release()
+    return KnownPhases(prototypes, hull.phases(settings.system), settings.known)
+
+
+def _fetch(settings: DiscoverySettings, hull: Hull) -> list[tuple[str, Crystal]]:
+    """Structures of the hull's phases, before anything is done, for the network may fail."""
+    stable = stable_phases(hull.diagram(settings.system))
+    wanted = missing_references([], _elements(settings), stable)
+    return from_materials_project(wanted, settings.system)
+
+
+def _elements(settings: DiscoverySettings) -> list[tuple[str, Crystal]]:
+    own = set(settings.system)
+    return [(name, c) for name, c in element_crystals() if set(c.counts) <= own]
 
 
 def _identity(model: Model, settings: DiscoverySettings, hull: Hull, database: str | None) -> dict[str, Any]:
@@ -176,109 +216,66 @@ def _identity(model: Model, settings: DiscoverySettings, hull: Hull, database: s
     }
 
 
-def _open(
-    folder: Path, identity: Mapping[str, Any], arguments: Mapping[str, Any], overwrite: bool
-) -> dict[str, Any]:
-    """The description of the run in a folder, a new one if there was none."""
-    file = folder / RUN
-    if overwrite:
-        _clear(folder)
-    elif file.exists():
-        run = _read(file)
-        for key in {**identity, **run["identity"]}:
-            before, now = run["identity"].get(key), identity.get(key)
-            if before != now:
-                raise OutputError(
-                    f"folder {folder} belongs to a run with another {key.replace('_', ' ')}:"
-                    f" {before!s:.40} there, {now!s:.40} now; choose another one with -o or add --overwrite"
-                )
-        return run
-    else:
-        foreign = sorted(
-            p.name for p in folder.iterdir() if p.name != LOCK and not p.name.endswith(TEMPORARY)
-        )
-        if foreign:
-            raise OutputError(
-                f"folder {folder} holds files that no run of this kind wrote, such as {foreign[0]}; choose"
-                " another one with -o"
-            )
-    return {
-        "format": FORMAT,
-        "id": uuid.uuid4().hex,
-        "identity": dict(identity),
-        "arguments": dict(arguments),
-        "versions": versions(),
-    }
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        run = json.loads(file.read_text(encoding="utf-8"))
-        if run["format"] == FORMAT and run["id"] and isinstance(run["identity"], dict):
-            return dict(run)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise DiscoveryError(f"{file} is damaged or of another program; choose another folder or add --overwrite")
-
-
-def _clear(folder: Path) -> None:
-    import shutil
-
-    with writing(folder):
-        for name in OWN:
-            path = folder / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-
-
 def _summary(
-    funnel: Funnel,
+    work: Work,
     counts: Sequence[StageCount],
     ranked: Sequence[str],
-    run: Mapping[str, Any],
-    notes: list[str],
+    arguments: Mapping[str, Any],
+    notes: Sequence[str],
 ) -> RunSummary:
-    settings, hull = funnel.settings, funnel.hull
+    settings, hull = work.settings, work.hull
     reference = hull.references.note if hull.references is not None else "the entries given"
     more = [p for p in hull.more if p.elements <= set(settings.system)]
     if more:
         reference += f"; {len(more)} entries of the user's"
-    found = funnel.competing_phases
+    found = competing_phases(work)
     if found:
         reference += f"; {len(found)} relaxed crystals of the subsystems, made in this run"
-    reference += f"; novelty against {funnel.known.checked}" if funnel.known.checked else ""
+    reference += f"; novelty against {work.known.checked}" if work.known.checked else ""
     return RunSummary(
         system=settings.system,
         potential=settings.potential,
         stages=tuple(counts),
-        shortlist=tuple(funnel.candidates[n] for n in ranked),
+        shortlist=tuple(work.candidates[n] for n in ranked),
         diagram=Hull(hull.references, [*hull.more, *found]).diagram(settings.system),
         reference=reference,
         notes=tuple(notes),
-        arguments=dict(run["arguments"]),
-        versions={**run["versions"], "checkpoint": funnel.model.hash[:16]},
-        seconds=sum(funnel.clock.seconds.values()),
+        arguments=dict(arguments),
+        versions={**versions(package_of(settings.potential)), "checkpoint": work.model.hash[:16]},
+        seconds=sum(work.clock.seconds.values()),
     )
 
 
-def _write(folder: Path, summary: RunSummary, funnel: Funnel) -> None:
-    from crystalsmith.dft import write_qe, write_vasp
+def _write(
+    work: Work,
+    summary: RunSummary,
+    fetched: Sequence[tuple[str, Crystal]],
+    structures: Sequence[str | Path],
+) -> tuple[RunSummary, list[str]]:
+    """Write the results; the summary with the structures of competing phases, and what DFT inputs lack."""
     from crystalsmith.discovery.report import write_report
-    from crystalsmith.discovery.shortlist import write_shortlist
 
+    made = [(p.id, work.candidates[p.id].crystal) for p in competing_phases(work)]
+    sources = [*work.settings.known, *structures]
+    references, missing = competing(summary, [*_elements(work.settings), *made, *fetched], sources)
+    summary = replace(summary, references=tuple(references))
+    folder, notes = work.folder, []
     with writing(folder):
-        write_shortlist(folder / "shortlist.json", summary)
+        write_shortlist(folder / SHORTLIST, summary)
         write_report(folder, summary)
-        if summary.shortlist:
-            competing = _competing_crystals(funnel)
-            write_vasp(folder / "dft", summary.shortlist, competing, overwrite=True)
-            write_qe(folder / "dft", summary.shortlist, competing, overwrite=True)
-
-
-def _competing_crystals(funnel: Funnel) -> list[tuple[str, Crystal]]:
-    """What a DFT hull of the short list needs as well, as far as its atoms are known here."""
-    own = set(funnel.settings.system)
-    elements = [(name, c) for name, c in element_crystals() if set(c.counts) <= own]
-    return [*elements, *((p.id, funnel.candidates[p.id].crystal) for p in funnel.competing_phases)]
+    if summary.shortlist:
+        try:
+            for code in CODES:
+                check_free(folder / FOLDER / code, overwrite=True)
+        except OutputError:
+            notes.append(f"{folder / FOLDER} holds calculations and is left as it is")
+        else:
+            inputs = write_inputs(
+                subjects_of(summary.shortlist),
+                folder / FOLDER,
+                references=references,
+                missing=missing,
+                overwrite=True,
+            )
+            notes += inputs.lines()
+    return summary, notes

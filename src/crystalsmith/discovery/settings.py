@@ -2,13 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from crystalsmith.errors import DiscoveryError
+from crystalsmith.runs.settings import (
+    BadValue,
+    amount,
+    check_settings,
+    option,
+    positive,
+    positive_number,
+    whole,
+)
 
 FEWEST_ELEMENTS, MOST_ELEMENTS = 2, 6
 """Of a system; the hull could be made of seven, the prior draws six."""
+
+
+def space_groups(text: str) -> tuple[int, ...]:
+    """Space groups with commas, by number or name, with ranges of numbers.
+
+    Raises:
+        OrderError: an unknown one.
+    """
+    from crystalsmith.orders.values import parse_groups
+
+    groups: list[str | int] = []
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        low, _, high = part.partition("-")
+        is_range = low.isdecimal() and high.isdecimal() and max(len(low), len(high)) < 6
+        groups += range(int(low), int(high) + 1) if is_range else [part]
+    return parse_groups(groups)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Words with commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def site_range(text: str) -> tuple[int, int]:
+    """Numbers of sites: ``1-2``, or one alone."""
+    low, _, high = text.partition("-")
+    if not (low.isdecimal() and (high or low).isdecimal() and 1 <= int(low) <= int(high or low) <= 20):
+        raise BadValue(f"{text!r} is not a range of sites such as 1-2")
+    return int(low), int(high or low)
+
+
+def two_calls(text: str) -> tuple[int, int]:
+    """Calls of two relaxations: ``40,80``."""
+    parts = text.split(",")
+    if len(parts) != 2 or not all(p.strip().isdecimal() and int(p) > 0 for p in parts):
+        raise BadValue(f"{text!r} is not two numbers of calls such as 40,80")
+    return int(parts[0]), int(parts[1])
+
+
+def _count(default: int | None, text: str, check: Any = positive, **more: Any) -> Any:
+    return option(default, text, check=check, metavar="N", **more)
 
 
 @dataclass(frozen=True)
@@ -17,61 +67,64 @@ class DiscoverySettings:
 
     Attributes:
         system: elements.
-        space_groups: only these; any if empty.
-        common: in place of compositions that the prior draws, the paper's grid: the most common space groups
-            times numbers of sites (section 5.4).
-        formulas: formulas to try as well, with ``samples`` crystals each.
-        crystals: that the prior draws, or that the grid makes at most; None: 2000, or the whole grid.
-        samples: crystals for each space group and numbers of sites of the grid, and for each formula.
-        competitors: crystals for each system of some of the elements (two at least), whose energies make the
-            hull more complete; they never come onto the short list.
-        sites: fewest and most inequivalent sites of an element in the grid.
-        max_sites: most sites of a crystal.
-        max_atoms: largest primitive cell; the network's own limit if None.
-        minutes: time for the run, shared out over the stages; no limit if None.
-        potential: as for ``relaxation.load_calculator``.
-        keep_scored, keep_energies, keep_relaxed: candidates that go on after the cheap score, the single
-            points and the symmetric relaxation.
-        per_formula: most candidates of one composition that are relaxed.
-        shortlist: most candidates of the short list.
-        phonons: how many of the short list have their phonons and elastic constants computed.
-        max_above_hull: eV per atom above the reference hull up to which a crystal can be on the short list.
-        max_calls: evaluations of the potential for a symmetric and for a free relaxation.
-        fmax, smax: converged below this force (eV/Angstrom) and stress (eV/Angstrom^3).
-        seconds: time for one relaxation.
+        potential: as for ``potentials.load_calculator``; that of the hull.
         known: files of structures that are known to the user.
-        keep_known: let known crystals onto the short list.
-        seed: of the generator.
     """
 
     system: tuple[str, ...]
-    space_groups: tuple[int, ...] = ()
-    common: bool = False
-    formulas: tuple[str, ...] = ()
-    crystals: int | None = None
-    samples: int = 60
-    competitors: int = 100
-    sites: tuple[int, int] = (1, 2)
-    max_sites: int | None = None
-    max_atoms: int | None = None
-    minutes: float | None = None
+    space_groups: tuple[int, ...] = option(
+        (), "only these: with commas, ranges like 195-230", check=space_groups, metavar="LIST"
+    )
+    common: bool = option(
+        False,
+        "in place of compositions that the prior draws: the 32 most common space groups times numbers of"
+        " sites, as in the paper (section 5.4)",
+    )
+    formulas: tuple[str, ...] = option(
+        (), "formulas to try as well, with commas", check=names, metavar="LIST"
+    )
+    crystals: int | None = _count(
+        None, "crystals that the prior draws, or the grid makes at most (default: 2000)", whole, short="n"
+    )
+    samples: int = _count(
+        60, "crystals for each space group and numbers of sites (--common) and each formula"
+    )
+    competitors: int = _count(
+        100, "crystals of each system of some of the elements, to make the hull more complete", whole
+    )
+    sites: tuple[int, int] = option(
+        (1, 2), "sites of an element, --common (default: 1-2)", check=site_range, metavar="1-2"
+    )
+    max_sites: int | None = _count(None, "most sites of a crystal")
+    max_atoms: int | None = _count(None, "largest primitive cell")
+    minutes: float | None = option(
+        None, "time for the run, shared out over its stages", check=positive_number, metavar="M"
+    )
     potential: str = "chgnet"
-    keep_scored: int = 1500
-    keep_energies: int = 240
-    keep_relaxed: int = 60
-    per_formula: int = 12
-    shortlist: int = 20
-    phonons: int = 8
-    max_above_hull: float = 0.15
-    max_calls: tuple[int, int] = (40, 80)
-    fmax: float = 0.05
-    smax: float = 0.005
-    seconds: float = 120.0
-    known: tuple[str, ...] = field(default=())
-    keep_known: bool = False
-    seed: int = 0
+    keep_scored: int = _count(1500, "to single points, by the network's own judgement")
+    keep_energies: int = _count(240, "to symmetric relaxation, by energy above the hull")
+    keep_relaxed: int = _count(60, "to free relaxation")
+    per_formula: int = _count(12, "of one composition at most")
+    shortlist: int = _count(20, "onto the short list")
+    phonons: int = _count(8, "of the short list with phonons and elastic constants; 0 for none", whole)
+    max_above_hull: float = option(
+        0.15, "eV per atom above the hull up to which a crystal is listed", check=amount, metavar="EV"
+    )
+    max_calls: tuple[int, int] = option(
+        (40, 80),
+        "calls of the potential for a symmetric and a free relaxation (default: 40,80)",
+        check=two_calls,
+        metavar="SYM,FREE",
+    )
+    fmax: float = option(0.05, "eV/Angstrom", check=amount, metavar="F")
+    smax: float = option(0.005, "eV/Angstrom^3", check=amount, metavar="S")
+    seconds: float = option(120.0, "time for one relaxation", check=positive_number, metavar="T")
+    known: tuple[str, ...] = ()
+    keep_known: bool = option(False, "list known crystals too")
+    seed: int = _count(0, "of the generator", whole)
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if not FEWEST_ELEMENTS <= len(self.system) <= MOST_ELEMENTS:
             raise DiscoveryError(
                 f"system {'-'.join(self.system)} has {len(self.system)} elements; give {FEWEST_ELEMENTS} to"
@@ -82,6 +135,22 @@ class DiscoverySettings:
     def name(self) -> str:
         """The system, such as ``Cu-K-Si``."""
         return "-".join(self.system)
+
+    def check_formulas(self) -> None:
+        """Refuse formulas beyond the system.
+
+        Raises:
+            DiscoveryError: an element that the system lacks.
+            OrderError: no formula.
+        """
+        from crystalsmith.assignments import parse_formula
+
+        for formula in self.formulas:
+            others = set(parse_formula(formula).elements) - set(self.system)
+            if others:
+                raise DiscoveryError(
+                    f"formula {formula} holds {', '.join(sorted(others))}, which the system lacks"
+                )
 
     def identity(self) -> dict[str, Any]:
         """Of plain JSON types."""

@@ -133,6 +133,11 @@ def chgnet_model(calculator: Calculator) -> Any:
     return getattr(calculator, "model", None) if "CHGNetCalculator" in kinds else None
 
 
+def module_of(name: str) -> str:
+    """The module that a potential needs; empty where that is the user's own affair."""
+    return _PACKAGES.get(name.partition(":")[0], ("", ""))[0]
+
+
 def package_of(name: str) -> str:
     """The pip package that holds a potential; empty where that is the user's own affair."""
     return _PACKAGES.get(name.partition(":")[0], ("", ""))[1]

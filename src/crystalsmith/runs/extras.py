@@ -19,7 +19,7 @@ EXTRAS = {
 }
 """Modules of the extras in pyproject.toml, which a test compares."""
 
-_PACKAGES = {"mp_api": "mp-api", "mace": "mace-torch"}
+_PACKAGES = {"mp_api": "mp-api", "mace": "mace-torch", "ase_db_backends": "ase-db-backends"}
 """Packages that are not named like their module."""
 
 
