@@ -130,8 +130,6 @@ def relax(
 ) -> Relaxed:
     """Relax crystals with a potential: under their symmetry first, then free of it.
 
-    With more than one worker the calling script needs the usual ``if __name__ == "__main__"`` guard.
-
     Args:
         crystals: whatever ``read`` takes, or the result of another function.
         out: folder of the run; the same call goes on where it stopped.

@@ -144,15 +144,15 @@ SCRIPT = """
 import sys
 sys.path[:0] = {path!r}
 from test_pool import parallel_map, work
-{guard}
+if __name__ == "__main__":
     print(parallel_map(work, [({a!r},), ({b!r},), 3], workers=2, seconds=500))
 """
 
 
-def start(folder: Path, guard: str = "if __name__ == '__main__':") -> subprocess.Popen:
+def start(folder: Path) -> subprocess.Popen:
     a, b = str(folder / "a"), str(folder / "b")
     script = folder / "script.py"
-    script.write_text(SCRIPT.format(path=[str(Path(__file__).parent)], a=a, b=b, guard=guard))
+    script.write_text(SCRIPT.format(path=[str(Path(__file__).parent)], a=a, b=b))
     return subprocess.Popen(
         [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
@@ -187,10 +187,21 @@ def test_workers_end_with_their_parent_without_a_word(tmp_path: Path, number: in
     wait_for(lambda: all(gone(int(f.read_text())) for f in files))
 
 
-def test_a_script_without_the_guard_is_told_so(tmp_path: Path):
-    parent = start(tmp_path, "if True:")
-    _, err = parent.communicate()
-    assert parent.returncode == 1 and b"a script needs the usual guard" in err
+def script(folder: Path, text: str) -> subprocess.CompletedProcess:
+    path = folder / "plain.py"
+    path.write_text(f"import sys\nsys.path[:0] = [{str(Path(__file__).parent)!r}]\n" + text)
+    return subprocess.run([sys.executable, str(path)], capture_output=True, text=True)
+
+
+def test_a_script_needs_a_guard_for_functions_of_its_own_only(tmp_path: Path):
+    text = "from test_pool import parallel_map, work\nprint(parallel_map({}, [1, 2], workers=2), __spec__)\n"
+    done = script(tmp_path, text.format("work"))
+    assert (done.stdout, done.stderr) == ("[2, 4] None\n", "")
+    done = script(tmp_path, "def own(x):\n    return x + 1\n\n" + text.format("own"))
+    assert done.returncode == 1 and "functions of a script need the usual guard" in done.stderr
+    guarded = "if __name__ == '__main__':\n    print(parallel_map(own, [1, 2], workers=2))\n"
+    done = script(tmp_path, "from test_pool import *\ndef own(x):\n    return x + 1\n\n" + guarded)
+    assert (done.stdout, done.stderr) == ("[2, 3]\n", "")
 
 
 def test_an_item_that_kills_its_process_costs_only_itself():

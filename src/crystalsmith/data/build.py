@@ -74,8 +74,7 @@ def build(
 ) -> BuildReport:
     """Write one training file from sources.
 
-    Part files are kept in ``<out>.parts`` until the end: the same call after an interruption uses them. With
-    more than one worker the calling script needs the usual ``if __name__ == "__main__"`` guard.
+    Part files are kept in ``<out>.parts`` until the end: the same call after an interruption uses them.
 
     Args:
         sources: one or several files or folders, see ``open_source``.

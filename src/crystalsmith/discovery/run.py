@@ -100,8 +100,6 @@ def discover(
 ) -> Outcome:
     """Propose new crystals of a chemical system, or go on where an earlier process stopped.
 
-    With more than one worker the calling script needs the usual ``if __name__ == "__main__"`` guard.
-
     Args:
         model: network with its prior.
         settings: what is asked for.

@@ -111,10 +111,9 @@ def parallel_map(
 ) -> list[R | Failed]:
     """Apply a function to all items in worker processes.
 
-    With more than one worker the calling script needs the usual ``if __name__ == "__main__"`` guard.
-
     Args:
-        function: a function of a module, so that it can be sent to another process.
+        function: a function of a module, so that it can be sent to another process; one of the main script
+            asks of it the usual ``if __name__ == "__main__"`` guard.
         items: what it is applied to.
         workers: processes; one for each core that may be used if not given. With one, all happens in this
             process, and nothing protects it from an item that kills it or never returns from a C call, unless
@@ -201,7 +200,7 @@ class _Pool:
         chunk: int,
         items: Iterator[tuple[int, Any]],
     ) -> None:
-        self.function, self.most = ForkingPickler.dumps(function), workers
+        self.function, self.most = bytes(ForkingPickler.dumps(function)), workers
         self.seconds, self.chunk, self.items = seconds, chunk, items
         self.workers: list[_Worker] = []
         self.queue: deque[list[Job]] = deque()
@@ -259,7 +258,7 @@ class _Pool:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self.seconds), daemon=True)
-        with _surroundings_of_a_worker():
+        with _surroundings_of_a_worker(hide_main=b"__main__" not in self.function):
             process.start()
         theirs.close()
         with suppress(OSError):
@@ -304,8 +303,8 @@ class _Pool:
             self.false_starts += 1
             if self.false_starts >= _FALSE_STARTS:
                 raise CrystalsmithError(
-                    "worker processes end before they begin; a script needs the usual guard"
-                    " if __name__ == '__main__', and memory for each of them; or use one worker"
+                    "worker processes end before they begin; functions of a script need the usual guard"
+                    " if __name__ == '__main__' around its work; and is there memory for so many workers?"
                 )
         if worker.jobs:
             job = worker.jobs.popleft()
@@ -334,15 +333,25 @@ class _Pool:
 
 
 @contextmanager
-def _surroundings_of_a_worker() -> Iterator[None]:
-    """What a process that is started within inherits: one thread, and deaf ears until it has its own."""
+def _surroundings_of_a_worker(hide_main: bool) -> Iterator[None]:
+    """What a process that is started within inherits: one thread, and deaf ears until it has its own.
+
+    Args:
+        hide_main: nothing of the main script is needed, so that it is not run anew and needs no guard.
+    """
+    main = vars(sys.modules["__main__"])
+    script = {name: main[name] for name in ("__file__", "__spec__") if hide_main and name in main}
     before = {name: os.environ.get(name) for name in _THREADS}
     masked = hasattr(signal, "pthread_sigmask")
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if masked else set()
     os.environ.update(dict.fromkeys(_THREADS, "1"))
+    if hide_main:
+        main.pop("__file__", None)
+        main["__spec__"] = None
     try:
         yield
     finally:
+        main.update(script)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
