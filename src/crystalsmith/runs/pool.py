@@ -340,7 +340,8 @@ def _surroundings_of_a_worker(hide_main: bool) -> Iterator[None]:
         hide_main: nothing of the main script is needed, so that it is not run anew and needs no guard.
     """
     main = vars(sys.modules["__main__"])
-    script = {name: main[name] for name in ("__file__", "__spec__") if hide_main and name in main}
+    names = ("__file__", "__spec__") if hide_main else ()
+    script: dict[str, Any] = {name: main[name] for name in names if name in main}
     before = {name: os.environ.get(name) for name in _THREADS}
     masked = hasattr(signal, "pthread_sigmask")
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if masked else set()
