@@ -66,7 +66,7 @@ def test_report_counts_reasons(source: Path, tmp_path: Path) -> None:
         "heavier than element 80": 1,
         "more than 12 atoms": 1,
     }
-    assert report.examples["unreadable"].startswith("line 28: unreadable")
+    assert report.examples["unreadable"].startswith("bad: unreadable")
     metadata = Dataset.open(report.path).metadata
     assert json.loads(metadata["dropped"]) == report.dropped
     origin = json.loads(metadata["sources"])[0]
@@ -182,10 +182,10 @@ def test_a_folder_of_someone_else_is_left_alone(source: Path, tmp_path: Path) ->
         build(source, parts, workers=1)
 
 
-def _deadly(parser: str, item: Item) -> Record:
+def _deadly(item: Item) -> list[Record]:
     if item.id == "line 3":
         os._exit(9)
-    return parse(parser, item)
+    return parse(item)
 
 
 def test_a_structure_that_kills_its_process_costs_itself_alone(source: Path, tmp_path: Path) -> None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.cli import options
 from crystalsmith.cli.output import emit
-from crystalsmith.errors import CrystalsmithError, DataError, StructureError
+from crystalsmith.errors import CrystalsmithError
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
     from crystalsmith.cli.sheet import Panel
-
-_FORMATS = {".cif": "cif", ".extxyz": "extxyz", ".xyz": "extxyz", ".vasp": "vasp", ".poscar": "vasp"}
-_NAMES = {"poscar": "vasp", "contcar": "vasp"}
+    from crystalsmith.crystal.io import Record
 
 
 def add_parser(commands: Any) -> None:
@@ -24,7 +22,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "show",
         help="draw crystals on one sheet",
-        description="Draw crystals from CIF, extxyz or POSCAR files, or folders of them or of generate.",
+        description="Draw crystals from any file or folder that crystalsmith reads.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a file or folder")
     parser.add_argument(
@@ -39,78 +37,38 @@ def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status."""
     from crystalsmith.cli.sheet import draw_sheet
 
-    panels = [panel for name in args.files for panel in read_panels(Path(name))]
+    panels = read_panels(args.files)
     path = draw_sheet(panels, Path(args.output), title=args.title, columns=args.columns)
     emit({"crystals": len(panels), "picture": path}, f"{len(panels)} crystals drawn in {path}")
     return 0
 
 
-def read_panels(path: Path) -> list[Panel]:
-    """Pictures of all crystals in a file, a folder of files, or a folder of a run.
+def read_panels(sources: Sequence[str]) -> list[Panel]:
+    """Pictures of all crystals of sources that can be read, the conventional cell where there is a symmetry.
 
     Raises:
-        DataError: missing, unreadable or without crystals.
+        DataError: a source that cannot be read, or that holds no crystal.
     """
+    from crystalsmith.crystal.io import read_records
+
+    panels = []
+    for source in sources:
+        for record in read_records(source):
+            if record.failure:
+                print(f"crystalsmith: {record.id}: {record.failure}", file=sys.stderr)
+            else:
+                panels.append(_panel(record))
+    return panels
+
+
+def _panel(record: Record) -> Panel:
+    from ase import Atoms
+
     from crystalsmith.cli.sheet import Panel
-    from crystalsmith.generation.output import is_run, read_entries
 
-    if path.is_dir():
-        if is_run(path):
-            entries = read_entries(path)
-            found = [
-                Panel.of_crystal(e.crystal, f"{e.order_id} {e.index}")
-                for e in entries
-                if e.crystal is not None
-            ]
-        else:
-            files = sorted(file for file in path.iterdir() if _format(file) is not None)
-            found = [panel for file in files for panel in _read_file(file)]
-        if not found:
-            raise DataError(f"{path}: no crystals in this folder; give CIF, extxyz or POSCAR files")
-        return found
-    return _read_file(path)
-
-
-def _format(path: Path) -> str | None:
-    return _FORMATS.get(path.suffix.lower()) or _NAMES.get(path.name.lower().split(".")[0].split("_")[0])
-
-
-def _read_file(path: Path) -> list[Panel]:
-    from ase.io import read
-
-    kind = _format(path)
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
-    if kind is None:
-        raise DataError(f"{path}: unknown kind of file; give .cif, .extxyz, .xyz, .vasp or POSCAR")
+    name = record.id if record.index < 0 else f"{record.id} {record.index}"
     try:
-        images = read(path, index=":", format=kind)
-    except Exception as error:  # ASE's readers raise whatever the content leads them into
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise DataError(f"{path}: cannot be read as {kind}: {reason}") from None
-    if not images:
-        raise DataError(f"{path}: no crystals in this file")
-    return [_panel(atoms, _name(atoms, path, n, len(images))) for n, atoms in enumerate(images)]
-
-
-def _name(atoms: Atoms, path: Path, n: int, total: int) -> str:
-    if "order" in atoms.info and "index" in atoms.info:
-        return f"{atoms.info['order']} {atoms.info['index']}"
-    return path.stem if total == 1 else f"{path.stem} {n}"
-
-
-def _panel(atoms: Atoms, name: str) -> Panel:
-    """The conventional cell where the symmetry can be told, else the cell as it is."""
-    from crystalsmith.cli.sheet import Panel
-    from crystalsmith.crystal import Crystal
-
-    if len(atoms) == 0:
-        raise StructureError(f"{name} has no atoms and cannot be drawn")
-    try:
-        return Panel.of_crystal(Crystal.from_structure(atoms), name)
+        return Panel.of_crystal(record.symmetrized(), name)
     except CrystalsmithError:
-        if atoms.cell.rank < 3:
-            raise StructureError(
-                f"{name} has no three-dimensional cell and cannot be drawn as a crystal"
-            ) from None
+        atoms = Atoms(record.numbers, cell=record.lattice, scaled_positions=record.fractional, pbc=True)
         return Panel(atoms, name)

@@ -179,10 +179,10 @@ def _make_room(parts: Path, job: dict[str, object]) -> None:
         raise DataError(f"cannot write {parts}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _chunks(sources: Sequence[Source]) -> Iterator[list[tuple[str, Item]]]:
-    """Structures of a part file each, with the parser that reads them."""
+def _chunks(sources: Sequence[Source]) -> Iterator[list[Item]]:
+    """Structures of a part file each."""
     for source in sources:
-        items = ((source.parser, item) for item in source.items())
+        items = source.items()
         while chunk := list(islice(items, CHUNK)):
             yield chunk
 
@@ -198,7 +198,7 @@ def _make_parts(
     waiting: dict[Path, list[list[_Row] | None]] = {}
     numbers = count()
 
-    def todo() -> Iterator[tuple[str, Item]]:
+    def todo() -> Iterator[Item]:
         nonlocal done
         for number, chunk in enumerate(_chunks(sources)):
             path = parts / f"{number:06d}.safetensors"
@@ -207,9 +207,9 @@ def _make_parts(
                 done += len(chunk)
                 continue
             waiting[path] = [None] * len(chunk)
-            for place, (parser, item) in enumerate(chunk):
+            for place, item in enumerate(chunk):
                 at_work[next(numbers)] = path, place, item.id
-                yield parser, item
+                yield item
 
     with closing(
         parallel_each(partial(_make, settings), todo(), workers=workers, seconds=SECONDS, chunk=16)
@@ -246,17 +246,17 @@ class _Row:
     reason: str = ""
 
 
-def _make(settings: _Settings, work: tuple[str, Item]) -> list[_Row]:
+def _make(settings: _Settings, item: Item) -> list[_Row]:
     """The crystals of one item of a source."""
-    parser, item = work
-    name = item.id
-    try:
-        record = parse(parser, item)
-        name = record.id
-        crystal = _make_crystal(record, settings)
-    except CrystalsmithError as error:
-        return [_Row(name, reason=str(error))]
-    return [_Row(name, crystal, record.e_above_hull, record.icsd)]
+    rows = []
+    for record in parse(item):
+        try:
+            crystal = _make_crystal(record, settings)
+        except CrystalsmithError as error:
+            rows.append(_Row(record.id, reason=str(error)))
+        else:
+            rows.append(_Row(record.id, crystal, record.e_above_hull, record.icsd))
+    return rows
 
 
 def _save_part(path: Path, rows: Sequence[_Row]) -> None:

@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
-from crystalsmith.crystal import NUMBERS, SYMBOLS, Crystal, Site
+from crystalsmith.crystal import NUMBERS, Crystal
+from crystalsmith.crystal.io.tensors import TENSORS, VERSION, crystal_at, ids_of, read_tensors, write_tensors
 from crystalsmith.errors import DataError
-from crystalsmith.runs.sealed import check_seal, read_header, write_sealed
-from crystalsmith.symmetry import tables
-from crystalsmith.symmetry.spacegroup import letter_name
 
-FORMAT = "crystalsmith.dataset"
-VERSION = "1"
-
-# Tensor: dtype and trailing shape. The first axis is crystals (n), offsets (n + 1), sites (s) or bytes of
-# ids.
-# The widest numbers come first, so that each tensor begins at a multiple of its item's size.
-TENSORS: dict[str, tuple[str, tuple[int, ...]]] = {
-    "start": ("int64", ()),
-    "id_start": ("int64", ()),
-    "cell": ("float32", (6,)),
-    "free": ("float32", (3,)),
-    "e_above_hull": ("float32", ()),
-    "space_group": ("int16", ()),
-    "wyckoff": ("int16", ()),
-    "atoms": ("int16", ()),
-    "element": ("uint8", ()),
-    "icsd": ("int8", ()),
-    "id_bytes": ("uint8", ()),
-}
-_DTYPES = {"int8": "I8", "uint8": "U8", "int16": "I16", "int64": "I64", "float32": "F32"}
+__all__ = ["TENSORS", "VERSION", "Dataset", "concatenate", "pack"]
 
 
 class Dataset:
@@ -72,32 +49,7 @@ class Dataset:
         Raises:
             DataError: missing, damaged, not a data set or of another version.
         """
-        path = Path(path)
-        try:
-            header, begin = read_header(path)
-        except OSError as error:
-            raise DataError(f"cannot read data set {path}: {error.strerror or error}") from None
-        except (ValueError, RecursionError):
-            raise DataError(
-                f"{path} is truncated or not a data set; make it with `crystalsmith data build`"
-            ) from None
-        metadata = header["__metadata__"]
-        if metadata.get("format") != FORMAT:
-            raise DataError(f"{path} is not a data set; make it with `crystalsmith data build`")
-        if metadata.get("version") != VERSION:
-            raise DataError(
-                f"{path} is a data set of version {metadata.get('version')}, this program reads {VERSION}; "
-                "build it again"
-            )
-        try:
-            check_seal(path)
-            arrays = _map_tensors(path, header, begin)
-            _check(arrays)
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
-            raise DataError(
-                f"{path} is damaged or truncated; build it again with `crystalsmith data build`"
-            ) from None
-        return Dataset(arrays, {k: v for k, v in metadata.items() if k != "crc"})
+        return Dataset(*read_tensors(Path(path)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the data set, whole or not at all.
@@ -105,12 +57,7 @@ class Dataset:
         Raises:
             DataError: if the file cannot be written.
         """
-        blocks = [np.ascontiguousarray(self.arrays[name]) for name in TENSORS]
-        metadata = {**self.metadata, "format": FORMAT, "version": VERSION}
-        try:
-            write_sealed(Path(path), _header(self.arrays), metadata, (b.tobytes() for b in blocks))
-        except OSError as error:
-            raise DataError(f"cannot write data set {path}: {error.strerror or error}") from None
+        write_tensors(Path(path), self.arrays, self.metadata)
 
     def __len__(self) -> int:
         return len(self.arrays["space_group"])
@@ -119,20 +66,7 @@ class Dataset:
         n = len(self)
         if not -n <= index < n:
             raise IndexError(f"crystal {index} of {n}")
-        index %= n
-        a = self.arrays
-        rows = slice(int(a["start"][index]), int(a["start"][index + 1]))
-        dof, letter = tables().dof, tables().letter
-        sites = tuple(
-            Site(SYMBOLS[z], letter_name(int(letter[y])), tuple(u[: dof[y]]))
-            for z, y, u in zip(
-                a["element"][rows].tolist(),
-                a["wyckoff"][rows].tolist(),
-                a["free"][rows].tolist(),
-                strict=True,
-            )
-        )
-        return Crystal(int(a["space_group"][index]), tuple(a["cell"][index].tolist()), sites)
+        return crystal_at(self.arrays, index % n)
 
     def __iter__(self) -> Iterator[Crystal]:
         return (self[i] for i in range(len(self)))
@@ -140,8 +74,7 @@ class Dataset:
     @cached_property
     def ids(self) -> list[str]:
         """Identifier of each crystal in its source."""
-        raw, start = self.arrays["id_bytes"].tobytes(), self.arrays["id_start"].tolist()
-        return [raw[i:j].decode() for i, j in pairwise(start)]
+        return ids_of(self.arrays)
 
     def subset(
         self,
@@ -176,79 +109,11 @@ class Dataset:
         return Dataset(arrays, {**self.metadata, "kept": str(len(rows))})
 
 
-def _header(arrays: Mapping[str, np.ndarray]) -> dict[str, object]:
-    """What the header of a safetensors file says of the arrays."""
-    header: dict[str, object] = {}
-    end = 0
-    for name, (dtype, tail) in TENSORS.items():
-        array = arrays[name]
-        if array.dtype != dtype or array.shape[1:] != tail:
-            raise ValueError(f"{name} is {array.dtype} {array.shape}, not {dtype} (n, {tail})")
-        begin, end = end, end + array.nbytes
-        header[name] = {"dtype": _DTYPES[dtype], "shape": array.shape, "data_offsets": [begin, end]}
-    return header
-
-
 def _gather(start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Entries of the ragged rows in turn, and the new offsets."""
     length = start[rows + 1] - start[rows]
     new = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
     return np.arange(new[-1]) + np.repeat(start[rows] - new[:-1], length), new
-
-
-def _map_tensors(path: Path, header: dict[str, Any], begin: int) -> dict[str, np.ndarray]:
-    """The arrays of a file.
-
-    Raises:
-        ValueError, KeyError, TypeError: the header is not of a data set.
-    """
-    raw = np.memmap(path, dtype=np.uint8, mode="r")
-    arrays = {}
-    for name, (dtype, tail) in TENSORS.items():
-        entry = header[name]
-        first, last = (begin + int(x) for x in entry["data_offsets"])
-        shape = tuple(int(x) for x in entry["shape"])
-        if entry["dtype"] != _DTYPES[dtype] or shape[1:] != tail or not begin <= first <= last <= len(raw):
-            raise ValueError(name)
-        arrays[name] = raw[first:last].view(dtype).reshape(shape)
-    return arrays
-
-
-def _check(a: Mapping[str, np.ndarray]) -> None:
-    """Refuse arrays that describe no crystals: files of earlier versions have no checksum.
-
-    Raises:
-        ValueError, IndexError: they do not fit together, or hold impossible values.
-    """
-    n, sites, t = len(a["space_group"]), len(a["wyckoff"]), tables()
-    length = np.diff(a["start"])
-    text = a["id_bytes"].tobytes()
-    text.decode()
-    inside = a["id_start"][a["id_start"] < len(text)]
-    wyckoff = np.asarray(a["wyckoff"])
-    good = (
-        all(len(a[k]) == n for k in ("cell", "atoms", "e_above_hull", "icsd"))
-        and all(len(a[k]) == sites for k in ("element", "free"))
-        and (len(a["start"]), len(a["id_start"])) == (n + 1, n + 1)
-        and (int(a["start"][0]), int(a["start"][-1])) == (0, sites)
-        and (int(a["id_start"][0]), int(a["id_start"][-1])) == (0, len(text))
-        and (length > 0).all()
-        and (np.diff(a["id_start"]) >= 0).all()
-        and (wyckoff >= 0).all()
-        and np.array_equal(t.wyckoff_group[wyckoff], np.repeat(a["space_group"], length))
-        and ((a["element"] > 0) & (a["element"] <= 118)).all()
-        and np.isfinite(a["free"]).all()
-        and np.isfinite(a["cell"]).all()
-        and (a["cell"] > 0).all()
-        and (a["cell"][:, 3:] < 180).all()
-        and not np.isinf(a["e_above_hull"]).any()
-        and (np.abs(a["icsd"]) <= 1).all()
-        and (a["id_bytes"][inside] & 0xC0 != 0x80).all()  # an id begins where a letter does
-    )
-    owner = np.repeat(np.arange(n), length) if good else np.zeros(0, int)
-    weights = t.multiplicity_primitive[wyckoff]
-    if not good or not np.array_equal(np.bincount(owner, weights, n).astype(int), a["atoms"]):
-        raise ValueError("impossible values")
 
 
 def pack(

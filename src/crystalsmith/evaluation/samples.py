@@ -10,15 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from crystalsmith.crystal.io.parsers import parse
-from crystalsmith.crystal.io.records import Item
-from crystalsmith.crystal.io.sources import open_source
-from crystalsmith.data.dataset import Dataset
-from crystalsmith.errors import CrystalsmithError, DataError
-from crystalsmith.evaluation.arrays import Arrays, crystal_arrays, fault_of
-from crystalsmith.generation import read_entries
-from crystalsmith.generation.manifest import read_manifest
-from crystalsmith.generation.output import is_run
+from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.io import Record, read_records
+from crystalsmith.evaluation.arrays import Arrays
+from crystalsmith.evaluation.geometry import standard_crystal
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +26,7 @@ class Sample:
         arrays: its atoms; None where there is no crystal.
         failure: why there is none.
         asked_group: space group asked for, 0 where unknown.
+        crystal: where the source states space group and letters without loss.
     """
 
     id: str
@@ -38,11 +34,17 @@ class Sample:
     arrays: Arrays | None
     failure: str = ""
     asked_group: int = 0
+    crystal: Crystal | None = None
 
     @property
     def name(self) -> str:
         """Id and index."""
         return f"{self.id}_{self.index}"
+
+    @property
+    def standard(self) -> Crystal | None:
+        """As the source states it, else in the standard setting of the group found at 0.1 Angstrom."""
+        return self.crystal or (None if self.arrays is None else standard_crystal(self.arrays))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,62 +81,26 @@ def read_samples(path: str | os.PathLike[str], name: str | None = None) -> Sampl
     """Read a set of crystals.
 
     Args:
-        path: an output folder of ``crystalsmith generate``, a training file of ``crystalsmith data build``,
-            or any source of ``crystalsmith.crystal.io``: JSON lines, pymatgen JSON, CSV with a cif column,
-            extended XYZ, a CIF, a folder or zip of CIFs.
+        path: any source that ``crystalsmith.crystal.io`` reads.
         name: heading of its column; the file's name if not given.
 
     Returns:
         The set. What cannot be read, and what a run was asked for but did not make, is in it as a failure.
 
     Raises:
-        DataError: missing, empty, or none of the known kinds.
-        OutputError: a damaged output folder.
+        DataError: missing, damaged, of no known kind, or without one crystal that can be read.
     """
     path = Path(path)
     if name is None:
         name = path.resolve().name.removesuffix(".gz").rsplit(".", 1)[0] or str(path)
-    if path.is_dir() and is_run(path):
-        samples = list(_from_run(path))
-    elif path.suffix == ".safetensors":
-        samples = list(_from_dataset(Dataset.open(path)))
-    else:
-        source = open_source(path)
-        samples = _numbered(_from_item(source.parser, item) for item in source.items())
-    if not samples:
-        raise DataError(f"{path} holds no crystals; name a file or folder that does")
-    return SampleSet(name, tuple(samples))
+    return SampleSet(name, tuple(_numbered(_sample(record) for record in read_records(path))))
 
 
-def _from_run(path: Path) -> Iterator[Sample]:
-    entries = {(e.order_id, e.index): e for e in read_entries(path)}
-    manifest = read_manifest(path)
-    assert manifest is not None
-    for order in manifest["run"]["orders"]:
-        for index in range(order["count"]):
-            entry = entries.get((order["id"], index))
-            arrays, failure = None, "not made: the run was interrupted"
-            if entry is not None and entry.crystal is not None:
-                arrays, failure = crystal_arrays(entry.crystal), ""
-            elif entry is not None:
-                failure = f"not made: {entry.failure}"
-            yield Sample(order["id"], index, arrays, failure, int(order["space_group"]))
-
-
-def _from_dataset(dataset: Dataset) -> Iterator[Sample]:
-    for name, crystal in zip(dataset.ids, dataset, strict=True):
-        yield Sample(name, 0, crystal_arrays(crystal), "", crystal.space_group)
-
-
-def _from_item(kind: str, item: Item) -> Sample:
-    try:
-        record = parse(kind, item)
-    except CrystalsmithError as error:
-        return Sample(item.id, -1, None, " ".join(str(error).split()))
-    assert record.lattice is not None
-    arrays = Arrays(record.lattice, record.fractional, np.asarray(record.numbers))
-    fault = fault_of(arrays)
-    return Sample(record.id, record.index, None if fault else arrays, fault, record.space_group)
+def _sample(record: Record) -> Sample:
+    arrays = None
+    if record.lattice is not None:
+        arrays = Arrays(record.lattice, record.fractional, record.numbers)
+    return Sample(record.id, record.index, arrays, record.failure, record.space_group, record.crystal)
 
 
 def _numbered(samples: Iterator[Sample]) -> list[Sample]:

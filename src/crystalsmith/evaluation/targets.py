@@ -11,7 +11,6 @@ import numpy as np
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.elements import reduced_formula
 from crystalsmith.errors import EvaluationError, OrderError
-from crystalsmith.evaluation.geometry import standard_crystal
 from crystalsmith.evaluation.samples import SampleSet
 from crystalsmith.orders import parse_order
 
@@ -58,7 +57,7 @@ def target_orders(
         if len(orders) == number:
             break
         sample = reference.samples[int(row)]
-        crystal = None if sample.arrays is None else standard_crystal(sample.arrays)
+        crystal = sample.standard
         if crystal is None or not space_groups[0] <= crystal.space_group <= space_groups[1]:
             continue
         if max_atoms is not None and crystal.n_atoms > max_atoms:

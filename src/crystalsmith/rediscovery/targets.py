@@ -9,7 +9,7 @@ from typing import Any
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import EvaluationError
-from crystalsmith.evaluation.geometry import LOOSE, standard_crystal
+from crystalsmith.evaluation.geometry import LOOSE
 from crystalsmith.evaluation.samples import read_samples
 
 SETTINGS = {
@@ -72,7 +72,7 @@ def read_targets(path: str | os.PathLike[str]) -> list[Target]:
     for sample in read_samples(path):
         if sample.arrays is None:
             raise EvaluationError(f"{path}: {sample.id}: {sample.failure}; mend it or leave it out")
-        crystal = standard_crystal(sample.arrays)
+        crystal = sample.standard
         if crystal is None:
             raise EvaluationError(
                 f"{path}: the symmetry of {sample.id} cannot be described at {LOOSE} A; leave it out"

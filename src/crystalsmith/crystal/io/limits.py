@@ -2,27 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import IO
+
+from crystalsmith.errors import DataError
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of reading; what goes beyond them is refused with its reason, a member alone where it can be.
+    """Bounds of reading; a member that goes beyond them is refused alone, with its reason.
 
     Attributes:
-        bytes: of one file or member, unpacked.
-        total: bytes of all members of an archive together, unpacked.
-        members: files of a folder or archive, or structures of a file.
-        depth: archives within archives and folders within folders.
+        structure: bytes of the text of one structure, or of one line of a table.
+        document: bytes of a JSON document, which must be held in memory as a whole, unpacked.
+        total: bytes of all that an archive holds, unpacked.
+        members: files of a folder or an archive.
+        depth: archives within archives.
         nesting: brackets within brackets of JSON.
         atoms: of one structure.
-        seconds: for one member.
+        seconds: for one structure.
     """
 
-    bytes: int = 1 << 29
-    total: int = 1 << 33
+    structure: int = 1 << 26
+    document: int = 1 << 31
+    total: int = 1 << 36
     members: int = 2_000_000
-    depth: int = 20
+    depth: int = 3
     nesting: int = 100
-    atoms: int = 20_000
+    atoms: int = 5_000
     seconds: float = 60.0
+
+
+def read_bounded(stream: IO[bytes], most: int) -> bytes:
+    """All of a stream.
+
+    Raises:
+        DataError: it is longer than ``most`` bytes; no more than that was read.
+    """
+    data = stream.read(most + 1)
+    if len(data) > most:
+        raise DataError(f"too large: it unpacks to more than {size(most)}")
+    return data
+
+
+def lines_bounded(stream: IO[str], most: int) -> Iterator[str]:
+    """The lines of a text, with their ends.
+
+    Raises:
+        DataError: a line longer than ``most`` characters.
+    """
+    while line := stream.readline(most + 1):
+        if len(line) > most:
+            raise DataError(f"too large: it has a line of more than {size(most)}")
+        yield line
+
+
+def size(number: int) -> str:
+    """Bytes in words."""
+    for unit, name in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")):
+        if number >= unit:
+            return f"{number / unit:.3g} {name}"
+    return f"{number} bytes"

@@ -1,183 +1,166 @@
-"""From the text of one structure to arrays: JSON rows, CIF, extended XYZ."""
+"""From the text or object of one structure to records."""
 
 from __future__ import annotations
 
-import io
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import numpy as np
-
-from crystalsmith.crystal.convert import structure_to_arrays
-from crystalsmith.crystal.elements import atomic_number
 from crystalsmith.crystal.io.cif import read_cif
+from crystalsmith.crystal.io.extxyz import read_frame
+from crystalsmith.crystal.io.facts import facts_of
+from crystalsmith.crystal.io.json_kinds import atoms_of, load, text_of
+from crystalsmith.crystal.io.limits import Limits
+from crystalsmith.crystal.io.poscar import looks_like_poscar, read_poscar
 from crystalsmith.crystal.io.records import Item, Record
-from crystalsmith.errors import StructureError
+from crystalsmith.crystal.io.stated import stated_crystal
+from crystalsmith.errors import CrystalsmithError, StructureError
 
-ID_KEYS = ("id", "material_id", "task_id", "name", "order")
-HULL_KEYS = ("e_above_hull", "energy_above_hull", "e_hull")
-GROUP_KEYS = ("space_group", "sg", "spacegroup", "space_group_number", "spacegroup_number")
+_APART = 1 << 21
+"""Bytes of a text that is read in a process of its own, which can be ended."""
 
 
-def parse(kind: str, item: Item) -> Record:
-    """Read one structure.
+def parse_within(item: Item, limits: Limits) -> list[Record]:
+    """As ``parse``; a large text is read in another process, which is ended when its time is over."""
+    from crystalsmith.runs.pool import Failed, parallel_map
 
-    Args:
-        kind: ``json``, ``cif`` or ``extxyz``.
-        item: its text.
+    if not isinstance(item.data, (str, bytes)) or len(item.data) <= _APART:
+        return parse(item, limits)
+    (found,) = parallel_map(
+        partial(parse, limits=limits), [item], workers=1, seconds=limits.seconds, apart=True
+    )
+    if isinstance(found, Failed):
+        return [Record.failed(item.id, f"unreadable: {found.reason}", source=item.source)]
+    return found
 
-    Raises:
-        StructureError: with the reason before the first colon.
-    """
+
+def parse(item: Item, limits: Limits | None = None) -> list[Record]:
+    """The records of an item, those that cannot be read with their reason; nothing is raised."""
+    limits = limits or Limits()
     if item.fault:
-        raise StructureError(f"unreadable: {item.fault}")
+        return [Record.failed(item.id, item.fault, source=item.source)]
     try:
-        return _PARSERS[kind](item)
-    except StructureError:
-        raise
+        records = _PARSERS[item.kind](item, limits)
+    except CrystalsmithError as error:
+        reason = " ".join(str(error).split())
+        records = [Record.failed(item.id, reason if ":" in reason else f"unreadable: {reason}")]
+    except Exception as error:  # whatever absurd data lead a library into
+        detail = " ".join(f"{type(error).__name__} {error}".split())[:120]
+        records = [Record.failed(item.id, f"unreadable: {detail}")]
+    return [_finished(record, item, limits) for record in records]
+
+
+def _finished(record: Record, item: Item, limits: Limits) -> Record:
+    """With what the source says beside the text, and refused if it is no crystal at all."""
+    record = replace(record.filled(item.facts), source=record.source or item.source)
+    if record.failure:
+        return record
+    failure = record.fault()
+    if not failure and len(record.numbers) > limits.atoms:
+        failure = f"too large: it has {len(record.numbers)} atoms; at most {limits.atoms} are read"
+    if not failure:
+        return record
+    facts = {"space_group": record.space_group, "index": record.index, "source": record.source}
+    return Record.failed(record.id, failure, warnings=record.warnings, **facts)
+
+
+def _record(item: Item, limits: Limits) -> list[Record]:
+    return [item.data]
+
+
+def _json(item: Item, limits: Limits) -> list[Record]:
+    row = load(item.data, limits.nesting) if isinstance(item.data, str) else item.data
+    if not isinstance(row, Mapping):
+        raise StructureError("unreadable: the JSON row is no object")
+    facts = _facts_of_row(row)
+    name = facts.pop("id", item.id)
+    try:
+        if not isinstance(row.get("structure"), Mapping) and (text := text_of(row)) is not None:
+            found = _text(Item(name, "text", text, facts), limits)
+            return [record.filled(facts) for record in found]
+        atoms = atoms_of(row)
     except (
-        ValueError,
-        TypeError,
+        CrystalsmithError,
         KeyError,
+        TypeError,
+        ValueError,
         IndexError,
         AttributeError,
         OverflowError,
-        RecursionError,
     ) as error:
-        detail = " ".join(f"{type(error).__name__} {error}".split())[:120]
-        raise StructureError(f"unreadable: {detail}") from None
+        detail = (
+            str(error)
+            if isinstance(error, CrystalsmithError)
+            else f"unreadable: {type(error).__name__} {error}"
+        )
+        return [Record.failed(name, " ".join(detail.split())[:200], index=facts["index"])]
+    if math.isnan(facts["energy"]):
+        facts["energy"] = atoms.energy
+    crystal = atoms.crystal
+    if crystal is not None:
+        facts["space_group"] = crystal.space_group
+    return [Record(name, atoms.lattice, atoms.fractional, atoms.numbers, crystal=crystal, **facts)]
 
 
-def first_of(row: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
-    """The first value that is there and not empty, else None."""
-    return next((row[key] for key in keys if row.get(key) not in (None, "")), None)
+def _facts_of_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts of an object, and of those that stand in it where APIs put them."""
+    inner: dict[str, Any] = {}
+    for key in ("data", "attributes", "key_value_pairs"):
+        if isinstance(row.get(key), Mapping):
+            inner |= row[key]
+    return facts_of(inner | {k: v for k, v in row.items() if v is not None})
 
 
-def energy(row: Mapping[str, Any]) -> float:
-    """Energy above the hull in eV/atom, NaN if the row has none or it is no number."""
+def _cif(item: Item, limits: Limits) -> list[Record]:
+    records = read_cif(item.data)
+    if len(records) == 1:
+        return [replace(records[0], id=item.id)]
+    return [replace(record, id=f"{item.id}:{record.id}") for record in records]
+
+
+def _poscar(item: Item, limits: Limits) -> list[Record]:
+    return [Record(item.id, *read_poscar(_decoded(item.data), limits.atoms))]
+
+
+def _text(item: Item, limits: Limits) -> list[Record]:
+    """Text whose kind nobody told: CIF, JSON or POSCAR."""
+    text = item.data
+    if not text.strip():
+        raise StructureError("unreadable: the cell of the table is empty")
+    if text.lstrip()[:1] in "{[":
+        found = _json(item._replace(kind="json"), limits)
+        return [replace(record, id=item.id) for record in found]
+    if looks_like_poscar(text) and "_cell_length" not in text:
+        return _poscar(item, limits)
+    return _cif(item, limits)
+
+
+def _extxyz(item: Item, limits: Limits) -> list[Record]:
+    lattice, fractional, numbers, info = read_frame(item.data)
+    facts = facts_of(info)
+    if math.isnan(facts["energy"]) and len(numbers):
+        facts["energy"] = facts_of({"energy_per_atom": info.get("energy")})["energy"] / len(numbers)
+    name = facts.pop("id", item.id)
+    crystal = stated_crystal(info, lattice, fractional, numbers)
+    return [Record(name, lattice, fractional, numbers, crystal=crystal, **facts)]
+
+
+def _decoded(data: str | bytes) -> str:
+    if isinstance(data, str):
+        return data
     try:
-        value = first_of(row, HULL_KEYS)
-        return math.nan if value is None else float(value)
-    except (TypeError, ValueError):
-        return math.nan
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
-def observed(row: Mapping[str, Any]) -> int:
-    """1 if the row says that the crystal was observed in experiment, 0 if it denies it, else -1."""
-    text = str(row.get("icsd", "")).lower()
-    return {"true": 1, "1": 1, "1.0": 1, "false": 0, "0": 0, "0.0": 0}.get(text, -1)
-
-
-def named_group(value: Any) -> int:
-    """Space-group number of a source's statement, 0 where it is none."""
-    text = str(value).strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= 230 else 0
-
-
-def named_index(row: Mapping[str, Any]) -> int:
-    """Place among the crystals of one order, -1 where the row does not say."""
-    text = str(row.get("index", "")).strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
-
-
-def cell_matrix(cell: Any) -> np.ndarray:
-    """(3, 3) rows from a, b, c (Angstrom), alpha, beta, gamma (degrees): a along x, b in the xy plane.
-
-    Raises:
-        StructureError: if there is no such cell.
-    """
-    a, b, c, alpha, beta, gamma = (float(x) for x in cell)
-    if not all(map(math.isfinite, (a, b, c, alpha, beta, gamma))):
-        raise StructureError("not finite: the cell has a length or angle that is no number")
-    cos = [math.cos(math.radians(x)) for x in (alpha, beta, gamma)]
-    sin = math.sin(math.radians(gamma))
-    y = (cos[0] - cos[1] * cos[2]) / sin if abs(sin) > 1e-6 else math.nan
-    square = 1 - cos[1] ** 2 - y * y
-    if not square > 0:
-        raise StructureError("flat cell: the cell's angles leave no volume")
-    return np.array([[a, 0, 0], [b * cos[2], b * sin, 0], [c * cos[1], c * y, c * math.sqrt(square)]])
-
-
-def _json(item: Item) -> Record:
-    row = json.loads(item.text)
-    if not isinstance(row, dict):
-        raise StructureError("unreadable: the JSON row is no object")
-    lattice, fractional, numbers = _json_arrays(row)
-    name = first_of(row, ID_KEYS)
-    return Record(
-        id=item.id if name is None else str(name),
-        lattice=lattice,
-        fractional=fractional,
-        numbers=numbers,
-        e_above_hull=energy(row),
-        icsd=observed(row),
-        space_group=named_group(first_of(row, GROUP_KEYS)),
-        index=named_index(row),
-    )
-
-
-def _json_arrays(row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    if "cell" in row and "frac" in row:
-        numbers = np.array([atomic_number(s) for s in row["species"]], dtype=np.int64)
-        return cell_matrix(row["cell"]), np.array(row["frac"], dtype=float).reshape(-1, 3), numbers
-    if "lattice" in row and "sites" in row:
-        return _pymatgen_arrays(row)
-    if isinstance(row.get("structure"), dict):
-        return _json_arrays(row["structure"])
-    if isinstance(row.get("cif"), str):
-        record = _first(row["cif"])
-        return np.asarray(record.lattice), record.fractional, record.numbers
-    raise StructureError(
-        "unreadable: the JSON row has neither cell, species and frac nor a pymatgen structure nor a cif"
-    )
-
-
-def _pymatgen_arrays(row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Arrays of a dictionary that ``Structure.as_dict`` made.
-
-    Read here and not by pymatgen, whose decoder imports whatever module a file names.
-    """
-    numbers = []
-    for site in row["sites"]:
-        if len(site["species"]) != 1 or abs(float(site["species"][0].get("occu", 1)) - 1) > 1e-3:
-            raise StructureError("disordered: the structure has a site that is partly or jointly occupied")
-        symbol = str(site["species"][0]["element"])
-        numbers.append(1 if symbol in ("D", "T") else atomic_number(symbol))
-    fractional = np.array([site["abc"] for site in row["sites"]], dtype=float).reshape(-1, 3)
-    return np.array(row["lattice"]["matrix"], dtype=float), fractional, np.array(numbers, dtype=np.int64)
-
-
-def _cif(item: Item) -> Record:
-    return replace(_first(item.text), id=item.id, e_above_hull=item.e_above_hull, icsd=item.icsd)
-
-
-def _first(text: str) -> Record:
-    """The first crystal of a CIF."""
-    record = read_cif(text)[0]
-    if record.failure:
-        raise StructureError(record.failure)
-    return record
-
-
-def _extxyz(item: Item) -> Record:
-    from ase.io import read
-
-    try:
-        atoms: Any = read(io.StringIO(item.text), format="extxyz", index=0)
-    except Exception as error:  # ASE raises its own classes and bare ones
-        raise StructureError(f"unreadable: not extended XYZ ({' '.join(str(error).split())[:100]})") from None
-    name = first_of(atoms.info, ID_KEYS)
-    return Record(
-        item.id if name is None else str(name),
-        *structure_to_arrays(atoms),
-        e_above_hull=energy(atoms.info),
-        icsd=observed(atoms.info),
-        space_group=named_group(first_of(atoms.info, GROUP_KEYS)),
-        index=named_index(atoms.info),
-    )
-
-
-_PARSERS = {"json": _json, "cif": _cif, "extxyz": _extxyz}
+_PARSERS: dict[str, Callable[[Item, Limits], list[Record]]] = {
+    "record": _record,
+    "json": _json,
+    "cif": _cif,
+    "poscar": _poscar,
+    "text": _text,
+    "extxyz": _extxyz,
+}

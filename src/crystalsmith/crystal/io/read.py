@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,8 @@ from crystalsmith.crystal.convert import structure_to_arrays
 from crystalsmith.crystal.crystal import Crystal
 from crystalsmith.crystal.io.limits import Limits
 from crystalsmith.crystal.io.names import file_names
-from crystalsmith.crystal.io.parsers import parse
+from crystalsmith.crystal.io.parsers import parse_within
 from crystalsmith.crystal.io.records import Record
-from crystalsmith.crystal.io.run_folders import kind_of_run, run_records
 from crystalsmith.crystal.io.sources import open_source
 from crystalsmith.errors import CrystalsmithError, DataError
 from crystalsmith.runs.pool import Failed
@@ -90,13 +88,13 @@ def _is_one(source: Any) -> bool:
 
 def _records(source: Any, limits: Limits) -> Iterator[Record]:
     if isinstance(source, (str, os.PathLike)):
-        yield from _of_path(Path(source))
+        yield from _of_path(source, limits)
     elif _is_one(source):
         yield _of_object(source)
     elif isinstance(source, Iterable):
         for number, one in enumerate(source):
             if isinstance(one, (str, os.PathLike)):
-                yield from _of_path(Path(one))
+                yield from _of_path(one, limits)
             else:
                 yield _of_object(one, str(number))
     else:
@@ -122,16 +120,9 @@ def _formula(numbers: np.ndarray) -> str:
     return reduced_formula(Counter(known)) if known else "crystal"
 
 
-def _of_path(path: Path) -> Iterator[Record]:
-    if path.is_dir() and (kind := kind_of_run(path)):
-        yield from run_records(path, kind)
-        return
-    source = open_source(path)
-    for item in source.items():
-        try:
-            yield parse(source.parser, item)
-        except CrystalsmithError as error:
-            yield Record.failed(item.id, " ".join(str(error).split()), source=str(path))
+def _of_path(path: str | os.PathLike[str], limits: Limits) -> Iterator[Record]:
+    for item in open_source(path, limits).items():
+        yield from parse_within(item, limits)
 
 
 def _name(source: Any) -> str:

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from crystalsmith.crystal.crystal import Crystal
-from crystalsmith.crystal.elements import NUMBERS
+from crystalsmith.crystal.elements import NUMBERS, SYMBOLS
 from crystalsmith.crystal.standardize import crystal_from_arrays
 from crystalsmith.errors import StructureError
 
 
 class Item(NamedTuple):
-    """The text of one structure: cheap to find in a source and to send to another process.
+    """The text or object of one structure: cheap to find in a source and to send to another process.
 
     Attributes:
         id: the source's identifier, or the place in the source.
-        text: what a parser turns into a ``Record``.
-        e_above_hull: eV/atom where the source keeps it outside the text, else NaN.
-        icsd: 1 observed in experiment, 0 not, -1 unknown or in the text.
-        fault: why there is no text, where the source's member cannot be unpacked.
+        kind: which parser turns it into records.
+        data: what that parser takes.
+        facts: fields of the record that stand outside of the data.
+        source: file and member that it comes from.
+        fault: why there are no data, where the source's member cannot be unpacked.
     """
 
     id: str
-    text: str
-    e_above_hull: float = math.nan
-    icsd: int = -1
+    kind: str
+    data: Any
+    facts: Mapping[str, Any] = {}
+    source: str = ""
     fault: str = ""
+
+
+_UNKNOWN = {"e_above_hull": math.nan, "energy": math.nan, "icsd": -1, "space_group": 0, "index": -1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +43,7 @@ class Record:
     """A structure and what its source says of it; one that could not be read holds its reason instead.
 
     Attributes:
-        id: the source's identifier.
+        id: the source's identifier; characters that no text may hold are replaced.
         lattice: (3, 3) rows in Angstrom; None where ``failure`` says why.
         fractional: (n, 3).
         numbers: (n,) atomic numbers.
@@ -66,6 +72,12 @@ class Record:
     warnings: tuple[str, ...] = ()
     source: str = ""
 
+    def __post_init__(self) -> None:
+        if not self.id.isprintable() or not self.id.isascii():
+            text = self.id.encode(errors="replace").decode()  # lone surrogates
+            text = "".join(c if c.isprintable() else " " for c in text)
+            object.__setattr__(self, "id", " ".join(text.split()))
+
     @classmethod
     def failed(cls, id: str, failure: str, **facts: Any) -> Record:
         """A record of something that could not be read."""
@@ -77,6 +89,19 @@ class Record:
         symbols, fractional = crystal.positions(primitive=True)
         numbers = np.array([NUMBERS[s] for s in symbols])
         return cls(id, crystal.primitive_lattice, fractional, numbers, crystal=crystal, **facts)
+
+    def filled(self, facts: Mapping[str, Any]) -> Record:
+        """With those of the facts that it lacks."""
+        lacking = {}
+        for key, unknown in _UNKNOWN.items():
+            own = getattr(self, key)
+            if key in facts and (own != own or own == unknown):
+                lacking[key] = facts[key]
+        return replace(self, **lacking) if lacking else self
+
+    def fault(self) -> str:
+        """What makes its arrays no crystal at all, whatever its quality; empty if nothing does."""
+        return "" if self.lattice is None else array_fault(self.lattice, self.fractional, self.numbers)
 
     def symmetrized(self, symprec: float = 0.01) -> Crystal:
         """The crystal as the source states it, else as a symmetry search finds it.
@@ -92,3 +117,20 @@ class Record:
         if self.lattice is None:
             raise StructureError(self.failure)
         return crystal_from_arrays(self.lattice, self.fractional, self.numbers, symprec)
+
+
+def array_fault(lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray) -> str:
+    """What makes arrays no crystal at all; what stands before the colon is the kind."""
+    if not len(numbers):
+        return "empty: no atoms"
+    if lattice.shape != (3, 3) or fractional.shape != (len(numbers), 3):
+        return "unreadable: cell, coordinates and elements do not fit together"
+    if not (np.isfinite(lattice).all() and np.isfinite(fractional).all()):
+        return "not finite: a cell or coordinate is no number"
+    if max(np.abs(lattice).max(), np.abs(fractional).max()) > 1e6:
+        return "absurd: a cell or coordinate beyond a million"
+    if not abs(np.linalg.det(lattice)) > 1e-6:
+        return "flat cell: the cell has no volume"
+    if numbers.min() < 1 or numbers.max() >= len(SYMBOLS):
+        return "unreadable: not an element"
+    return ""

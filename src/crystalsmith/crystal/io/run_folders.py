@@ -3,78 +3,67 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from crystalsmith.crystal.crystal import Crystal
 from crystalsmith.crystal.io.records import Record
-from crystalsmith.errors import DataError
+from crystalsmith.errors import CrystalsmithError, DataError
+from crystalsmith.runs.journal import read_journal
+from crystalsmith.runs.manifest import kind_of, read_manifest
+
+RUN_FILES = re.compile(r"(^|/)[^/]+\.(json|jsonl|db)$")
+"""Files of a run that are read here."""
+
+SOUND = ("converged", "out of calls", "out of time", "stalled")
 
 
-def kind_of_run(path: Path) -> str:
-    """``generate``, ``relax``, ``discover``, ``rediscover`` or ``phonons``; empty if none."""
-    manifest = path / "manifest.json"
-    if manifest.is_file() and (path / "crystals.jsonl").is_file():
-        return "generate"
-    if manifest.is_file() and (path / "journal.jsonl").is_file():
-        return "relax"
-    return ""
+def reads_run(path: Path) -> bool:
+    """Whether a folder is that of a run that makes crystals."""
+    return kind_of(path) in _READERS
 
 
-def run_records(path: Path, kind: str) -> Iterator[Record]:
+def run_records(path: Path, label: str = "") -> Iterator[Record]:
     """Crystals of a run; what it was asked for and did not make is among them with its reason.
 
     Raises:
         DataError: the folder is damaged.
     """
+    kind = str(kind_of(path))
     try:
-        yield from _READERS[kind](path)
-    except (OSError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path} is a damaged folder of {kind} ({error})") from None
+        for record in _READERS[kind](path):
+            object.__setattr__(record, "source", label or str(path))
+            yield record
+    except (CrystalsmithError, OSError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        reason = error.args[0] if isinstance(error, CrystalsmithError) else f"{type(error).__name__} {error}"
+        raise DataError(f"the {kind} in {label or path} is damaged: {reason}") from None
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """Line numbers and rows of a journal; a last line that was cut off is ignored."""
-    if not path.exists():
-        return
-    with path.open("rb") as f:
-        for number, line in enumerate(f, start=1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield number, json.loads(line)
-            except ValueError:
-                raise DataError(f"{path}: line {number} is damaged; restore the file from a copy") from None
+def _rows(path: Path) -> list[Any]:
+    rows: list[Any] = []
+    read_journal(path, lambda row, place: rows.append(row), mend=False, advice="put a copy in its place")
+    return rows
 
 
-def _crystal(data: Any) -> Crystal | None:
-    return None if data is None else Crystal.from_dict(data)
-
-
-def _generate(path: Path) -> Iterator[Record]:
-    run = json.loads((path / "manifest.json").read_text(encoding="utf-8"))["run"]
-    last: dict[tuple[str, int], Any] = {}
-    for _, row in _rows(path / "crystals.jsonl"):
-        if row["final"]:
-            last[str(row["order"]), int(row["index"])] = row
-    best: dict[tuple[str, int], int] | None = None
-    if run.get("judges"):
-        best = {(str(r["order"]), int(r["index"])): int(r["draft"]) for _, r in _rows(path / "scores.jsonl")}
+def _generation(path: Path) -> Iterator[Record]:
+    run = (read_manifest(path) or {})["run"]
+    last = {(str(r["order"]), int(r["index"])): r for r in _rows(path / "crystals.jsonl") if r["final"]}
+    drafts = int(run.get("best_of", 1)) if run.get("judges") else 0
+    scores = _rows(path / "scores.jsonl") if drafts else []
+    best = {(str(r["order"]), int(r["index"])): r for r in scores}
     for order in run["orders"]:
+        name = str(order["id"])
         for index in range(order["count"]):
-            name = str(order["id"])
-            place = index
-            if best is not None:
-                place = index * int(run["best_of"]) + best.get((name, index), -1)
-            row = last.get((name, place)) if best is None or (name, index) in best else None
-            facts: dict[str, Any] = {
-                "index": index,
-                "space_group": _asked_group(order),
-                "source": str(path),
-            }
+            draft = index
+            facts: dict[str, Any] = {"index": index, "space_group": _asked_group(order)}
+            if drafts:
+                score = best.get((name, index))
+                draft = -1 if score is None else index * drafts + int(score["draft"])
+                facts["energy"] = _energy(score)
+            row = last.get((name, draft))
             if row is None:
                 yield Record.failed(name, "not made: the run was interrupted", **facts)
             elif row["crystal"] is None:
@@ -83,29 +72,91 @@ def _generate(path: Path) -> Iterator[Record]:
                 yield Record.of_crystal(name, Crystal.from_dict(row["crystal"]), **facts)
 
 
-def _asked_group(order: Any) -> int:
-    group = order.get("space_group")
-    if group is None:
-        groups = order.get("space_groups") or ()
-        group = groups[0] if len(groups) == 1 else 0
+def _asked_group(order: Mapping[str, Any]) -> int:
+    """The one space group that an order allows, 0 where it leaves the choice."""
+    group = order.get("space_group") or order.get("space_groups") or 0
+    if isinstance(group, list):
+        return int(group[0]) if len(group) == 1 and isinstance(group[0], int) else 0
     return group if isinstance(group, int) else 0
 
 
-def _relax(path: Path) -> Iterator[Record]:
-    for _, row in _rows(path / "journal.jsonl"):
-        name, source = str(row["name"]), str(path)
+def _energy(score: Mapping[str, Any] | None) -> float:
+    chosen = score["scores"][score["draft"]] if score else None
+    value = chosen.get("energy") if chosen else None
+    return math.nan if value is None else float(value)
+
+
+def _relaxation(path: Path) -> Iterator[Record]:
+    for row in _rows(path / "journal.jsonl"):
+        name = str(row["name"])
         if "failure" in row:
-            yield Record.failed(name, f"not relaxed: {row['failure']}", source=source)
+            yield Record.failed(name, f"not relaxed: {row['failure']}")
             continue
-        stages = row["outcome"]["stages"]
-        stages = stages.values() if isinstance(stages, dict) else stages
-        sound = [s for s in stages if s["energy"] is not None and s["reason"] in _SOUND]
-        if not sound:
-            yield Record.failed(name, f"not relaxed: {list(stages)[-1]['reason']}", source=source)
-            continue
-        crystal = Crystal.from_dict(sound[-1]["crystal"])
-        yield Record.of_crystal(name, crystal, energy=float(sound[-1]["energy"]), source=source)
+        stages = list(row["outcome"]["stages"].values())
+        sound = [s for s in stages if s["reason"] in SOUND and s["energy"] is not None]
+        if sound:
+            crystal = Crystal.from_dict(sound[-1]["crystal"])
+            yield Record.of_crystal(name, crystal, energy=float(sound[-1]["energy"]))
+        else:
+            yield Record.failed(name, f"not relaxed: {stages[-1]['reason']}")
 
 
-_SOUND = ("converged", "out of calls", "out of time", "stalled")
-_READERS = {"generate": _generate, "relax": _relax}
+def _discovery(path: Path) -> Iterator[Record]:
+    """The short list; of a run that has none yet, all candidates as they stand."""
+    shortlist = path / "shortlist.json"
+    if shortlist.exists():
+        for candidate in json.loads(shortlist.read_text(encoding="utf-8"))["candidates"]:
+            state = candidate["states"][-1]
+            energy = next(
+                (s["energy"] for s in reversed(candidate["states"]) if s["energy"] is not None), math.nan
+            )
+            hull = candidate.get("above_hull")
+            facts = {"energy": energy, "e_above_hull": math.nan if hull is None else float(hull)}
+            yield Record.of_crystal(str(candidate["name"]), Crystal.from_dict(state["crystal"]), **facts)
+        return
+    from crystalsmith.crystal.io.database import database_rows
+
+    for _, row in database_rows(path / "crystals.db"):
+        crystal = Crystal.from_dict(row["data"]["state"]["crystal"])
+        yield Record.of_crystal(str(row["candidate"]), crystal, energy=row.get("energy_per_atom", math.nan))
+
+
+def _rediscovery(path: Path) -> Iterator[Record]:
+    """What matches its target, relaxed where it was; of a run that was interrupted, all that was tried."""
+    results = path / "results.json"
+    if not results.exists():
+        for number, row in enumerate(_rows(path / "trials.jsonl")):
+            if "failure" in row:
+                yield Record.failed(f"trial {number}", f"not relaxed: {row['failure']}")
+            else:
+                yield _attempt(f"trial {number}", row)
+        return
+    for finding in json.loads(results.read_text(encoding="utf-8"))["targets"]:
+        name = f"{finding['id']} {finding['setting']}"
+        for outcome in finding["matching"]:
+            yield _attempt(name, outcome, index=int(outcome["index"]))
+        if not finding["matching"]:
+            yield Record.failed(name, f"not found again: {finding['refused'] or 'no crystal matches'}")
+
+
+def _attempt(name: str, outcome: Mapping[str, Any], **facts: Any) -> Record:
+    state = outcome.get("after") or outcome["before"]
+    energy = outcome.get("energy") if outcome.get("after") else None
+    facts["energy"] = math.nan if energy is None else float(energy)
+    return Record.of_crystal(name, Crystal.from_dict(state["crystal"]), **facts)
+
+
+def _phonons(path: Path) -> Iterator[Record]:
+    for file in sorted(path.glob("*.json")):
+        data = json.loads(file.read_text(encoding="utf-8"))
+        if "made_with" in data and "phonons" in data:
+            yield Record.of_crystal(str(data["name"]), Crystal.from_dict(data["phonons"]["crystal"]))
+
+
+_READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
+    "generation": _generation,
+    "relaxation": _relaxation,
+    "discovery": _discovery,
+    "rediscovery": _rediscovery,
+    "phonons": _phonons,
+}

@@ -2,265 +2,408 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
 import io
-import json
 import os
 import re
-import zipfile
-import zlib
+import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO
 
-from crystalsmith.crystal.io.parsers import ID_KEYS, energy, first_of, observed
+from crystalsmith.crystal.io.extxyz import frames
+from crystalsmith.crystal.io.facts import facts_of
+from crystalsmith.crystal.io.json_kinds import is_structure, load, rows
+from crystalsmith.crystal.io.limits import Limits, lines_bounded, read_bounded
+from crystalsmith.crystal.io.poscar import looks_like_poscar
 from crystalsmith.crystal.io.records import Item
-from crystalsmith.errors import DataError
+from crystalsmith.crystal.io.run_folders import RUN_FILES, reads_run, run_records
+from crystalsmith.crystal.io.tables import find_table, refuse_table
+from crystalsmith.crystal.io.tensors import read_tensors, tensor_records
+from crystalsmith.crystal.io.trees import DAMAGED, FolderTree, TarTree, Tree, ZipTree, rejoined, unpacked
+from crystalsmith.errors import CrystalsmithError, DataError
 
 KNOWN = (
-    "JSON lines, pymatgen JSON, a CSV with a `cif` column, extended XYZ, a CIF, or a folder or zip of CIFs; "
-    "files may be gzipped"
+    "CIF, POSCAR, extended XYZ, JSON or JSON lines (pymatgen, ASE, the Materials Project, OPTIMADE, JARVIS),"
+    " CSV with a column of structures, ASE's db, a training file, a folder, zip or tar of these, or an output"
+    " folder of crystalsmith; files may be packed by gzip, bzip2 or xz"
 )
-"""What ``open_source`` recognises, in words."""
+"""What is recognised, in words."""
 
-# What unpacking raises; RuntimeError for an encrypted member of a zip.
-_DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError)
-
-# The longest first line that is looked at: rows of large crystals are long, binary files have no line ends
-# at all.
-_LINE = 1 << 26
+_PACKED = r"(\.(gz|bz2|xz))?$"
+_STRUCTURES = re.compile(
+    r"(\.(cif|mcif|vasp|poscar|contcar|xyz|extxyz)|(^|/)(poscar|contcar)([._-][^/]*)?)" + _PACKED,
+    re.IGNORECASE,
+)
+_TABLES = re.compile(
+    r"\.(json|jsonl|ndjson|csv|tsv|db|safetensors|zip|tar|tgz|tbz2?|txz)" + _PACKED, re.IGNORECASE
+)
+_OURS = re.compile(f"{_STRUCTURES.pattern}|{_TABLES.pattern}", re.IGNORECASE)
+_ENDING = re.compile(r"\.(cif|mcif|vasp|poscar|contcar|xyz|extxyz)" + _PACKED, re.IGNORECASE)
+_BOMS = (
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+_HEAD = 1 << 16
+_MANY = 1 << 20
+"""Bytes of a CIF whose blocks are handed out one by one."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A recognised source.
+    """A file or folder of structures.
 
     Attributes:
-        path: file or folder.
-        kind: what it holds: ``jsonl``, ``json``, ``csv``, ``extxyz``, ``cif``, ``zip`` or ``folder``.
+        path: where it is.
+        kind: what it holds: ``cif``, ``poscar``, ``extxyz``, ``json``, ``jsonl``, ``csv``, ``database``,
+            ``dataset``, ``zip``, ``tar``, ``folder`` or ``run``.
+        limits: of what is read.
     """
 
     path: Path
     kind: str
-
-    @property
-    def parser(self) -> str:
-        """Which parser reads its items."""
-        return {"jsonl": "json", "json": "json", "extxyz": "extxyz"}.get(self.kind, "cif")
+    limits: Limits = field(default_factory=Limits)
 
     def items(self) -> Iterator[Item]:
         """The structures' texts in the source's order.
 
         Raises:
-            DataError: unreadable or damaged.
+            DataError: unreadable, damaged, or without any structure.
         """
+        empty = True
         try:
-            yield from _READERS[self.kind](self.path)
-        except (*_DAMAGED, csv.Error, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
+            if self.kind == "run":
+                found = _of_run(self.path, str(self.path))
+            elif self.kind == "folder":
+                found = _of_tree(FolderTree(self.path, self.limits), self.limits.depth)
+            else:
+                found = _of_file(self.path, self.limits)
+            for item in found:
+                empty = False
+                yield item
+        except CrystalsmithError as error:
+            raise DataError(_with_path(self.path, error)) from None
+        except _UNREADABLE as error:
             raise DataError(f"cannot read {self.path}, it may be damaged: {_reason(error)}") from None
+        if empty:
+            what = {"folder": "folder "}.get(self.kind, "")
+            raise DataError(f"{what}{self.path} holds no structures; give {KNOWN}")
 
     def count(self) -> int:
         """Number of items."""
         return sum(1 for _ in self.items())
 
     def sha256(self) -> str:
-        """Hash of the file, or of the names and contents of a folder's CIFs."""
+        """Hash of the file, or of names and contents of all that is read of a folder."""
         digest = hashlib.sha256()
-        files = _cif_files(self.path) if self.kind == "folder" else [self.path]
-        for file in files:
-            if self.kind == "folder":
-                digest.update(f"\0{file.relative_to(self.path).as_posix()}\0".encode())
+        files = [(self.path, "")]
+        if self.path.is_dir():
+            names = FolderTree(self.path, self.limits).names
+            pattern = RUN_FILES if self.kind == "run" else _OURS
+            files = [(self.path / name, name) for name in names if pattern.search(name)]
+        for file, name in files:
+            digest.update(f"\0{name}\0".encode(errors="surrogateescape") if name else b"")
             with file.open("rb") as f:
                 while block := f.read(1 << 20):
                     digest.update(block)
         return digest.hexdigest()
 
 
-def open_source(path: str | os.PathLike[str]) -> Source:
+_UNREADABLE = (*DAMAGED, ValueError, sqlite3.Error)
+
+
+def open_source(path: str | os.PathLike[str], limits: Limits | None = None) -> Source:
     """Recognise a source by its content.
 
     Raises:
         DataError: missing, empty, unreadable or none of the known kinds.
     """
-    path = Path(path)
-    if path.is_dir():
-        if not _cif_files(path):
-            raise DataError(
-                f"folder {path} holds no CIF; name a file of structures or a folder with *.cif or *.cif.gz"
-            )
-        return Source(path, "folder")
+    path, limits = Path(path), limits or Limits()
     try:
+        if path.is_dir():
+            if reads_run(path):
+                return Source(path, "run", limits)
+            if not any(map(_OURS.search, FolderTree(path, limits).names)):
+                raise DataError(f"folder {path} holds no structures; give {KNOWN}")
+            return Source(path, "folder", limits)
         if path.stat().st_size == 0:
             raise DataError(f"{path} is empty")
-        with path.open("rb") as f:
-            if f.read(4) == b"PK\x03\x04":
-                return Source(path, "zip")
-        with _open(path) as f:
-            first = f.readline(_LINE)
-            while first and not first.strip():
-                first = f.readline(_LINE)
-            head = first + f.read(1 << 16)
-    except DataError:
-        raise
+        with path.open("rb") as raw:
+            kind, _ = _recognise(unpacked(raw), path.name, limits)
+    except DataError as error:
+        raise DataError(_with_path(path, error)) from None
     except FileNotFoundError:
         raise DataError(f"there is no file or folder {path}") from None
-    except (OSError, EOFError, zlib.error) as error:
+    except _UNREADABLE as error:
         raise DataError(f"cannot read {path}: {_reason(error)}") from None
-    if not first.strip():
-        raise DataError(f"{path} is empty")
-    kind = _recognise(_text(first), _text(head))
-    if kind is None:
+    if not kind:
         raise DataError(f"{path} is none of the known sources: {KNOWN}")
-    return Source(path, kind)
+    return Source(path, kind, limits)
+
+
+def _with_path(path: Path, error: Exception) -> str:
+    return str(error) if str(path) in str(error) else f"{path}: {error}"
 
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
 
 
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8-sig", errors="replace")
+def _recognise(stream: IO[bytes], name: str, limits: Limits) -> tuple[str, IO[bytes]]:
+    """Kind of an unpacked stream, empty if it is none that is known; and the stream from its beginning.
+
+    Raises:
+        DataError: empty, or a table without structures.
+    """
+    head = stream.read(512)
+    if head.startswith(b"PK\x03\x04"):
+        return "zip", rejoined(head, stream)
+    if head[257:262] == b"ustar":
+        return "tar", rejoined(head, stream)
+    if head.startswith(b"SQLite format 3\0"):
+        return "database", rejoined(head, stream)
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 40 and b"\0" in head[:8]:
+        return "dataset", rejoined(head, stream)
+    head += stream.readline(limits.structure) + stream.read(_HEAD)
+    whole = rejoined(head, stream)
+    text = head.decode(_encoding(head), errors="replace").lstrip("\ufeff")
+    if not text.strip() and not stream.read(1):
+        raise DataError("the file is empty")
+    return _kind_of_text(text, name, limits), whole
 
 
-def _open(path: Path) -> IO[bytes]:
-    """Open a file, unpacking gzip by its first bytes."""
-    with path.open("rb") as f:
-        packed = f.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
-
-
-def _recognise(first: str, head: str) -> str | None:
-    start = first.strip()
-    if start[0] in "[{":
+def _kind_of_text(text: str, name: str, limits: Limits) -> str:
+    start = text.lstrip()
+    first, *rest = start.splitlines()
+    if start[:1] == "{":
         try:
-            row = json.loads(start)
+            row = load(first, limits.nesting)
         except ValueError:
             return "json"
-        return "jsonl" if isinstance(row, dict) and _is_row(row) else "json"
-    if start.isdecimal():
-        second = head.splitlines()[1:2]
-        return "extxyz" if second and "lattice=" in second[0].lower() else None
-    try:
-        columns = next(csv.reader([start]))
-    except (csv.Error, StopIteration):
-        columns = []
-    if "cif" in columns:
+        return "jsonl" if is_structure(row) or any(line.startswith("{") for line in rest) else "json"
+    if start[:1] == "[":
+        return "json"
+    if looks_like_poscar(text):
+        return "poscar"
+    if first.strip().isdecimal():
+        return "extxyz"
+    if find_table(start) is not None:
         return "csv"
-    is_cif = re.search(r"^data_", head, re.MULTILINE | re.IGNORECASE) and re.search(
-        r"^\s*_\w", head, re.MULTILINE
-    )
-    return "cif" if is_cif else None
+    if re.search(r"^\s*data_", text, re.MULTILINE | re.IGNORECASE) and re.search(
+        r"^\s*_\w", text, re.MULTILINE
+    ):
+        return "cif"
+    refuse_table(start)
+    return "cif" if re.search(r"\.m?cif(\.|$)", name, re.IGNORECASE) else ""
 
 
-def _is_row(row: dict[str, Any]) -> bool:
-    return (
-        ("cell" in row and "frac" in row)
-        or ("lattice" in row and "sites" in row)
-        or "structure" in row
-        or "cif" in row
-    )
+def _encoding(head: bytes) -> str:
+    """UTF-8, unless the first bytes say or show otherwise."""
+    for mark, name in _BOMS:
+        if head.startswith(mark):
+            return name
+    try:
+        head[: len(head) - 4].decode("utf-8-sig")
+        return "utf-8-sig"
+    except UnicodeDecodeError:
+        return "latin-1"
 
 
-def _cif_files(folder: Path) -> list[Path]:
-    return sorted(
-        p for p in folder.rglob("*") if p.name.lower().endswith((".cif", ".cif.gz")) and p.is_file()
-    )
+def _text(stream: IO[bytes]) -> IO[str]:
+    head = stream.read(_HEAD)
+    return io.TextIOWrapper(rejoined(head, stream), _encoding(head), errors="replace")
 
 
-def _read_jsonl(path: Path) -> Iterator[Item]:
-    with _open(path) as f:
-        for row, line in enumerate(f, start=1):
-            if line.strip():
-                yield Item(f"line {row}", _text(line))
+def _of_file(path: Path, limits: Limits) -> Iterator[Item]:
+    with path.open("rb") as raw:
+        yield from _of_stream(unpacked(raw), path.name, str(path), limits, limits.depth, path)
 
 
-def _read_json(path: Path) -> Iterator[Item]:
-    with _open(path) as f:
-        data = json.load(f)
-    rows: Iterator[tuple[str, Any]]
-    if isinstance(data, dict) and not _is_row(data):
-        rows = ((str(key), value) for key, value in data.items())
+def _of_stream(
+    stream: IO[bytes], name: str, label: str, limits: Limits, depth: int, path: Path | None = None
+) -> Iterator[Item]:
+    """Items of one file or member.
+
+    Args:
+        stream: unpacked.
+        name: of the file, with its folders where it is a member.
+        label: what is said of its place.
+        limits: of reading.
+        depth: how many archives may still be nested in it.
+        path: where it lies on disk; None for a member.
+
+    Raises:
+        DataError: too large, or of no known kind.
+    """
+    kind, stream = _recognise(stream, name, limits)
+    if kind in ("zip", "tar"):
+        if not depth:
+            raise DataError("too large: archives within archives within archives")
+        with _on_disk(stream, limits) as file, file.open("rb") as f:
+            tree = (ZipTree if kind == "zip" else TarTree)(f, label, limits)
+            yield from _of_tree(tree, depth - 1)
+    elif kind in ("database", "dataset"):
+        with _on_disk(stream, limits, path) as file:
+            yield from _FILES[kind](file, label)
+    elif kind:
+        yield from _READERS[kind](stream, name, label, limits)
     else:
-        rows = ((str(i), value) for i, value in enumerate(data if isinstance(data, list) else [data]))
-    for name, value in rows:
-        yield Item(name, json.dumps(value))
+        raise DataError("none of the known kinds of files")
 
 
-def _read_csv(path: Path) -> Iterator[Item]:
-    csv.field_size_limit(1 << 30)
-    with _open(path) as f, io.TextIOWrapper(f, "utf-8-sig", newline="") as text:
-        for number, row in enumerate(csv.DictReader(text), start=1):
-            name = first_of(row, ID_KEYS)
+@contextmanager
+def _on_disk(stream: IO[bytes], limits: Limits, path: Path | None = None) -> Iterator[Path]:
+    """A file that can be read anywhere: the one given, or a copy for the time being."""
+    if path is not None:
+        with path.open("rb") as f:
+            if not any(f.read(6).startswith(magic) for magic in (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+                yield path
+                return
+    with tempfile.TemporaryDirectory(prefix="crystalsmith-") as folder:
+        copy, left = Path(folder, "member"), limits.total
+        with copy.open("wb") as out:
+            while block := stream.read(1 << 20):
+                left -= out.write(block)
+                if left < 0:
+                    raise DataError("too large: it unpacks to more than is read")
+        yield copy
+
+
+def _of_tree(tree: Tree, depth: int) -> Iterator[Item]:
+    """Items of a folder or archive: of run folders in it, then its files of structures, else its tables."""
+    names = tree.names
+    runs: list[str] = []
+    for folder, found in _run_places(tree):
+        if not any(folder.startswith(run) for run in runs):
+            with tempfile.TemporaryDirectory(prefix="crystalsmith-") as copy:
+                tree.extract(found, Path(copy))
+                if reads_run(Path(copy)):
+                    runs.append(folder)
+                    yield from _of_run(Path(copy), f"{tree.label}/{folder}")
+    names = [name for name in names if not any(name.startswith(run) for run in runs)]
+    structures = [name for name in names if _STRUCTURES.search(name)]
+    tables = [] if structures else [name for name in names if _TABLES.search(name)]
+    for name in structures or tables:
+        label = f"{tree.label}/{name}"
+        try:
+            with tree.open(name) as raw:
+                yield from _of_stream(unpacked(raw), name, label, tree.limits, depth)
+        except CrystalsmithError as error:
+            if structures or str(error).startswith("too large"):
+                yield Item(_stem(name), "text", "", source=label, fault=f"unreadable: {error}")
+        except _UNREADABLE as error:
             yield Item(
-                f"row {number}" if name is None else str(name),
-                row.get("cif") or "",
-                energy(row),
-                observed(row),
+                _stem(name), "text", "", source=label, fault=f"unreadable: {_damage(tree)} ({_reason(error)})"
             )
 
 
-def _read_extxyz(path: Path) -> Iterator[Item]:
-    number = 0
-    with _open(path) as f:
-        for first in iter(f.readline, b""):
-            if not first.strip():
-                continue
-            number += 1
-            try:
-                size = int(first)
-            except ValueError:
-                start = _text(first).strip()[:40]
-                raise DataError(
-                    f"{path}: frame {number} begins with {start!r}, not with its number of atoms"
-                ) from None
-            yield Item(f"frame {number}", _text(first + b"".join(f.readline() for _ in range(size + 1))))
+def _damage(tree: Tree) -> str:
+    if isinstance(tree, FolderTree):
+        return "the file cannot be read"
+    return "damaged in the " + ("zip" if isinstance(tree, ZipTree) else "tar")
 
 
-def _read_cif(path: Path) -> Iterator[Item]:
-    with _open(path) as f:
-        text = _cif_text(f.read())
-    blocks = split_cif(text)
-    stem = _stem(path.name)
-    for name, block in blocks:
-        yield Item(stem if len(blocks) == 1 else f"{stem}:{name}", block)
+_MARKS = ("manifest.json", "run.json", "trials.jsonl")
 
 
-def _read_zip(path: Path) -> Iterator[Item]:
-    with zipfile.ZipFile(path) as archive:
-        names = sorted(
-            n for n in archive.namelist() if n.lower().endswith((".cif", ".cif.gz")) and "__MACOSX" not in n
-        )
-        if not names:
-            raise DataError(f"{path} is a zip without a CIF")
-        for name in names:
-            try:
-                raw = archive.read(name)
-                text = _cif_text(gzip.decompress(raw) if name.lower().endswith(".gz") else raw)
-            except _DAMAGED as error:
-                yield Item(_stem(name), "", fault=f"damaged in the zip ({_reason(error)})")
-                continue
-            yield Item(_stem(name), text)
+def _run_places(tree: Tree) -> Iterator[tuple[str, list[str]]]:
+    """Folders that may be those of runs, the outer ones first, and the files that tell."""
+    folders = sorted({name.rpartition("/")[0] for name in tree.names if name.rpartition("/")[2] in _MARKS})
+    for folder in folders:
+        prefix = f"{folder}/" if folder else ""
+        inside = [n for n in tree.names if n.startswith(prefix) and "/" not in n[len(prefix) :]]
+        yield prefix, [name for name in inside if RUN_FILES.search(name)]
 
 
-def _read_folder(path: Path) -> Iterator[Item]:
-    for file in _cif_files(path):
-        name = _stem(file.relative_to(path).as_posix())
-        try:
-            with _open(file) as f:
-                text = _cif_text(f.read())
-        except _DAMAGED as error:
-            yield Item(name, "", fault=f"the file cannot be read ({_reason(error)})")
-            continue
-        yield Item(name, text)
+def _of_run(path: Path, label: str) -> Iterator[Item]:
+    for record in run_records(path, label):
+        yield Item(record.id, "record", record, source=label)
 
 
 def _stem(name: str) -> str:
-    return re.sub(r"\.cif(\.gz)?$", "", name, flags=re.IGNORECASE)
+    """Id of a member: its name without ending, or its folder where the name says nothing."""
+    path = PurePosixPath(name)
+    if path.name.lower() in ("poscar", "contcar") and path.parent.name:
+        return str(path.parent)
+    return _ENDING.sub("", name)
+
+
+def _read_cif(stream: IO[bytes], name: str, label: str, limits: Limits) -> Iterator[Item]:
+    data = read_bounded(stream, limits.document)
+    stem = _stem(name)
+    if len(data) <= _MANY:
+        yield Item(stem, "cif", data, source=label)
+        return
+    for block, text in split_cif(_cif_text(data)):
+        if len(text) > limits.structure:
+            yield Item(f"{stem}:{block}", "cif", "", source=label, fault="too large: a block of the CIF")
+        else:
+            yield Item(f"{stem}:{block}", "cif", text, source=label)
+
+
+def _read_poscar(stream: IO[bytes], name: str, label: str, limits: Limits) -> Iterator[Item]:
+    yield Item(_stem(name), "poscar", read_bounded(stream, limits.structure), source=label)
+
+
+def _read_jsonl(stream: IO[bytes], name: str, label: str, limits: Limits) -> Iterator[Item]:
+    for number, line in enumerate(lines_bounded(_text(stream), limits.structure), start=1):
+        if line.strip():
+            yield Item(f"line {number}", "json", line, source=label)
+
+
+def _read_json(stream: IO[bytes], name: str, label: str, limits: Limits) -> Iterator[Item]:
+    data = load(read_bounded(stream, limits.document), limits.nesting)
+    for key, value in rows(data):
+        yield Item(key, "json", value, source=label)
+
+
+def _read_csv(stream: IO[bytes], name: str, label: str, limits: Limits) -> Iterator[Item]:
+    head = stream.readline(limits.structure) + stream.read(_HEAD)
+    text = _text(rejoined(head, stream))
+    table = find_table(head.decode(_encoding(head), errors="replace").lstrip())
+    assert table is not None
+    for number, (structure, row) in enumerate(
+        table.rows(lines_bounded(text, limits.structure), limits.structure), 1
+    ):
+        facts = facts_of(row)
+        yield Item(facts.get("id", f"row {number}"), "text", structure, facts, label)
+
+
+def _read_extxyz(stream: IO[bytes], name: str, label: str, limits: Limits) -> Iterator[Item]:
+    lines = lines_bounded(_text(stream), limits.structure)
+    for number, (text, fault) in enumerate(frames(lines, limits.atoms), start=1):
+        yield Item(f"frame {number}", "extxyz", text, source=label, fault=fault)
+
+
+def _read_database(path: Path, label: str) -> Iterator[Item]:
+    from crystalsmith.crystal.io.database import database_rows
+
+    for name, row in database_rows(path):
+        yield Item(name, "json", row, source=label)
+
+
+def _read_dataset(path: Path, label: str) -> Iterator[Item]:
+    for record in tensor_records(read_tensors(path)[0]):
+        yield Item(record.id, "record", record, source=label)
+
+
+_FILES: dict[str, Callable[[Path, str], Iterator[Item]]] = {
+    "database": _read_database,
+    "dataset": _read_dataset,
+}
+_READERS: dict[str, Callable[[IO[bytes], str, str, Limits], Iterator[Item]]] = {
+    "cif": _read_cif,
+    "poscar": _read_poscar,
+    "extxyz": _read_extxyz,
+    "json": _read_json,
+    "jsonl": _read_jsonl,
+    "csv": _read_csv,
+}
 
 
 def _cif_text(raw: bytes) -> str:
@@ -284,14 +427,3 @@ def split_cif(text: str) -> list[tuple[str, str]]:
             blocks[-1][1].append(line)
     joined = [(name, "\n".join(lines) + "\n") for name, lines in blocks]
     return [(name, block) for name, block in joined if "_atom_site_" in block] or [("", text)]
-
-
-_READERS: dict[str, Callable[[Path], Iterator[Item]]] = {
-    "jsonl": _read_jsonl,
-    "json": _read_json,
-    "csv": _read_csv,
-    "extxyz": _read_extxyz,
-    "cif": _read_cif,
-    "zip": _read_zip,
-    "folder": _read_folder,
-}
