@@ -83,7 +83,8 @@ def _understand(block: Block) -> Record:
     if not readings:
         raise StructureError(reason)
     chosen = _choose(readings, possible.proof)
-    named = possible.number or chosen.operations.number
+    number_of = chosen.operations.number
+    named = number_of if number_of > 1 else possible.number
     return Record(
         block.name,
         chosen.lattice,

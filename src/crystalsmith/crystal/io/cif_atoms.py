@@ -242,7 +242,7 @@ def fill_cell(sites: Sites, operations: Operations, lattice: np.ndarray) -> Cell
         StructureError: atoms that overlap, or too many.
     """
     n = len(operations.rotations)
-    if len(sites.points) * n > 50 * MOST_ATOMS:
+    if len(sites.points) * n > 10 * MOST_ATOMS:
         raise StructureError(
             f"too large: {len(sites.points)} sites under {n} operators are more than can be read"
         )

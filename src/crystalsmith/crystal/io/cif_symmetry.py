@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -101,7 +101,7 @@ def possible_operations(block: Block) -> Possible:
     whole = [o for o in listed if len(o.rotations) > 1]
     if whole:
         return _of_listed(whole, named, number, warnings)
-    found = [of_setting(s) for s in named if s.hall]
+    found = list({o.keys: o for s in named if s.hall for o in (of_setting(s),)}.values())
     if named and not found:
         symbol = named[0].symbols[0]
         raise StructureError(
@@ -124,7 +124,7 @@ def _of_listed(whole: list[Operations], named: list[Setting], number: int, warni
     for operations in found:
         if not _closed(operations):
             proof = "its operators are no group"
-    kinds = {_group_number(o) for o in found}
+    kinds = {o.number for o in found}
     # P 1 beside operators is what programs write that know no symbols.
     if number > 1 and not proof and kinds != {number} and 0 not in kinds:
         proof = f"it names space group {number} and lists the operators of {kinds.pop()}"
@@ -145,6 +145,8 @@ def _listed(block: Block) -> list[Operations]:
         texts = tuple(x for x in values if x)
         if any(x.rstrip().endswith(",") for x in texts):  # "x, y, z" without quotes
             texts = tuple(re.sub(r"\s", "", x) for x in re.findall(r"[^,]+,[^,]+,\S+", "\n".join(texts)))
+        if not texts:
+            raise StructureError("unreadable: the CIF's symmetry operators are none")
         found.append(parse_operators(texts, centrings))
     return found
 
@@ -164,7 +166,8 @@ def parse_operators(texts: tuple[str, ...], centrings: tuple[str, ...] = ()) -> 
     both = np.hstack([rotations.reshape(-1, 9), np.rint(24 * translations).astype(int) % 24])
     _, first = np.unique(both, axis=0, return_index=True)
     first.sort()
-    return Operations(rotations[first], translations[first] % 1.0, 0, "the operators listed")
+    found = Operations(rotations[first], translations[first] % 1.0, 0, "the operators listed")
+    return replace(found, number=_group_number(found))
 
 
 def _affine(texts: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -174,6 +177,7 @@ def _affine(texts: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         plain = re.sub(r",\s*[-+]1\s*$", "", plain) if plain.count(",") == 3 else plain
         try:
             plain = re.sub(r"\d*\.\d*", _as_fraction, re.sub(r"[\s'\"]", "", plain))
+            plain = re.sub(r"(\d)(?=[xyzXYZ])", r"\1*", plain)  # 2x, of cells doubled along one axis
             op = gemmi.Op(plain)
         except (RuntimeError, ValueError):
             raise StructureError(f"unreadable: {text[:40]!r} is no symmetry operator") from None
@@ -253,7 +257,6 @@ def _closed(o: Operations) -> bool:
     return bool(len(np.unique(both, axis=0)) == len(keys))
 
 
-@lru_cache(maxsize=1024)
 def _group_number(o: Operations) -> int:
     """Number of the space group of a set of operations, 0 if it cannot be told."""
     if not _closed(o):

@@ -59,6 +59,10 @@ class Block(NamedTuple):
 def read_blocks(text: str | bytes) -> list[Block]:
     """All data blocks of a CIF; one that cannot be parsed holds its fault and costs no other."""
     text = _clean(_decode(text) if isinstance(text, bytes) else text)
+    if not re.search(r"^\s*data_", text, re.MULTILINE | re.IGNORECASE) and re.search(
+        r"^_cell_", text, re.MULTILINE
+    ):
+        text = f"data_\n{text}"  # some programs forget the header
     try:
         return [_block(block) for block in gemmi.cif.read_string(text, 0)]
     except (ValueError, RuntimeError) as error:
