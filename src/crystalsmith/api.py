@@ -184,7 +184,7 @@ def evaluate(
         reference: real crystals; where ids agree, also the targets of match rates.
         train: what the generator was trained on, for novelty.
         workers: processes; one for each core if None.
-        cache: file in which costly vectors are kept; none if not given.
+        cache: file in which costly vectors are kept; that of the command if not given.
         settings: which figures; all that apply if not given.
         changes: fields of ``evaluation.Settings``, such as ``metrics=["validity"]``.
 
@@ -195,19 +195,19 @@ def evaluate(
         DataError: a set that cannot be read.
         EvaluationError: sets that cannot be compared, or a figure that lacks what it needs.
     """
-    from crystalsmith.evaluation import Cache, Settings, Workshop, evaluate, read_samples
+    from crystalsmith.evaluation.cache import default_cache
+    from crystalsmith.evaluation.run import evaluate_sets
+    from crystalsmith.evaluation.settings import Settings
 
-    chosen = settings_of(Settings, settings, changes)
-    named = generated if isinstance(generated, Mapping) else {"crystals": generated}
-    sets = [read_samples(_sources(one), name) for name, one in named.items()]
-    with Cache(None if cache is None else Path(cache)) as kept:
-        return evaluate(
-            sets,
-            read_samples(_sources(reference), "reference"),
-            None if train is None else read_samples(_sources(train), "training set"),
-            settings=chosen,
-            workshop=Workshop(kept, workers=workers, quiet=True),
-        )
+    named = generated if isinstance(generated, Mapping) else {None: generated}
+    return evaluate_sets(
+        [(name, _sources(one)) for name, one in named.items()],
+        _sources(reference),
+        None if train is None else _sources(train),
+        settings_of(Settings, settings, changes),
+        workers=workers,
+        cache=cache or default_cache(),
+    )
 
 
 def train(

@@ -85,7 +85,7 @@ def test_a_table_and_files(files, capsys):
         (["made.jsonl", "--reference", "reference.jsonl", "--metrics", "cov"], "unknown metric 'cov'"),
         (["made.jsonl", "--reference", "reference.jsonl", "--metrics", ","], "no metric asked for"),
         (["made.jsonl", "--reference", "reference.jsonl", "--metrics", "novelty"], "name it with --train"),
-        (["made.jsonl", "--reference", "reference.jsonl", "--controls"], "needs the training set"),
+        (["made.jsonl", "--reference", "reference.jsonl", "--controls"], "need the training set"),
         (
             [
                 "made.jsonl",
@@ -261,6 +261,8 @@ def test_choices_on_the_command_line_are_those_of_the_library():
 
     assert tuple(SHOWN.split(", ")) == METRICS
     commands = build_parser()._subparsers._group_actions[0].choices
+    for command in commands.values():
+        command.format_help()  # options are added when a command is chosen
     choices = {a.dest: a.choices for name in ("evaluate", "generate") for a in commands[name]._actions}
     assert choices["variant"] == VARIANTS and choices["letters"] == LETTERS
     data = commands["data"]._subparsers._group_actions[0].choices["orders"]

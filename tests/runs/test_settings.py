@@ -93,7 +93,12 @@ def test_help_states_the_defaults(capsys):
     with pytest.raises(SystemExit):
         oven("--help")
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("--heat K of the oven (default: 1.5)", "(default: 16,230)", "{first,last} one alone --"):
+    for words in (
+        "--heat K of the oven (default: 1.5)",
+        "(default: 16-230)",
+        "(default: 1 2)",
+        "{first,last} one alone --",
+    ):
         assert words in text
 
 

@@ -67,7 +67,7 @@ def add_settings(
             if spec.many:
                 words["nargs"] = "+"
             if field.default not in (None, ()) and "default" not in spec.help:
-                words["help"] += f" (default: {_shown(field.default)})"
+                words["help"] += f" (default: {_shown(field.default, spec.many)})"
         parser.add_argument(*names, **words)
 
 
@@ -93,8 +93,9 @@ def arguments_of(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in vars(args).items() if name not in hidden}
 
 
-def _shown(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _shown(value: Any, many: bool) -> str:
+    """A default as one types it: ``16-230`` is a range, ``1 2`` are several values."""
+    return (" " if many else "-").join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def check_writable(path: Path) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,24 @@ class Evaluation:
             found.update({key: figure.measure for key, figure in column.figures.items()})
         order = {measure.key: k for k, measure in enumerate(MEASURES.values())}
         return sorted(found.values(), key=lambda measure: order[measure.key])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, in plain types of JSON."""
+        from crystalsmith.evaluation.json_report import to_mapping
+
+        return to_mapping(self)
+
+    def to_dataframe(self) -> DataFrame:
+        """A row for each figure of each set: value, 95 % interval, and the crystals that it rests on."""
+        from pandas import DataFrame
+
+        names = ("set", "figure", "about", "value", "low", "high", "n")
+        rows = [
+            (c.name, key, f.measure.label, f.value, f.low, f.high, f.n)
+            for c in self.columns
+            for key, f in c.figures.items()
+        ]
+        return DataFrame(rows, columns=list(names))
 
 
 def rate_table(columns: list[Column], kind: str) -> tuple[list[str], list[list[str]]]:

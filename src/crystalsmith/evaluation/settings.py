@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from crystalsmith.errors import EvaluationError
 from crystalsmith.evaluation.coverage import COMPOSITION_CUTOFF, STRUCTURE_CUTOFF
 from crystalsmith.evaluation.figures import METRICS
+from crystalsmith.runs.settings import group_range, option, positive, positive_number
 
 VARIANTS = ("cdvae", "paper")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,24 @@ class Settings:
         EvaluationError: an unknown metric or variant, or a cut-off that is not positive.
     """
 
-    metrics: Collection[str] | None = None
-    variant: str = "cdvae"
-    structure_cutoff: float = STRUCTURE_CUTOFF
-    composition_cutoff: float = COMPOSITION_CUTOFF
-    space_groups: tuple[int, int] = (1, 230)
-    max_atoms: int | None = None
-    seed: int = 0
+    metrics: Collection[str] | None = option(
+        None, "only these (default: all that apply)", check=_names, metavar="A,B,..."
+    )
+    variant: str = option(
+        "cdvae",
+        "cdvae: every crystal counts; paper: as Sultanov et al., whose code leaves invalid ones out",
+        check=str,
+        choices=VARIANTS,
+    )
+    structure_cutoff: float = option(STRUCTURE_CUTOFF, "of COV", check=positive_number, metavar="X")
+    composition_cutoff: float = option(COMPOSITION_CUTOFF, "of COV", check=positive_number, metavar="X")
+    space_groups: tuple[int, int] = option(
+        (1, 230), "keep only these of the reference", check=group_range, metavar="16-230"
+    )
+    max_atoms: int | None = option(
+        None, "keep only such primitive cells of the reference", check=positive, metavar="N"
+    )
+    seed: int = option(0, "of bootstrap and controls", metavar="N")
 
     def __post_init__(self) -> None:
         for name in self.metrics or ():
