@@ -24,7 +24,7 @@ from crystalsmith.phonons import (
     Budget,
     Elasticity,
     Phonons,
-    Settings,
+    PhononSettings,
     Study,
     choose_supercell,
     compute_elasticity,
@@ -149,7 +149,7 @@ ALLOY = relax_tightly(cubic(221, 3.7, ("Au", "a"), ("Cu", "c")), EMT()).crystal
 @pytest.mark.parametrize(("crystal", "length"), [(FCC, 7.0), (BCC, 6.0), (SIMPLE, 6.0), (ALLOY, 7.0)])
 def test_modes_of_the_supercell_are_those_of_its_hessian(crystal, length):
     # So small a step that it does not matter that phonopy's are along other directions.
-    found = compute_phonons(crystal, EMT(), length=length, displacement=0.003)
+    found = compute_phonons(crystal, EMT(), PhononSettings(length=length, displacement=0.003))
     truth = hessian_frequencies(crystal, found.supercell.matrix, found.displacement)
     # Three translations, which the sum rule makes zero and differences only nearly.
     truth[np.argsort(abs(truth))[:3]] = 0.0
@@ -176,7 +176,9 @@ class Noisy(EMT):
 
 
 def test_what_pulls_at_undisplaced_atoms_and_noise_do_no_harm():
-    clean, noisy = (compute_phonons(FCC, calculator(), length=7.0) for calculator in (EMT, Noisy))
+    clean, noisy = (
+        compute_phonons(FCC, calculator(), PhononSettings(length=7.0)) for calculator in (EMT, Noisy)
+    )
     assert noisy.residual > 0.01 > 1e-6 > clean.residual and noisy.stable
     assert noisy.bands == pytest.approx(clean.bands, abs=0.05)
     assert abs(noisy.bands[0]).max() < 1e-3
@@ -185,7 +187,7 @@ def test_what_pulls_at_undisplaced_atoms_and_noise_do_no_harm():
 def test_what_is_known_of_copper():
     fcc = compute_phonons(FCC, EMT())
     assert fcc.stable and fcc.stability.imaginary == 0 and fcc.stability.lowest > -1e-3
-    bcc, simple = compute_phonons(BCC, EMT(), length=8), compute_phonons(SIMPLE, EMT(), length=8)
+    bcc, simple = (compute_phonons(c, EMT(), PhononSettings(length=8)) for c in (BCC, SIMPLE))
     assert bcc.stability.imaginary > 0 and simple.stability.imaginary > 0 and not bcc.stable
     assert np.trapezoid(fcc.dos, fcc.dos_frequency) == pytest.approx(3, rel=0.01)
 
@@ -196,7 +198,7 @@ def test_copper_has_the_frequencies_of_ase_phonons(tmp_path):
     ase = AsePhonons(FCC.to_atoms(), EMT(), supercell=(5, 5, 5), delta=0.03, name=str(tmp_path / "p"))
     ase.run()
     ase.read(acoustic=True)
-    ours = compute_phonons(FCC, EMT(), length=12.0)
+    ours = compute_phonons(FCC, EMT(), PhononSettings(length=12.0))
     path = ours.path
     for name in "XLW":
         row = path.names.index(name)
@@ -207,7 +209,7 @@ def test_copper_has_the_frequencies_of_ase_phonons(tmp_path):
 def test_phonopy_goes_on_with_its_file(tmp_path):
     import phonopy
 
-    found = compute_phonons(ALLOY, EMT(), length=7.0)
+    found = compute_phonons(ALLOY, EMT(), PhononSettings(length=7.0))
     found.write_phonopy(tmp_path / "params.yaml")
     again = phonopy.load(tmp_path / "params.yaml", log_level=0)
     again.run_qpoints(found.path.q[:5])
@@ -291,7 +293,7 @@ def test_moduli_of_a_cubic_crystal():
 
 
 def test_records_survive_json():
-    study = study_crystal(BCC, EMT(), Settings(length=5.0))
+    study = study_crystal(BCC, EMT(), PhononSettings(length=5.0))
     text = json.dumps(study.to_json(), allow_nan=False)
     again = Study.from_json(json.loads(text))
     assert json.dumps(again.to_json(), allow_nan=False) == text
@@ -336,7 +338,7 @@ def burst(n):
 )
 def test_a_fault_of_the_potential_is_told_in_one_line(fault, words):
     with pytest.raises(PhononError, match=words) as caught:
-        compute_phonons(FCC, Faulty(fault), length=5)
+        compute_phonons(FCC, Faulty(fault), PhononSettings(length=5))
     assert "\n" not in str(caught.value)
 
 
@@ -345,20 +347,20 @@ def test_a_potential_without_stress_still_gives_phonons():
         def get_stress(self, atoms=None):
             raise NotImplementedError("none")
 
-    study = study_crystal(FCC, NoStress(), Settings(length=5.0, relax=False))
+    study = study_crystal(FCC, NoStress(), PhononSettings(length=5.0, relax=False))
     assert study.elasticity is None and "no stress" in study.elastic_failure and study.phonons.stable
     with pytest.raises(PhononError, match="the relaxation did not end"):
-        study_crystal(FCC, NoStress(), Settings(length=5.0))
+        study_crystal(FCC, NoStress(), PhononSettings(length=5.0))
 
 
 def test_time_and_libraries(monkeypatch):
     with pytest.raises(PhononError, match=r"out of time: 1e-09 s were over at"):
-        study_crystal(FCC, EMT(), seconds=1e-9)
+        study_crystal(FCC, EMT(), PhononSettings(seconds=1e-9, relax=False))
     budget = Budget()
-    found = compute_phonons(FCC, EMT(), length=5, budget=budget)
+    found = compute_phonons(FCC, EMT(), PhononSettings(length=5), budget=budget)
     assert budget.calls == found.calls == 2
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(PhononError, match=r"pip install 'crystalsmith\[phonons\]'"):
+    with pytest.raises(PhononError, match="phonons needs phonopy and seekpath"):
         compute_phonons(FCC, EMT())
 
 
@@ -374,6 +376,7 @@ def files(tmp_path, monkeypatch):
     return tmp_path
 
 
+RUN = (".lock", "manifest.json", "run.log")
 COMMAND = ["phonons", "in", "-o", "out", "--potential", "ase.calculators.emt:EMT", "--length", "5"]
 
 
@@ -382,7 +385,7 @@ def test_the_command_writes_files_and_resumes(files, capsys):
     shown = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in shown] == ["crystal", "bcc", "fcc"]
     assert "unstable" in shown[1] and "stable" in shown[2] and "unstable" not in shown[2]
-    made = sorted(p.name for p in (files / "out").iterdir() if p.name != ".lock")
+    made = sorted(p.name for p in (files / "out").iterdir() if p.name not in RUN)
     ends = (".json", ".png", "_phonopy_params.yaml")
     assert made == sorted(name + end for name in ("bcc", "fcc") for end in ends)
     assert (files / "out" / "fcc.png").read_bytes()[:4] == b"\x89PNG"
@@ -395,6 +398,7 @@ def test_the_command_writes_files_and_resumes(files, capsys):
     assert main([*COMMAND, "--quiet"]) == 1
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.startswith("crystalsmith: bad: ")
+    assert json.loads((files / "out" / "manifest.json").read_text())["failures"].keys() == {"bad"}
 
 
 @pytest.mark.parametrize(
@@ -417,7 +421,7 @@ def test_a_folder_of_another_run_is_refused(files, capsys):
     one = ["phonons", "in/fcc.cif", *COMMAND[2:], "--no-elastic"]
     assert main(one) == 0 and json.loads((files / "out" / "fcc.json").read_text())["elasticity"] is None
     assert main([*one, "--tolerance", "0.2"]) == 2
-    assert "made with other settings" in capsys.readouterr().err
+    assert "another tolerance: 0.1 there, 0.2 now" in capsys.readouterr().err
     (files / "in" / "fcc.cif").write_text(ALLOY.to_cif())
     assert main(one) == 2 and "another crystal of that name" in capsys.readouterr().err
     (files / "out" / "fcc.json").write_text("{")
@@ -427,7 +431,7 @@ def test_a_folder_of_another_run_is_refused(files, capsys):
 def test_a_crystal_that_takes_too_long_is_tried_again(files, capsys):
     assert main([*COMMAND, "--seconds", "1e-6"]) == 1
     assert capsys.readouterr().err.count("out of time") == 2
-    assert [p.name for p in (files / "out").iterdir()] == [".lock"]
+    assert {p.name for p in (files / "out").iterdir()} <= set(RUN)
     assert main(COMMAND) == 0
 
 
@@ -436,7 +440,7 @@ def test_chgnet_finds_silicon_stable():
     from crystalsmith.potentials import load_calculator
 
     silicon = cubic(227, 5.46, ("Si", "a"))
-    study = study_crystal(silicon, load_calculator("chgnet"), Settings(length=7.0))
+    study = study_crystal(silicon, load_calculator("chgnet"), PhononSettings(length=7.0))
     assert study.stable and 10 < study.phonons.bands.max() < 16
     assert 50 < study.elasticity.bulk < 120
 
@@ -447,9 +451,9 @@ def test_the_recursion_limit_is_left_alone():
         "import sys; limit = sys.getrecursionlimit()\n"
         "from ase.calculators.emt import EMT\n"
         "from crystalsmith.crystal import Crystal, Site\n"
-        "from crystalsmith.phonons import compute_phonons\n"
+        "from crystalsmith.phonons import PhononSettings, compute_phonons\n"
         "crystal = Crystal(225, (3.59, 3.59, 3.59, 90, 90, 90), (Site('Cu', 'a'),))\n"
-        "compute_phonons(crystal, EMT(), length=5.0, max_atoms=40)\n"
+        "compute_phonons(crystal, EMT(), PhononSettings(length=5.0, max_atoms=40))\n"
         "assert 'symfc.eig_solvers.matrix' in sys.modules and sys.getrecursionlimit() == limit\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

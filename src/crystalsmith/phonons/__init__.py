@@ -4,15 +4,18 @@ from crystalsmith.phonons.budget import Budget, check_installed
 from crystalsmith.phonons.elastic import Elasticity, compute_elasticity
 from crystalsmith.phonons.pictures import draw_phonons
 from crystalsmith.phonons.result import Phonons
-from crystalsmith.phonons.study import Settings, Study, study_crystal
+from crystalsmith.phonons.run import PhononRun, phonons_into, study_many
+from crystalsmith.phonons.settings import PhononSettings
+from crystalsmith.phonons.study import Study, study_crystal
 from crystalsmith.phonons.supercell import Supercell, choose_supercell
 from crystalsmith.phonons.vibrations import compute_phonons, relax_tightly
 
 __all__ = [
     "Budget",
     "Elasticity",
+    "PhononRun",
+    "PhononSettings",
     "Phonons",
-    "Settings",
     "Study",
     "Supercell",
     "check_installed",
@@ -20,6 +23,8 @@ __all__ = [
     "compute_elasticity",
     "compute_phonons",
     "draw_phonons",
+    "phonons_into",
     "relax_tightly",
     "study_crystal",
+    "study_many",
 ]

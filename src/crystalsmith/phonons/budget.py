@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import time
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystalsmith.errors import PhononError
-from crystalsmith.potentials.calculators import one_line
+from crystalsmith.potentials.calculators import one_line, unknown_to
+from crystalsmith.runs.extras import EXTRAS, need
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -23,11 +23,7 @@ def check_installed() -> None:
     Raises:
         PhononError: one is missing.
     """
-    for module in ("phonopy", "seekpath"):
-        if importlib.util.find_spec(module) is None:
-            raise PhononError(
-                f"phonons need {module}, which is not installed; `pip install 'crystalsmith[phonons]'`"
-            )
+    need("phonons", *EXTRAS["phonons"], error=PhononError)
 
 
 class Budget:
@@ -71,6 +67,8 @@ class Budget:
             PhononError: the potential fails or gives numbers that are not finite, or the time is over.
         """
         self.check(doing)
+        if unknown := unknown_to(calculator, atoms.get_chemical_symbols()):
+            raise PhononError(unknown)
         self.calls += 1
         atoms.calc = calculator
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import Crystal
@@ -10,44 +10,11 @@ from crystalsmith.errors import DataError, PhononError
 from crystalsmith.phonons.budget import Budget, check_installed
 from crystalsmith.phonons.elastic import Elasticity, compute_elasticity
 from crystalsmith.phonons.result import Phonons
-from crystalsmith.phonons.vibrations import DISPLACEMENT, TOLERANCE, compute_phonons, relax_tightly
+from crystalsmith.phonons.settings import PhononSettings
+from crystalsmith.phonons.vibrations import compute_phonons, relax_tightly
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is computed and how.
-
-    Attributes:
-        length: Angstrom between an atom and its image in the supercell at least.
-        max_atoms: cap on the supercell.
-        displacement: Angstrom.
-        tolerance: THz below zero from which on a mode counts as imaginary.
-        relax: relax the crystal first.
-        elastic: elastic constants too.
-
-    Raises:
-        PhononError: a number that makes no sense.
-    """
-
-    length: float = 10.0
-    max_atoms: int = 200
-    displacement: float = DISPLACEMENT
-    tolerance: float = TOLERANCE
-    relax: bool = True
-    elastic: bool = True
-
-    def __post_init__(self) -> None:
-        if not 0 < self.displacement <= 0.2:
-            raise PhononError(f"a displacement of {self.displacement} A is not small; give 0.01 to 0.1 A")
-        if not 0 <= self.tolerance < 10:
-            raise PhononError(f"a tolerance of {self.tolerance} THz makes no sense; give 0 to 1 THz")
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,41 +71,26 @@ class Study:
             raise DataError(f"not the data of a study ({type(error).__name__}: {error})") from None
 
 
-def study_crystal(
-    crystal: Crystal,
-    calculator: Calculator,
-    settings: Settings | None = None,
-    *,
-    seconds: float | None = None,
-) -> Study:
+def study_crystal(crystal: Crystal, calculator: Calculator, settings: PhononSettings | None = None) -> Study:
     """Relax a crystal, then compute its phonons and elastic constants.
 
     Args:
         crystal: n atoms in the primitive cell.
         calculator: ASE calculator with energy, forces and stress.
         settings: the defaults if not given.
-        seconds: time limit of it all, checked between calls of the potential.
 
     Raises:
         PhononError: as ``relax_tightly`` and ``compute_phonons``. What goes wrong with the elastic constants
             alone is told in the result.
     """
     check_installed()
-    settings = settings or Settings()
-    budget = Budget(seconds)
+    settings = settings or PhononSettings()
+    budget = Budget(settings.seconds)
     if settings.relax:
-        relaxed = relax_tightly(crystal, calculator)
+        relaxed = relax_tightly(crystal, calculator, settings.seconds)
         crystal = relaxed.crystal
         budget.calls += relaxed.calls
-    phonons = compute_phonons(
-        crystal,
-        calculator,
-        length=settings.length,
-        max_atoms=settings.max_atoms,
-        displacement=settings.displacement,
-        tolerance=settings.tolerance,
-        budget=budget,
-    )
+    phonons = compute_phonons(crystal, calculator, settings, budget=budget)
     elasticity, failure = None, ""
     if settings.elastic:
         try:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crystalsmith.crystal import Crystal
+from crystalsmith.crystal import NUMBERS, Crystal
 from crystalsmith.errors import PhononError
 from crystalsmith.phonons.bandpath import band_path
 from crystalsmith.phonons.budget import Budget, check_installed
 from crystalsmith.phonons.result import Phonons
+from crystalsmith.phonons.settings import PhononSettings
 from crystalsmith.phonons.stability import judge
 from crystalsmith.phonons.supercell import Supercell, choose_supercell
 from crystalsmith.potentials import Relaxation, RelaxSettings, relax_symmetric
@@ -20,28 +22,26 @@ if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
-DISPLACEMENT = 0.03
-"""Angstrom by which atoms are displaced."""
-TOLERANCE = 0.1
-"""THz below zero from which on a mode counts as imaginary."""
-FMAX, SMAX = 0.005, 0.0005
-"""Where ``relax_tightly`` ends: eV/Angstrom and eV/Angstrom^3 (0.08 GPa)."""
+TIGHT = RelaxSettings(only="symmetric", fmax=0.005, smax=0.0005, max_calls=200)
+"""Where ``relax_tightly`` ends: 0.0005 eV/Angstrom^3 are 0.08 GPa."""
 LOOSE = 0.05
 """eV/Angstrom: larger forces that remain on the atoms are refused."""
 MESH = 40.0
 """Angstrom: the interpolated mesh has this length over the length of the lattice vector as its divisions."""
 
 
-def relax_tightly(crystal: Crystal, calculator: Calculator) -> Relaxation:
+def relax_tightly(crystal: Crystal, calculator: Calculator, seconds: float | None = None) -> Relaxation:
     """Relax a crystal as far as phonons need, its space group kept.
 
     Raises:
         PhononError: what remains of the forces is too large for phonons.
     """
-    settings = RelaxSettings(fmax=FMAX, smax=SMAX)
-    relaxed = relax_symmetric(crystal, calculator, settings)
+    relaxed = relax_symmetric(crystal, calculator, replace(TIGHT, seconds=seconds))
     # Noise of a potential in single precision may stop the search just before its end, which does no harm.
-    if not (relaxed.converged or (relaxed.fmax < 4 * FMAX and relaxed.stress < 4 * SMAX)):
+    if not (
+        relaxed.converged
+        or (relaxed.sound and relaxed.fmax < 4 * TIGHT.fmax and relaxed.stress < 4 * TIGHT.smax)
+    ):
         raise PhononError(
             f"the relaxation did not end ({relaxed.reason}, force {relaxed.fmax:.2g} eV/A, stress"
             f" {relaxed.stress:.2g} eV/A^3); relax the crystal first or try another potential"
@@ -52,11 +52,8 @@ def relax_tightly(crystal: Crystal, calculator: Calculator) -> Relaxation:
 def compute_phonons(
     crystal: Crystal,
     calculator: Calculator,
+    settings: PhononSettings | None = None,
     *,
-    length: float = 10.0,
-    max_atoms: int = 200,
-    displacement: float = DISPLACEMENT,
-    tolerance: float = TOLERANCE,
     budget: Budget | None = None,
 ) -> Phonons:
     """Harmonic phonons by symmetric displacements of a supercell (phonopy), and whether all are real.
@@ -64,10 +61,7 @@ def compute_phonons(
     Args:
         crystal: relaxed, as ``relax_tightly`` leaves it.
         calculator: ASE calculator with forces.
-        length: Angstrom between an atom and its image at least, as ``choose_supercell``.
-        max_atoms: cap on the supercell.
-        displacement: Angstrom.
-        tolerance: THz, as ``stability.judge``.
+        settings: the defaults if not given; whether to relax and the like is no matter here.
         budget: time limit and counter of calls, shared with other computations; no limit if None.
 
     Raises:
@@ -75,17 +69,17 @@ def compute_phonons(
             is not relaxed, or its primitive cell is over the cap.
     """
     check_installed()
-    budget = budget or Budget()
+    settings, budget = settings or PhononSettings(), budget or Budget()
     began, calls = budget.spent, budget.calls
-    chosen = choose_supercell(crystal, length, max_atoms)
+    chosen = choose_supercell(crystal, settings.length, settings.max_atoms)
     phonon = _phonopy(crystal, chosen)
-    phonon.generate_displacements(distance=displacement)
+    phonon.generate_displacements(distance=settings.displacement)
     displaced = [_atoms(cell) for cell in phonon.supercells_with_displacements]
     rest = budget.forces(_atoms(phonon.supercell), calculator, "the undisplaced supercell")
     residual = float(np.linalg.norm(rest, axis=1).max())
     if residual > LOOSE:
         raise PhononError(
-            f"the crystal is not relaxed: a force of {residual:.2g} eV/A remains; relax it first (--relax)"
+            f"the crystal is not relaxed: a force of {residual:.2g} eV/A remains; leave --no-relax out"
         )
     total = len(displaced)
     # What the atoms feel undisplaced is no answer to the displacement.
@@ -112,12 +106,14 @@ def compute_phonons(
         freq_min=bottom - margin, freq_max=top + margin, freq_pitch=(top - bottom + 2 * margin) / 300
     )
     exact = _commensurate(phonon)
-    stability = judge(crystal, path, exact, _frequencies(phonon, exact), between_q, between, tolerance)
+    stability = judge(
+        crystal, path, exact, _frequencies(phonon, exact), between_q, between, settings.tolerance
+    )
     return Phonons(
         crystal=crystal,
         supercell=chosen,
-        displacement=displacement,
-        tolerance=tolerance,
+        displacement=settings.displacement,
+        tolerance=settings.tolerance,
         stability=stability,
         path=path,
         bands=bands.round(6),
@@ -131,11 +127,19 @@ def compute_phonons(
 
 
 def _phonopy(crystal: Crystal, chosen: Supercell) -> Any:
+    from ase.data import atomic_masses
     from phonopy import Phonopy
     from phonopy.structure.atoms import PhonopyAtoms
 
     symbols, fractional = crystal.positions()
-    cell = PhonopyAtoms(symbols=symbols, cell=crystal.primitive_lattice, scaled_positions=fractional)
+    numbers = [NUMBERS[s] for s in symbols]
+    # Phonopy's own table has no masses of elements without stable isotopes, and old names of the last ones.
+    cell = PhonopyAtoms(
+        numbers=numbers,
+        masses=atomic_masses[numbers],
+        cell=crystal.primitive_lattice,
+        scaled_positions=fractional,
+    )
     # Phonopy's matrices act on column vectors.
     return Phonopy(cell, np.array(chosen.matrix).T, primitive_matrix="P", log_level=0)
 
@@ -143,7 +147,7 @@ def _phonopy(crystal: Crystal, chosen: Supercell) -> Any:
 def _atoms(cell: Any) -> Atoms:
     from ase import Atoms
 
-    return Atoms(cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True)
+    return Atoms(numbers=cell.numbers, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True)
 
 
 def _frequencies(phonon: Any, q: np.ndarray) -> np.ndarray:
