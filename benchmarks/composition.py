@@ -30,8 +30,14 @@ from crystalsmith.crystal.elements import NUMBERS, SYMBOLS
 from crystalsmith.data import Dataset
 from crystalsmith.data.wyckoff import Occupations
 from crystalsmith.diffusion import Model, load_model
-from crystalsmith.evaluation.arrays import crystal_arrays
-from crystalsmith.evaluation.matching import ATOM_BINS, FREEDOM_BINS, bin_label, rms_displacement, root_mean
+from crystalsmith.evaluation.measures.arrays import crystal_arrays
+from crystalsmith.evaluation.measures.matching import (
+    ATOM_BINS,
+    FREEDOM_BINS,
+    bin_label,
+    rms_displacement,
+    root_mean,
+)
 from crystalsmith.generation import read_entries
 from crystalsmith.generation.drafts import learned_source
 from crystalsmith.orders import parse_order

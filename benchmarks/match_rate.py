@@ -26,8 +26,8 @@ from crystalsmith.data import Dataset
 from crystalsmith.diffusion import Request, load_model, resolve_sampler
 from crystalsmith.diffusion.sampler_choice import DEFAULT_CALLS
 from crystalsmith.diffusion.samplers import CALLS_PER_STEP
-from crystalsmith.evaluation.arrays import crystal_arrays
-from crystalsmith.evaluation.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
+from crystalsmith.evaluation.measures.arrays import crystal_arrays
+from crystalsmith.evaluation.measures.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
 from crystalsmith.runs.pool import Failed, parallel_map
 from crystalsmith.symmetry import space_group
 

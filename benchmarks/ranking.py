@@ -24,14 +24,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from crystalsmith.generation.validity import fault
 
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
 from crystalsmith.diffusion import Request, load_model
-from crystalsmith.evaluation.arrays import crystal_arrays
-from crystalsmith.evaluation.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
-from crystalsmith.generation.validity import fault
+from crystalsmith.evaluation.measures.arrays import crystal_arrays
+from crystalsmith.evaluation.measures.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
 from crystalsmith.ranking import JUDGES, Ladder, Score, resolve_judges, totals
 from crystalsmith.ranking.calibration import calibration_of
 from crystalsmith.runs.pool import Failed, parallel_map

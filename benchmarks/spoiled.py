@@ -20,8 +20,8 @@ import numpy as np
 from crystalsmith.cli.options import group_range
 from crystalsmith.crystal import SYMBOLS
 from crystalsmith.evaluation import read_samples
-from crystalsmith.evaluation.arrays import Arrays
-from crystalsmith.evaluation.geometry import standard_crystal
+from crystalsmith.evaluation.measures.arrays import Arrays
+from crystalsmith.evaluation.measures.geometry import standard_crystal
 from crystalsmith.symmetry import lattice_to_cell
 
 

@@ -1,4 +1,4 @@
-"""Make ``crystal/properties.json``, properties of elements, and ``evaluation/magpie.json``, their scaling.
+"""Make ``crystal/properties.json``, properties of elements, and ``evaluation/measures/magpie.json``, their scaling.
 
     python tools/make_element_table.py CONSTANTS
 
@@ -38,7 +38,7 @@ def main() -> None:
     scaling = {"mean": constants["CompScalerMeans"], "std": constants["CompScalerStds"]}
     assert len(scaling["mean"]) == len(scaling["std"]) == 6 * len(rows) == 132
     write(SOURCE / "crystal/properties.json", rows)
-    write(SOURCE / "evaluation/magpie.json", scaling)
+    write(SOURCE / "evaluation/measures/magpie.json", scaling)
 
 
 def write(path: Path, data: dict[str, list[float | None]]) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from crystals import KNOWN
 from crystalsmith.errors import EvaluationError
-from crystalsmith.evaluation.arrays import Arrays, crystal_arrays
 from crystalsmith.evaluation.cache import Cache, default_cache
 from crystalsmith.evaluation.features import GEOMETRY, Feature, Workshop, matrix
+from crystalsmith.evaluation.measures.arrays import Arrays, crystal_arrays
 from crystalsmith.runs.pool import Failed
 
 CALLS: list[bytes] = []

@@ -10,8 +10,8 @@ import pytest
 from crystals import KNOWN
 from crystalsmith.errors import EvaluationError, RelaxationError
 from crystalsmith.evaluation import Cache, Sample, SampleSet, Workshop, controls, read_samples
-from crystalsmith.evaluation.arrays import Arrays, crystal_arrays
-from crystalsmith.evaluation.geometry import Geometry, geometry, standard_crystal
+from crystalsmith.evaluation.measures.arrays import Arrays, crystal_arrays
+from crystalsmith.evaluation.measures.geometry import Geometry, geometry, standard_crystal
 
 NAMES = ["rutile", "quartz", "rock salt", "wurtzite"]
 

@@ -11,11 +11,11 @@ import pytest
 from crystals import KNOWN
 from crystalsmith.errors import EvaluationError
 from crystalsmith.evaluation import Cache, Sample, SampleSet, Settings, Workshop, evaluate
-from crystalsmith.evaluation.arrays import Arrays, crystal_arrays
-from crystalsmith.evaluation.console import print_evaluation
 from crystalsmith.evaluation.figures import METRICS
-from crystalsmith.evaluation.html_report import to_html
-from crystalsmith.evaluation.json_report import to_csv, to_json
+from crystalsmith.evaluation.measures.arrays import Arrays, crystal_arrays
+from crystalsmith.evaluation.report.console import print_evaluation
+from crystalsmith.evaluation.report.page import to_html
+from crystalsmith.evaluation.report.tables import to_csv, to_json
 
 NAMES = [name for name, crystal in KNOWN.items() if crystal.n_atoms <= 12]
 

@@ -12,14 +12,14 @@ from scipy.spatial.distance import cdist
 from crystals import KNOWN
 from crystalsmith.crystal import NUMBERS, Crystal, Site
 from crystalsmith.errors import EvaluationError
-from crystalsmith.evaluation import coverage
-from crystalsmith.evaluation.arrays import Arrays, crystal_arrays
-from crystalsmith.evaluation.bootstrap import distance_interval, mean_interval
-from crystalsmith.evaluation.distributions import densities, wasserstein
 from crystalsmith.evaluation.figures import MEASURES, METRICS, Figure
-from crystalsmith.evaluation.frechet import frechet_distance, gaussian_distance, moments
-from crystalsmith.evaluation.geometry import Geometry, geometry
-from crystalsmith.evaluation.matching import (
+from crystalsmith.evaluation.measures import coverage
+from crystalsmith.evaluation.measures.arrays import Arrays, crystal_arrays
+from crystalsmith.evaluation.measures.bootstrap import distance_interval, mean_interval
+from crystalsmith.evaluation.measures.distributions import densities, wasserstein
+from crystalsmith.evaluation.measures.frechet import frechet_distance, gaussian_distance, moments
+from crystalsmith.evaluation.measures.geometry import Geometry, geometry
+from crystalsmith.evaluation.measures.matching import (
     FREEDOM_BINS,
     STOL,
     bin_label,
@@ -30,9 +30,9 @@ from crystalsmith.evaluation.matching import (
     root_mean,
     same_formula_pairs,
 )
+from crystalsmith.evaluation.measures.uniqueness import buckets, compare_bucket
+from crystalsmith.evaluation.measures.validity import composition_is_valid, structure_is_valid
 from crystalsmith.evaluation.samples import Sample, SampleSet
-from crystalsmith.evaluation.uniqueness import buckets, compare_bucket
-from crystalsmith.evaluation.validity import composition_is_valid, structure_is_valid
 
 
 def test_frechet_distance_of_commuting_gaussians_is_the_closed_form():

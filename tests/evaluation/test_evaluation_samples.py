@@ -13,7 +13,7 @@ import pytest
 from crystals import KNOWN
 from crystalsmith.data import pack
 from crystalsmith.errors import DataError, EvaluationError
-from crystalsmith.evaluation.arrays import Arrays, fault_of
+from crystalsmith.evaluation.measures.arrays import Arrays, fault_of
 from crystalsmith.evaluation.samples import read_samples
 from crystalsmith.evaluation.targets import target_orders
 from crystalsmith.generation import generate_batches, run_identity

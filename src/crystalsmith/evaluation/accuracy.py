@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from crystalsmith.errors import EvaluationError
-from crystalsmith.evaluation import matching
-from crystalsmith.evaluation.bootstrap import mean_interval
 from crystalsmith.evaluation.context import Context, add_detail
 from crystalsmith.evaluation.features import RMS
 from crystalsmith.evaluation.figures import BinRow, Column
+from crystalsmith.evaluation.measures import matching
+from crystalsmith.evaluation.measures.bootstrap import mean_interval
 from crystalsmith.evaluation.prepared import Prepared
 
 

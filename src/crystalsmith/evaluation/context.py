@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from crystalsmith.evaluation.bootstrap import mean_interval
 from crystalsmith.evaluation.features import Workshop
 from crystalsmith.evaluation.figures import MEASURES, Column, Figure
+from crystalsmith.evaluation.measures.bootstrap import mean_interval
 from crystalsmith.evaluation.prepared import Prepared
 from crystalsmith.evaluation.samples import SampleSet
 from crystalsmith.evaluation.settings import Settings

@@ -23,9 +23,9 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal, crystal_from_arrays
 from crystalsmith.errors import CrystalsmithError, EvaluationError
-from crystalsmith.evaluation.arrays import crystal_arrays
 from crystalsmith.evaluation.features import GEOMETRY, Workshop, matrix
-from crystalsmith.evaluation.geometry import Geometry, standard_crystal
+from crystalsmith.evaluation.measures.arrays import crystal_arrays
+from crystalsmith.evaluation.measures.geometry import Geometry, standard_crystal
 from crystalsmith.evaluation.samples import Sample, SampleSet
 from crystalsmith.generation import crystal_seed
 from crystalsmith.potentials import RelaxSettings, check_potential, load_calculator, relax_symmetric

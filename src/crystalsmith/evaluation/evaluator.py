@@ -10,14 +10,14 @@ from typing import Any
 
 from crystalsmith import __version__
 from crystalsmith.errors import EvaluationError
-from crystalsmith.evaluation import matching, uniqueness, validity
 from crystalsmith.evaluation.accuracy import measure_match
-from crystalsmith.evaluation.bootstrap import LEVEL, RESAMPLES
-from crystalsmith.evaluation.cgcnn import MODEL as CGCNN_MODEL
 from crystalsmith.evaluation.context import Context
 from crystalsmith.evaluation.features import Workshop
 from crystalsmith.evaluation.figures import METRICS, Column, Evaluation
-from crystalsmith.evaluation.geometry import LOOSE, TIGHT
+from crystalsmith.evaluation.measures import matching, uniqueness, validity
+from crystalsmith.evaluation.measures.bootstrap import LEVEL, RESAMPLES
+from crystalsmith.evaluation.measures.cgcnn import MODEL as CGCNN_MODEL
+from crystalsmith.evaluation.measures.geometry import LOOSE, TIGHT
 from crystalsmith.evaluation.originality import measure_originality
 from crystalsmith.evaluation.prepared import Prepared, add_vectors, measure_geometry
 from crystalsmith.evaluation.resemblance import (

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from crystalsmith.evaluation.arrays import Arrays
 from crystalsmith.evaluation.cache import Cache
-from crystalsmith.evaluation.cgcnn import cgcnn
-from crystalsmith.evaluation.crystal_nn import crystal_nn
-from crystalsmith.evaluation.geometry import geometry
-from crystalsmith.evaluation.matching import rms_displacement
-from crystalsmith.evaluation.validity import composition_is_valid
+from crystalsmith.evaluation.measures.arrays import Arrays
+from crystalsmith.evaluation.measures.cgcnn import cgcnn
+from crystalsmith.evaluation.measures.crystal_nn import crystal_nn
+from crystalsmith.evaluation.measures.geometry import geometry
+from crystalsmith.evaluation.measures.matching import rms_displacement
+from crystalsmith.evaluation.measures.validity import composition_is_valid
 from crystalsmith.runs.pool import Failed, parallel_map
 
 T = TypeVar("T")
@@ -40,20 +40,22 @@ class Feature:
 
     Attributes:
         name: of it, in progress bars.
+        key: of it in caches, which outlives a move of its function.
         version: raised when its values change, so that old ones in caches are not used.
         function: makes it, in another process.
     """
 
     name: str
+    key: str
     version: int
     function: Callable[[Any], np.ndarray]
 
 
-GEOMETRY = Feature("symmetry and distances", 1, geometry)
-CRYSTAL_NN = Feature("CrystalNN fingerprints", 1, crystal_nn)
-CGCNN = Feature("CGCNN activations", 1, cgcnn)
-SMACT = Feature("SMACT", 1, smact)
-RMS = Feature("matching", 1, rms_displacement)
+GEOMETRY = Feature("symmetry and distances", "geometry.geometry", 1, geometry)
+CRYSTAL_NN = Feature("CrystalNN fingerprints", "crystal_nn.crystal_nn", 1, crystal_nn)
+CGCNN = Feature("CGCNN activations", "cgcnn.cgcnn", 1, cgcnn)
+SMACT = Feature("SMACT", "features.smact", 1, smact)
+RMS = Feature("matching", "matching.rms_displacement", 1, rms_displacement)
 
 
 class Workshop:
@@ -140,8 +142,7 @@ class Workshop:
 
 
 def _key(feature: Feature, item: Any) -> bytes:
-    function = feature.function
-    h = hashlib.sha256(f"{function.__module__}.{function.__qualname__}\0{feature.version}\0".encode())
+    h = hashlib.sha256(f"crystalsmith.evaluation.{feature.key}\0{feature.version}\0".encode())
     if isinstance(item, Arrays):
         h.update(item.digest)
     elif isinstance(item, tuple):

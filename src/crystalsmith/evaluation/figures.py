@@ -149,6 +149,18 @@ class Evaluation:
     notes: list[str]
     timings: dict[str, dict[str, float]]
 
+    @property
+    def kept(self) -> str:
+        """How many crystals of the reference were used, and which."""
+        low, high = self.settings["reference_filter"]["space_groups"]
+        most = self.settings["reference_filter"]["max_atoms"]
+        words = [f"{self.reference_size:,} crystals"]
+        if (low, high) != (1, 230):
+            words.append(f"space groups {low} to {high}")
+        if most is not None:
+            words.append(f"at most {most} atoms in the primitive cell")
+        return ", ".join(words)
+
     def measures(self) -> list[Measure]:
         """What the table has rows for, in order."""
         found: dict[str, Measure] = {}
@@ -159,7 +171,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in plain types of JSON."""
-        from crystalsmith.evaluation.json_report import to_mapping
+        from crystalsmith.evaluation.report.tables import to_mapping
 
         return to_mapping(self)
 

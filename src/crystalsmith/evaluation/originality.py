@@ -8,12 +8,12 @@ from collections.abc import Collection
 import numpy as np
 
 from crystalsmith.errors import EvaluationError
-from crystalsmith.evaluation import uniqueness
-from crystalsmith.evaluation.arrays import Arrays
 from crystalsmith.evaluation.context import Context, add_detail
 from crystalsmith.evaluation.features import GEOMETRY
 from crystalsmith.evaluation.figures import Column
-from crystalsmith.evaluation.geometry import Geometry
+from crystalsmith.evaluation.measures import uniqueness
+from crystalsmith.evaluation.measures.arrays import Arrays
+from crystalsmith.evaluation.measures.geometry import Geometry
 from crystalsmith.evaluation.prepared import Prepared
 from crystalsmith.evaluation.samples import SampleSet
 from crystalsmith.runs.pool import Failed, parallel_map

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from crystalsmith.evaluation.arrays import Arrays
-from crystalsmith.evaluation.cgcnn import LENGTH as CGCNN_LENGTH
-from crystalsmith.evaluation.crystal_nn import LENGTH as CRYSTAL_NN_LENGTH
-from crystalsmith.evaluation.distributions import QUANTITIES, densities
 from crystalsmith.evaluation.features import CGCNN, CRYSTAL_NN, GEOMETRY, Feature, Workshop, matrix
-from crystalsmith.evaluation.geometry import Geometry
-from crystalsmith.evaluation.magpie import scaled_magpie
+from crystalsmith.evaluation.measures.arrays import Arrays
+from crystalsmith.evaluation.measures.cgcnn import LENGTH as CGCNN_LENGTH
+from crystalsmith.evaluation.measures.crystal_nn import LENGTH as CRYSTAL_NN_LENGTH
+from crystalsmith.evaluation.measures.distributions import QUANTITIES, densities
+from crystalsmith.evaluation.measures.geometry import Geometry
+from crystalsmith.evaluation.measures.magpie import scaled_magpie
 from crystalsmith.evaluation.samples import SampleSet
 from crystalsmith.runs.pool import Failed
 

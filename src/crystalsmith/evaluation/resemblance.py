@@ -6,15 +6,15 @@ from functools import partial
 
 import numpy as np
 
-from crystalsmith.evaluation import coverage
-from crystalsmith.evaluation.bootstrap import distance_interval
 from crystalsmith.evaluation.context import Context, add_detail
-from crystalsmith.evaluation.distributions import QUANTITIES, wasserstein
 from crystalsmith.evaluation.features import SMACT, matrix
 from crystalsmith.evaluation.figures import MEASURES, Column, Figure
-from crystalsmith.evaluation.frechet import frechet_distance, gaussian_distance, moments
+from crystalsmith.evaluation.measures import coverage
+from crystalsmith.evaluation.measures.bootstrap import distance_interval
+from crystalsmith.evaluation.measures.distributions import QUANTITIES, wasserstein
+from crystalsmith.evaluation.measures.frechet import frechet_distance, gaussian_distance, moments
+from crystalsmith.evaluation.measures.validity import structure_is_valid
 from crystalsmith.evaluation.prepared import Prepared
-from crystalsmith.evaluation.validity import structure_is_valid
 
 _FRECHET = {"fd-crystalnn": ("fd_crystal_nn", "crystal_nn"), "fd-cgcnn": ("fd_cgcnn", "cgcnn")}
 """Figure and vector of each distance."""

@@ -12,8 +12,8 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.io import Record, read_records
-from crystalsmith.evaluation.arrays import Arrays
-from crystalsmith.evaluation.geometry import standard_crystal
+from crystalsmith.evaluation.measures.arrays import Arrays
+from crystalsmith.evaluation.measures.geometry import standard_crystal
 
 
 @dataclass(frozen=True, eq=False)

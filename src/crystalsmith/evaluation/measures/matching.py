@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from crystalsmith.errors import EvaluationError
-from crystalsmith.evaluation.arrays import Arrays
+from crystalsmith.evaluation.measures.arrays import Arrays
 from crystalsmith.evaluation.samples import SampleSet
 
 LTOL, STOL, ANGLE_TOL = 0.3, 0.5, 10.0

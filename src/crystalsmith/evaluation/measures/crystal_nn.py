@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from crystalsmith.errors import StructureError
-from crystalsmith.evaluation.arrays import Arrays
+from crystalsmith.evaluation.measures.arrays import Arrays
 
 LENGTH = 61
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
-from crystalsmith.evaluation.distributions import QUANTITIES
 from crystalsmith.evaluation.figures import Column, Evaluation
+from crystalsmith.evaluation.measures.distributions import QUANTITIES
 from crystalsmith.pictures.plotting import (
     INK,
     LINE,
@@ -20,16 +20,17 @@ from crystalsmith.pictures.plotting import (
     periodic_table,
     table_place,
 )
+from crystalsmith.reports.drawings import inline_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_REFERENCE = "#d5d8de"
+_REFERENCE = LINE
 
 
-def draw_plots(evaluation: Evaluation) -> list[tuple[str, str, str]]:
-    """Heading, caption and SVG of every plot that the evaluation has something for."""
+def draw_plots(evaluation: Evaluation) -> list[tuple[str, str, Markup]]:
+    """Heading, caption and drawing of every plot that the evaluation has something for, a wide one last."""
     from matplotlib import rc_context
 
     plots = []
@@ -49,12 +50,9 @@ def draw_plots(evaluation: Evaluation) -> list[tuple[str, str, str]]:
 
 def _plot(
     draw: Callable[[Evaluation, str], tuple[str, str, Figure]], evaluation: Evaluation, name: str
-) -> tuple[str, str, str]:
+) -> tuple[str, str, Markup]:
     heading, caption, figure = draw(evaluation, name)
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None}, facecolor="white")
-    svg = text.getvalue()
-    return heading, caption, svg[svg.index("<svg") :]
+    return heading, caption, inline_figure(figure, f"{draw.__name__.strip('_')}-{name}-")
 
 
 def _color(evaluation: Evaluation, column: Column) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from crystalsmith.evaluation.arrays import Arrays
+from crystalsmith.evaluation.measures.arrays import Arrays
 
 LTOL, STOL, ANGLE_TOL = 0.2, 0.3, 5.0
 """Length, site and angle (degrees) tolerances: the defaults of pymatgen's StructureMatcher."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import math
 from typing import Any
 
 from crystalsmith.evaluation.figures import Evaluation
+from crystalsmith.runs.csv_text import csv_text
 
 FORMAT = 1
 
@@ -57,18 +56,17 @@ def to_json(evaluation: Evaluation) -> str:
 
 def to_csv(evaluation: Evaluation) -> str:
     """One row for each crystal of each set: what was found out about it."""
-    rows = [{"set": c.name, **detail} for c in evaluation.columns for detail in c.details]
-    names = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: _plain(v) for k, v in row.items()} for row in rows)
-    return text.getvalue()
+    rows = crystal_rows(evaluation)
+    names = dict.fromkeys(key for row in rows for key in row)
+    return csv_text(({k: _plain(v) for k, v in row.items()} for row in rows), list(names))
+
+
+def crystal_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """What was found out about each crystal of each set."""
+    return [{"set": c.name, **detail} for c in evaluation.columns for detail in c.details]
 
 
 def _plain(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e9:
