@@ -40,22 +40,22 @@ class Feature:
 
     Attributes:
         name: of it, in progress bars.
-        key: of it in caches, which outlives a move of its function.
         version: raised when its values change, so that old ones in caches are not used.
         function: makes it, in another process.
+        key: of it in caches, which outlives a move of the function; its name if empty.
     """
 
     name: str
-    key: str
     version: int
     function: Callable[[Any], np.ndarray]
+    key: str = ""
 
 
-GEOMETRY = Feature("symmetry and distances", "geometry.geometry", 1, geometry)
-CRYSTAL_NN = Feature("CrystalNN fingerprints", "crystal_nn.crystal_nn", 1, crystal_nn)
-CGCNN = Feature("CGCNN activations", "cgcnn.cgcnn", 1, cgcnn)
-SMACT = Feature("SMACT", "features.smact", 1, smact)
-RMS = Feature("matching", "matching.rms_displacement", 1, rms_displacement)
+GEOMETRY = Feature("symmetry and distances", 1, geometry, "geometry.geometry")
+CRYSTAL_NN = Feature("CrystalNN fingerprints", 1, crystal_nn, "crystal_nn.crystal_nn")
+CGCNN = Feature("CGCNN activations", 1, cgcnn, "cgcnn.cgcnn")
+SMACT = Feature("SMACT", 1, smact, "features.smact")
+RMS = Feature("matching", 1, rms_displacement, "matching.rms_displacement")
 
 
 class Workshop:
@@ -142,7 +142,8 @@ class Workshop:
 
 
 def _key(feature: Feature, item: Any) -> bytes:
-    h = hashlib.sha256(f"crystalsmith.evaluation.{feature.key}\0{feature.version}\0".encode())
+    name = feature.key or f"{feature.function.__module__}.{feature.function.__qualname__}"
+    h = hashlib.sha256(f"crystalsmith.evaluation.{name}\0{feature.version}\0".encode())
     if isinstance(item, Arrays):
         h.update(item.digest)
     elif isinstance(item, tuple):
