@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from crystalsmith.errors import EvaluationError
-from crystalsmith.evaluation.measures.coverage import COMPOSITION_CUTOFF, STRUCTURE_CUTOFF
 from crystalsmith.evaluation.figures import METRICS
+from crystalsmith.evaluation.measures.coverage import COMPOSITION_CUTOFF, STRUCTURE_CUTOFF
 from crystalsmith.runs.settings import group_range, option, positive, positive_number
 
 VARIANTS = ("cdvae", "paper")
