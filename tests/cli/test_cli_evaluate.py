@@ -6,9 +6,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +14,7 @@ import pytest
 from crystals import KNOWN
 from crystalsmith.cli.main import build_parser, main
 from crystalsmith.orders import read_orders
+from held import Held
 
 NAMES = ["rutile", "quartz", "rock salt", "wurtzite", "perovskite", "zinc blende"]
 
@@ -217,20 +215,10 @@ def test_ctrl_c_keeps_what_was_computed(files):
     write_set(files / "many.jsonl", list(KNOWN))
     arguments = ["evaluate", "many.jsonl", "--reference", "many.jsonl", "--metrics", "distributions,coverage"]
     arguments += ["--workers", "2", "--cache", "c.sqlite"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "crystalsmith", *arguments],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
-    began = time.monotonic()
-    while time.monotonic() - began < 60 and not stored(files / "c.sqlite"):
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
-    output, error = process.communicate(timeout=60)
-    assert process.returncode == 130 and output == ""
+    held = Held(files, AT_VECTORS.format(number=len(KNOWN)), arguments)
+    os.killpg(held.process.pid, signal.SIGINT)
+    status, output, error = held.end()
+    assert status == 130 and output == ""
     assert error.strip().splitlines()[-1].startswith("crystalsmith: interrupted; the same command")
     assert "Traceback" not in error
     kept = stored(files / "c.sqlite")
@@ -240,11 +228,25 @@ def test_ctrl_c_keeps_what_was_computed(files):
     assert timings["CrystalNN fingerprints"]["computed"] > 0
 
 
+AT_VECTORS = """
+from crystalsmith.evaluation.cache import Cache
+put = Cache.put
+
+def halting(cache, items):
+    put(cache, items)
+    if cache.connection.execute("SELECT count(*) FROM vector").fetchone()[0] >= {number}:
+        halt()
+
+Cache.put = halting
+"""
+"""Halts once so many vectors are in the cache."""
+
+
 def stored(path: Path) -> int:
     """Vectors in a cache that another process may be writing."""
     if not path.exists():
         return 0
-    with closing(sqlite3.connect(path, timeout=10)) as connection:
+    with closing(sqlite3.connect(path, timeout=60)) as connection:
         try:
             return int(connection.execute("SELECT count(*) FROM vector").fetchone()[0])
         except sqlite3.OperationalError:  # no table yet

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from crystalsmith.crystal import Crystal
 from crystalsmith.errors import ConfigError, OrderError
 from crystalsmith.orders import parse_orders
 from fake_model import FakeModel
+from held import AT_LINES, Held
 
 SALT = ["generate", "--space-group", "225", "--sites", "Na=1,Cl=1"]
 
@@ -58,7 +58,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=120, check=False, **options
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, **options
     )
 
 
@@ -92,12 +92,12 @@ def test_help(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
 
 
 def test_help_answers_at_once() -> None:
-    best = np.inf
-    for _ in range(3):  # other processes may be at work
-        began = time.monotonic()
-        assert python("-m", "crystalsmith", "generate", "--help").returncode == 0
-        best = min(best, time.monotonic() - began)
-    assert best <= 0.5
+    """By what is imported for it: some hundred modules, nothing heavy."""
+    code = "import sys; from crystalsmith.cli.main import main; main(['generate', '--help'])"
+    done = python("-c", f"{code}; print(len(sys.modules), *sys.modules)")
+    number, *names = done.stdout.splitlines()[-1].split()
+    heavy = ("torch", "pymatgen", "matplotlib", "ase", "spglib", "moyopy", "scipy", "rich.progress")
+    assert int(number) < 500 and not {*heavy} & {*names}
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -410,43 +410,24 @@ def test_reader_that_goes_away_gets_no_traceback(checkpoint: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "crystalsmith", "info", "--checkpoint", str(checkpoint)]
-    done = subprocess.run(
-        command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120, check=False
-    )
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_ctrl_c_in_a_process_and_going_on(tmp_path: Path, checkpoint: Path) -> None:
-    arguments = [
-        "--wyckoff",
-        "Ti:a,O:f",
-        "-n",
-        "15",
-        "--batch",
-        "6",
-        "--steps",
-        "30",
-        "--tries",
-        "1",
-        "--threads",
-        "1",
-    ]
-    command = [sys.executable, "-m", "crystalsmith", "generate", "--space-group", "136", *arguments]
-    command += ["--checkpoint", str(checkpoint), "-o", str(tmp_path / "out")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_a_process_and_going_on(tmp_path: Path, checkpoint: Path, number: int) -> None:
+    command = "generate --space-group 136 --wyckoff Ti:a,O:f -n 15 --batch 6 --steps 30 --tries 1 --threads 1"
+    command = [*command.split(), "--checkpoint", str(checkpoint), "-o", str(tmp_path / "out")]
     journal = tmp_path / "out" / "crystals.jsonl"
-    deadline = time.monotonic() + 60
-    while not (journal.exists() and journal.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert (process.returncode, error) == (
-        130,
-        "crystalsmith: interrupted; the same command goes on where it stopped\n",
-    )
+    held = Held(tmp_path, AT_LINES.format(journal=str(journal), lines=1), command)
+    held.process.send_signal(number)
+    status, _, error = held.end()
+    assert status == 128 + number
+    assert error.splitlines()[-1] == "crystalsmith: interrupted; the same command goes on where it stopped"
+    assert "Traceback" not in error
     before = (tmp_path / "out" / "crystals.jsonl").read_bytes()
     assert 0 < before.count(b"\n") < 15
-    assert main(command[3:]) in (0, 1)  # untrained, the model may have given a crystal up
+    assert main(command) in (0, 1)  # untrained, the model may have given a crystal up
     assert journal.read_bytes().startswith(before) and journal.read_bytes().count(b"\n") == 15

@@ -6,9 +6,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import ase.io
@@ -20,31 +17,34 @@ from ase.calculators.emt import EMT
 import crystalsmith
 from crystalsmith.cli.main import main
 from crystalsmith.crystal import Crystal, Site
+from held import AT_LINES, Held
 
 POTENTIALS = '''
-import os, time
+import os
+from types import SimpleNamespace
 from ase.calculators.emt import EMT
 from ase.calculators.calculator import all_changes
 
 class Odd(EMT):
-    """EMT, but silver throws, gold kills its process, and platinum takes its time."""
+    """EMT, but silver throws, gold kills its process, and platinum takes long where it is told to."""
     def calculate(self, atoms=None, properties=None, system_changes=all_changes):
         symbols = set(atoms.get_chemical_symbols())
         if "Ag" in symbols:
             raise RuntimeError("no silver")
         if "Au" in symbols:
             os._exit(9)
-        if "Pt" in symbols:
-            time.sleep(float(os.environ.get("PLATINUM", "0")))
+        if "Pt" in symbols and "PLATINUM" in os.environ:
+            later(100.0)
         super().calculate(atoms, properties, system_changes)
 
-def slow():
-    return Slow()
+def later(seconds):
+    """From now on the search's clock is so much later."""
+    from crystalsmith.potentials import search
+    before = search.time.perf_counter
+    search.time = SimpleNamespace(perf_counter=lambda: before() + seconds)
 
-class Slow(EMT):
-    def calculate(self, *args, **kwargs):
-        time.sleep(0.03)
-        super().calculate(*args, **kwargs)
+def emt():
+    return EMT()
 
 def broken():
     raise OSError("no such weights")
@@ -185,27 +185,33 @@ def test_sources_may_be_several_and_of_the_same_names(here):
     assert len(list(Path("out/cif").iterdir())) == 5
 
 
-@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(here, kill):
     write(here / "cifs", {f"cu{k}": fcc("Cu", 3.5 + 0.05 * k) for k in range(4)})
-    arguments = [sys.executable, "-m", "crystalsmith", "relax", "cifs", "-o", "out"]
-    arguments += ["--potential", "odd_potentials:slow", "--workers", "2", "--quiet"]
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
     journal = Path("out/journal.jsonl")
-    end = time.monotonic() + 100
-    while time.monotonic() < end and not (journal.exists() and journal.read_bytes().count(b"\n") >= 2):
-        time.sleep(0.02)
-    process.send_signal(kill)
-    errors = process.communicate(timeout=60)[1]
+    arguments = [
+        "relax",
+        "cifs",
+        "-o",
+        "out",
+        "--potential",
+        "odd_potentials:emt",
+        "--workers",
+        "2",
+        "--quiet",
+    ]
+    held = Held(here, AT_LINES.format(journal=str(here / journal), lines=2), arguments)
+    held.process.send_signal(kill)
+    status, _, errors = held.end()
     done = journal.read_bytes()
     assert 2 <= done.count(b"\n") < 8 and not Path("out/relaxed.csv").exists()
-    if kill == signal.SIGINT:
-        assert process.returncode == 130 and "goes on where it stopped" in errors
+    if kill != signal.SIGKILL:
+        assert status == 128 + kill and "goes on where it stopped" in errors and "Traceback" not in errors
     journal.write_bytes(done + b'{"name":"cut o')  # and the last line was torn
     (here / "out" / "cif" / "cu.cif.partial").write_text("half")
-    assert relax("cifs", "-o", "out", potential="odd_potentials:slow") == 0
+    assert relax("cifs", "-o", "out", potential="odd_potentials:emt") == 0
     assert journal.read_bytes().startswith(done) and journal.read_bytes().count(b"\n") == 8
-    assert relax("cifs", "-o", "whole", potential="odd_potentials:slow") == 0
+    assert relax("cifs", "-o", "whole", potential="odd_potentials:emt") == 0
     assert content("out") == content("whole")
 
 
@@ -288,7 +294,10 @@ def test_a_damaged_journal_is_named(here, capsys):
 
 
 def test_a_call_that_takes_too_long_costs_its_crystal_only(here, monkeypatch):
-    monkeypatch.setenv("PLATINUM", "2")
-    assert relax("cifs", "-o", "out", "--seconds", "3") == 0
+    from crystalsmith.potentials import search
+
+    monkeypatch.setattr(search, "time", search.time)  # is put back afterwards
+    monkeypatch.setenv("PLATINUM", "")
+    assert relax("cifs", "-o", "out", "--seconds", "90") == 0
     table = {row["name"]: row for row in rows("out")}
     assert table["pt"]["reason"].endswith("out of time") and table["cu"]["converged"] == "yes"

@@ -188,7 +188,7 @@ def test_who_has_read_enough_stops_it(form: list[str]) -> None:
         lines = [child.stdout.readline() for _ in range(10)]
         child.stdout.close()
         try:
-            assert child.wait(timeout=60) == 1
+            assert child.wait() == 1
         finally:
             child.kill()
         assert child.stderr.read() == ""
@@ -202,9 +202,7 @@ def test_torch_and_its_like_stay_away() -> None:
         "status = main(['wyckoff', '--space-group', '221', '--formula', 'BaTiO3', '--z', '1', '--json']);"
         "print(status, [m for m in ('torch', 'pymatgen', 'pyxtal', 'matplotlib') if m in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0 []"
 
 
