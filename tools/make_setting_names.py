@@ -1,8 +1,8 @@
 """Write src/crystalsmith/symmetry/settings.json: every setting of every space group, by all its names.
 
-Rows are ``[number, Hall symbol, choice, is ours, [Hermann-Mauguin symbols]]``; the first 530 stand in the
-order in which spglib and moyopy count them, then come settings that are in neither (Hall symbol empty where
-only the group can be told from the name). Needs gemmi, spglib and moyopy.
+Rows are ``[number, Hall symbol, choice, is ours, [Hermann-Mauguin symbols, the usual first]]``; the first 530
+stand in the order in which spglib and moyopy count them, then come settings that are in neither (Hall symbol
+empty where only the group can be told from the name). Needs gemmi, spglib and moyopy.
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ def main() -> None:
                     symbols.add(" ".join([full.split()[0], *old]))
         if entry.setting == "H":
             symbols |= {"H" + s[1:] for s in symbols}  # the Protein Data Bank's letter
-        rows.append([number, hall, entry.setting, key == ours[number], spellings(number, symbols)])
+        first = (entry.hm_full if 3 <= number <= 15 else entry.hm_short).replace("_", "")
+        others_of_it = [x for x in spellings(number, symbols) if x != first]
+        rows.append([number, hall, entry.setting, key == ours[number], [first, *others_of_it]])
     for key, found in others.items():
         if key not in seen:
             for g in found:

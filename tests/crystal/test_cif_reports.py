@@ -110,11 +110,11 @@ REPORTS: dict[str, tuple[str, tuple[str, int, int] | str]] = {
     ),
     "pymatgen 440: type '0.75Si + 0.25Al'": (
         cell(5) + hm("P 1") + atoms("T1(o) '0.75Si + 0.25Al' 0.1 0.2 0.3"),
-        "unknown element",
+        "disordered",
     ),
     "pymatgen 391: type '0.8Nb + 0.2Zr' of full occupancy": (
         cell(3.3) + hm("I m -3 m", 229) + atoms("Nb,Zr '0.8Nb + 0.2Zr' 0 0 0 1", columns=MG_FE),
-        "unknown element",
+        "disordered",
     ),
     "pymatgen 1179: screw axis lost from some of the operators": (
         cell(7.1, 7.1, 19.3, gamma=120)
@@ -440,6 +440,17 @@ REPORTS: dict[str, tuple[str, tuple[str, int, int] | str]] = {
     "CURATED-COFs 16: P1 without a space": (
         cell(5.64) + hm("P1") + formula("Na Cl", 1) + SALT,
         ("NaCl", 2, 221),
+    ),
+    "pymatgen-core, ICSD 59959: dots for zeros, borne out by sum formula and Z": (
+        cell(4.19)
+        + hm("P m -3 m", 221)
+        + formula("K Mn F3", 1)
+        + atoms("K1 K1+ .5 .5 .5", "Mn1 Mn2+ . . .", "F1 F1- .5 . ."),
+        ("KMnF3", 5, 221),
+    ),
+    "pymatgen-core, ICSD 59959: dots for zeros without a sum formula": (
+        cell(4.19) + hm("P m -3 m", 221) + atoms("K1 K1+ .5 .5 .5", "Mn1 Mn2+ . . .", "F1 F1- .5 . ."),
+        "contradiction: some of its coordinates are dots",
     ),
     "jana: a modulated structure": (
         cell(5.64) + "_cell_modulation_dimension 1\n" + hm("F m -3 m") + SALT,

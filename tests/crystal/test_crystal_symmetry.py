@@ -190,6 +190,31 @@ def test_what_is_no_crystal_is_refused(structure: object, says: str) -> None:
         Crystal.from_structure(structure)
 
 
+@pytest.mark.parametrize("value", [1e7, 1e16, 1e154, 1e300, -1e308, 1.7e308])
+@pytest.mark.parametrize("where", ["coordinate", "lattice"])
+def test_numbers_beyond_all_measure_are_one_reason(value: float, where: str) -> None:
+    lattice, points = 4 * np.eye(3), np.array([[0.0, 0, 0], [0.5, 0.5, 0.5]])
+    (points if where == "coordinate" else lattice)[0, 0] = value
+    with pytest.raises(StructureError, match=r"^out of range"):
+        crystal_from_arrays(lattice, points, np.array([11, 17]))
+
+
+def test_a_panic_of_the_symmetry_program_is_one_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A panic in Rust arrives as a BaseException of a class that cannot be imported; others go on up."""
+
+    def raising(kind: type[BaseException]) -> None:
+        def dataset(*args: object, **kwargs: object) -> None:
+            raise kind("index out of bounds")
+
+        monkeypatch.setattr(standardize.moyopy, "MoyoDataset", dataset)
+
+    raising(type("PanicException", (BaseException,), {}))
+    assert crystal_from_arrays(*arrays(KNOWN["rutile"])).space_group == 136  # spglib is asked next
+    raising(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        crystal_from_arrays(*arrays(KNOWN["rutile"]))
+
+
 def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(StructureError, match="wrong shape"):
         crystal_from_arrays(np.eye(2), np.zeros((1, 3)), np.array([1]))

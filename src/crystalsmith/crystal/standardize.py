@@ -25,6 +25,9 @@ logging.getLogger("moyo").addHandler(logging.NullHandler())
 MINIMUM_DISTANCE = 0.1
 """Atoms closer than this (Angstrom) are an error of the input, not a crystal."""
 
+LARGEST = 1e6
+"""Lengths (Angstrom) and fractional coordinates beyond this have lost their decimals."""
+
 RETRIES = (1.0, 0.3, 0.1, 0.01)
 """Factors on the tolerance that are tried in turn."""
 
@@ -89,6 +92,8 @@ def _check_input(lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarra
         raise StructureError("empty: the structure has no atoms")
     if not (np.isfinite(lattice).all() and np.isfinite(fractional).all()):
         raise StructureError("not finite: the structure has a lattice or coordinate that is no number")
+    if np.abs(lattice).max() > LARGEST or np.abs(fractional).max() > LARGEST:
+        raise StructureError(f"out of range: the structure has a lattice or coordinate beyond {LARGEST:g}")
     lengths = np.linalg.norm(lattice, axis=1)
     if lengths.min() < 1e-3 or abs(np.linalg.det(lattice)) < 1e-3 * np.prod(lengths):
         raise StructureError("flat cell: the cell of the structure has no volume")
@@ -119,6 +124,10 @@ def _by_moyo(
         try:
             found = moyopy.MoyoDataset(cell, symprec=symprec * factor, setting=setting)
         except (ValueError, RuntimeError):  # moyopy found no consistent group at this tolerance
+            continue
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # what a panic in Rust becomes is no Exception
+                raise
             continue
         group = space_group(found.number)
         inverse = np.linalg.inv(np.array(found.std_linear))

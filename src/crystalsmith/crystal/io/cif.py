@@ -82,7 +82,7 @@ def _understand(block: Block) -> Record:
             reason = reason or str(error)
     if not readings:
         raise StructureError(reason)
-    chosen = _choose(readings, possible.proof)
+    chosen = _choose(readings, possible.proof or sites.proof)
     number_of = chosen.operations.number
     named = number_of if number_of > 1 else possible.number
     return Record(

@@ -40,6 +40,7 @@ class Sites:
         fuzz: (r, 3) half a unit of their last decimals, 0 for simple fractions.
         letters: Wyckoff letters, empty if not given for each.
         multiplicities: (r,) as stated, None if not given for each.
+        proof: why they count only if sum formula and Z bear them out; empty if they are certain.
         warnings: what was odd but could be settled.
     """
 
@@ -49,6 +50,7 @@ class Sites:
     fuzz: np.ndarray
     letters: list[str]
     multiplicities: np.ndarray | None
+    proof: str
     warnings: tuple[str, ...]
 
 
@@ -71,7 +73,8 @@ class Cell:
 
 def has_atoms(block: Block) -> bool:
     """Whether a block has rows of atoms: coordinates of any kind, or a fault where they could be."""
-    return bool(block.fault) or bool(block.all(*XYZ)) or bool(block.all("_atom_site_cartn_x"))
+    rows = (value for tag in (*XYZ, "_atom_site_cartn_x") for value in block.tags.get(tag, ()))
+    return bool(block.fault) or any(value not in ("", ".") for value in rows)
 
 
 def number(text: str) -> tuple[float, float]:
@@ -138,6 +141,8 @@ def read_sites(block: Block, formula: dict[str, float]) -> Sites:
     if len({g for row in rows if groups and (g := groups[row]) not in ("", "0")} | {"1"}) > 1:
         raise StructureError("disordered: the CIF has atoms of alternative groups")
     read = [[_coordinate(c[row], labels[row]) for c in columns] for row in rows]
+    # Old files of one database have "." for "0.", to the standard something unknown.
+    dots = any(c[row] == "." for c in columns for row in rows)
     points, fuzz = np.array(read).transpose(2, 0, 1)
     keep = _whole(np.array(numbers), np.array(shares), points, warnings)
     letters = block.first(
@@ -154,6 +159,7 @@ def read_sites(block: Block, formula: dict[str, float]) -> Sites:
         multiplicities=np.array([int(stated[r]) for r in kept])
         if len(stated) == size and all(x.isdecimal() and len(x) < 6 for x in stated)
         else None,
+        proof="some of its coordinates are dots" if dots else "",
         warnings=tuple(warnings),
     )
 
@@ -161,7 +167,7 @@ def read_sites(block: Block, formula: dict[str, float]) -> Sites:
 def _coordinate(text: str, label: str) -> tuple[float, float]:
     if not text:
         raise StructureError(f"incomplete: {label or 'an atom'} has no coordinates")
-    return number(text)
+    return (0.0, 0.0) if text == "." else number(text)
 
 
 def _whole(numbers: np.ndarray, shares: np.ndarray, points: np.ndarray, warnings: list[str]) -> list[int]:
@@ -182,6 +188,8 @@ def _whole(numbers: np.ndarray, shares: np.ndarray, points: np.ndarray, warnings
 
 def _of_type(text: str, upper: bool, formula: dict[str, float]) -> int:
     """Atomic number of a type symbol such as ``Fe3+``, ``O2-``, ``D`` or ``Cval``."""
+    if re.search(r"\d.*[A-Z].*\+.*[A-Z]", text):
+        raise StructureError(f"disordered: the type {text[:40]!r} is a mixture")
     match = _TYPE.fullmatch(text)
     symbol = match[1] if match else ""
     if symbol not in NUMBERS and symbol not in ("D", "T"):

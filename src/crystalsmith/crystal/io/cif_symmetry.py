@@ -11,6 +11,7 @@ from typing import Any
 import gemmi
 import numpy as np
 
+from crystalsmith.crystal.hall import OperationKeys, operation_keys
 from crystalsmith.crystal.io.cif_text import Block
 from crystalsmith.errors import StructureError
 from crystalsmith.symmetry.settings import Setting, setting_of_hall, settings_named
@@ -52,10 +53,9 @@ class Operations:
     where: str
 
     @property
-    def keys(self) -> frozenset[tuple[int, ...]]:
+    def keys(self) -> OperationKeys:
         """The operations as a set that can be compared."""
-        shifts = np.rint(24 * self.translations).astype(int) % 24
-        return frozenset(map(tuple, np.hstack([self.rotations.reshape(-1, 9), shifts]).tolist()))
+        return operation_keys(self.rotations, self.translations)
 
     def fits(self, metric: np.ndarray, tolerance: float) -> bool:
         """Whether they leave lengths and angles as they are, relative to the axes' lengths."""

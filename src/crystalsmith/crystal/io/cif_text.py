@@ -28,7 +28,8 @@ class Block(NamedTuple):
 
     Attributes:
         name: what follows ``data_``.
-        tags: values by tag in lower case with ``_`` for every dot; what is unknown (``?``, ``.``) is empty.
+        tags: values by tag in lower case with ``_`` for every dot; what is unknown (``?``, ``.``) is empty,
+            but for the dots of coordinates.
         twice: tags that stand twice with different values.
         fault: why the block cannot be parsed, else empty.
         warnings: what was mended.
@@ -69,14 +70,21 @@ def read_blocks(text: str | bytes) -> list[Block]:
         parts = _split(text)
         if not parts:
             return [Block("", {}, fault=f"unreadable: not a CIF ({_reason(error)})")]
-        return [block for name, part in parts for block in _parse_alone(name, part)]
+        return [
+            b for name, part in parts for b in _parse_alone(name, part) if not b.fault or "_atom_site" in part
+        ]
 
 
 def _parse_alone(name: str, text: str) -> list[Block]:
     fault = ""
-    for warnings, attempt in (((), text), (("values without quotes were mended",), _mend(text))):
+    for warning, mend in (
+        ("", str),
+        ("values without quotes were mended", _mend),
+        ("what cannot be parsed was left aside, none of it about cell, symmetry or atoms", _needed_alone),
+    ):
+        text, warnings = mend(text), (warning,) if warning else ()
         try:
-            return [_block(b)._replace(warnings=warnings) for b in gemmi.cif.read_string(attempt, 0)]
+            return [_block(b)._replace(warnings=warnings) for b in gemmi.cif.read_string(text, 0)]
         except (ValueError, RuntimeError) as error:
             fault = fault or f"unreadable: the CIF cannot be parsed ({_reason(error)})"
     return [Block(name, {}, fault=fault)]
@@ -99,6 +107,8 @@ def _block(block: gemmi.cif.Block) -> Block:
             if not tag.startswith(_WANTED) or tag.startswith(_UNWANTED):
                 continue
             known = [gemmi.cif.as_string(value).strip() for value in values]
+            if tag.startswith("_atom_site_fract_") and "." in values:
+                known = [value if value == "." else text for value, text in zip(values, known, strict=True)]
             if any(tags.get(tag, ())) and any(known) and tags[tag] != known:
                 twice.add(tag)
             if any(known) or tag not in tags:
@@ -126,7 +136,6 @@ def _clean(text: str) -> str:
         text = re.sub(r"(\d)[\u0304\u0305]", r"-\1", text.replace("\ufeff", ""))
         text = re.sub("[\u2010-\u2015\u2212]", "-", text).replace("\u2044", "/").replace("\u00a0", " ")
         text = unicodedata.normalize("NFKD", text).replace("\u2044", "/")
-        text = re.sub("[\u2018\u2019\u201c\u201d]", "'", text)
         text = text.encode("ascii", errors="replace").decode()
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", " ", text)
 
@@ -134,6 +143,32 @@ def _clean(text: str) -> str:
 def _mend(text: str) -> str:
     text = _UNQUOTED_OPERATOR.sub(lambda m: f"{m[1] or ''}'{m[2].strip()}'", text)
     return _UNQUOTED.sub(lambda m: m[0] if "'" in m[2] else f"{m[1]} '{m[2]}'", text)
+
+
+def _needed_alone(text: str) -> str:
+    """Tags and loops that are read, without the others: the slips of many files are in titles and names."""
+    items: list[list[str]] = [[]]
+    in_field = in_header = False
+    for line in text.split("\n"):
+        word = next(iter(line.lower().split()), "")
+        begins = False
+        if line.startswith(";"):
+            in_field = not in_field
+        elif not in_field and word.startswith(("data_", "loop_")):
+            begins, in_header = True, word.startswith("loop_")
+        elif not in_field and word.startswith("_"):
+            begins = not in_header
+        elif not in_field and word:
+            in_header = False
+        if begins:
+            items.append([])
+        items[-1].append(line)
+    return "\n".join(line for item in items if _is_needed(item) for line in item) + "\n"
+
+
+def _is_needed(item: list[str]) -> bool:
+    words = [word for line in item for word in line.lower().replace(".", "_").split()[:2]]
+    return bool(words) and (words[0].startswith("data_") or any(word.startswith(_WANTED) for word in words))
 
 
 def _split(text: str) -> list[tuple[str, str]]:
