@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crystalsmith.api import (
-        Crystals,
         evaluate,
+        hull,
+        phonons,
         read,
         relax,
         train,
     )
     from crystalsmith.crystal import Crystal
+    from crystalsmith.crystal.crystals import Crystals
     from crystalsmith.diffusion import load_model
     from crystalsmith.generation import generate
     from crystalsmith.orders import Order
@@ -36,17 +38,19 @@ __all__ = [
     "__version__",
     "evaluate",
     "generate",
+    "hull",
     "load_model",
+    "phonons",
     "read",
     "relax",
     "train",
 ]
 
-_FUNCTIONS = ("evaluate", "read", "relax", "train")
+_FUNCTIONS = ("evaluate", "hull", "phonons", "read", "relax", "train")
 # Loaded on first use: torch takes seconds to import, and the command line has to answer --help at once.
 _HOMES = {
     "Crystal": "crystalsmith.crystal",
-    "Crystals": "crystalsmith.api",
+    "Crystals": "crystalsmith.crystal.crystals",
     "Order": "crystalsmith.orders",
     "generate": "crystalsmith.generation",
     "load_model": "crystalsmith.diffusion",

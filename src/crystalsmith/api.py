@@ -10,20 +10,23 @@ import tempfile
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.crystals import Crystals
 from crystalsmith.runs.pool import Failed
 from crystalsmith.runs.progress import Progress, silent
 from crystalsmith.runs.settings import settings_of
 
 if TYPE_CHECKING:
     from ase import Atoms
-    from pandas import DataFrame
     from pymatgen.core import Structure
 
     from crystalsmith.evaluation.figures import Evaluation
     from crystalsmith.evaluation.settings import Settings as EvaluationSettings
+    from crystalsmith.hull.system import PhaseTable
+    from crystalsmith.phonons.run import PhononRun
+    from crystalsmith.phonons.settings import PhononSettings
     from crystalsmith.potentials.run import Relaxed
     from crystalsmith.potentials.settings import RelaxSettings
 
@@ -31,64 +34,6 @@ Place: TypeAlias = "str | os.PathLike[str]"
 Source: TypeAlias = "Place | Atoms | Structure | Crystal"
 Sources: TypeAlias = "Source | Iterable[Source] | Mapping[str, Crystal | Failed] | Crystals"
 R = TypeVar("R")
-
-
-class Crystals(Sequence[Crystal]):
-    """Crystals with names, in order, and what could not be read.
-
-    Args:
-        named: crystals, or why there is none, by name.
-
-    Attributes:
-        names: of the crystals.
-        failures: reasons, by name.
-    """
-
-    def __init__(self, named: Mapping[str, Crystal | Failed]) -> None:
-        found = {name: c for name, c in named.items() if isinstance(c, Crystal)}
-        self._crystals = tuple(found.values())
-        self.names = tuple(found)
-        self.failures = {name: c.reason for name, c in named.items() if isinstance(c, Failed)}
-
-    def __len__(self) -> int:
-        return len(self._crystals)
-
-    @overload
-    def __getitem__(self, place: int) -> Crystal: ...
-    @overload
-    def __getitem__(self, place: slice) -> Crystals: ...
-    def __getitem__(self, place: int | slice) -> Crystal | Crystals:
-        if isinstance(place, slice):
-            return Crystals(dict(zip(self.names[place], self._crystals[place], strict=True)))
-        return self._crystals[place]
-
-    def __repr__(self) -> str:
-        failed = f", {len(self.failures)} not read" if self.failures else ""
-        return f"<{len(self)} crystals{failed}>"
-
-    def to_dict(self) -> dict[str, Crystal]:
-        """The crystals by name."""
-        return dict(zip(self.names, self._crystals, strict=True))
-
-    def to_dataframe(self) -> DataFrame:
-        """A row for each crystal: name, formula, space group, atoms in the primitive cell, cell, volume."""
-        from pandas import DataFrame
-
-        rows = [{"name": name, **describe(c)} for name, c in self.to_dict().items()]
-        return DataFrame(rows, columns=["name", *_COLUMNS])
-
-
-_COLUMNS = (
-    *("formula", "space_group", "symbol", "atoms"),
-    *("a", "b", "c", "alpha", "beta", "gamma", "volume_per_atom"),
-)
-
-
-def describe(crystal: Crystal) -> dict[str, Any]:
-    """What a table says of a crystal; lengths in Angstrom, angles in degrees, of the conventional cell."""
-    facts = (crystal.formula, crystal.space_group, crystal.group.symbol, crystal.n_atoms)
-    volume = crystal.volume / crystal.n_atoms_conventional
-    return dict(zip(_COLUMNS, (*facts, *crystal.cell, volume), strict=True))
 
 
 def read(*sources: Source | Iterable[Source]) -> Crystals:
@@ -165,6 +110,83 @@ def relax(
         _sources(crystals), folder, chosen, Engine(potential, workers), overwrite=overwrite, progress=progress
     )
     return _keep(relaxed, temporary)
+
+
+def phonons(
+    crystals: Sources,
+    out: Place | None = None,
+    *,
+    potential: str = "chgnet",
+    workers: int | None = None,
+    settings: PhononSettings | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+    **changes: Any,
+) -> PhononRun:
+    """Phonons, imaginary modes and elastic constants of crystals.
+
+    Args:
+        crystals: whatever ``read`` takes, or the result of another function.
+        out: folder of the run; the same call goes on where it stopped.
+        potential, workers: as for ``relax``.
+        settings: how; as usual if not given.
+        overwrite: replace other phonons in the folder.
+        progress: told how far it is.
+        changes: fields of ``PhononSettings``, such as ``length=12`` or ``elastic=False``.
+
+    Returns:
+        Studies by name, and why a crystal has none.
+
+    Raises:
+        DataError: nothing can be read.
+        PhononError: phonopy or seekpath is not installed.
+        RelaxationError: the potential is unknown, not installed, or cannot be loaded.
+        ConfigError: a setting that there is not.
+        OutputError: the folder cannot be used.
+    """
+    from crystalsmith.phonons.run import phonons_into
+    from crystalsmith.phonons.settings import PhononSettings
+    from crystalsmith.potentials.settings import Engine
+
+    chosen = settings_of(PhononSettings, settings, changes)
+    folder, temporary = _folder(out)
+    found = phonons_into(
+        _sources(crystals), folder, chosen, Engine(potential, workers), overwrite=overwrite, progress=progress
+    )
+    return _keep(found, temporary)
+
+
+def hull(
+    system: str | Sequence[str],
+    *,
+    potential: str = "chgnet",
+    references: Place | None = None,
+    entries: Sequence[Place] = (),
+) -> PhaseTable:
+    """The phases of a chemical system and their distances from the convex hull.
+
+    Args:
+        system: "Li-P-O", or elements.
+        potential: whose energies; those of two potentials never meet.
+        references: file of ``hull build``; the references that ship if not given.
+        entries: files of more phases.
+
+    Returns:
+        The phases; its ``hull.place(counts, energy)`` says where a crystal of yours lies.
+
+    Raises:
+        HullError: no such system, or no references.
+
+    Example:
+        >>> import crystalsmith
+        >>> phases = crystalsmith.hull("Li-O").to_dataframe()
+        >>> "Li2O" in set(phases.formula[phases.above_hull == 0])
+        True
+    """
+    from crystalsmith.hull.system import PhaseTable, load_hull, parse_system
+
+    elements = parse_system(system if isinstance(system, str) else "-".join(system), fewest=2)
+    return PhaseTable.of(elements, load_hull(potential, references, entries))
 
 
 def evaluate(

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,12 @@ from ase.calculators.emt import EMT
 from matplotlib.image import imread
 
 from crystals import KNOWN
-from crystalsmith.cli.hull import parse_system
 from crystalsmith.cli.main import build_parser, main
 from crystalsmith.crystal import SYMBOLS, Crystal, Site
 from crystalsmith.data import pack
 from crystalsmith.errors import HullError
 from crystalsmith.hull import KJ_PER_MOL, Phase, References
+from crystalsmith.hull.system import parse_system
 from references import references
 
 EMT_NAME = "ase.calculators.emt:EMT"
@@ -34,6 +35,11 @@ def files(tmp_path, monkeypatch):
 
 def show(*arguments: str) -> list[str]:
     return ["hull", "show", *arguments, "--references", "r.npz"]
+
+
+def phases(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What ``hull show --json`` printed."""
+    return json.loads(capsys.readouterr().out)["result"]["phases"]
 
 
 def test_a_table_of_a_system(files, capsys):
@@ -65,7 +71,7 @@ def test_elements_stand_in_the_order_that_was_asked_for(files, capsys):
 
 def test_json_lines(files, capsys):
     assert main([*show("Li-O", "--json"), "--entries", "mine.csv"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    rows = phases(capsys)
     assert [r["id"] for r in rows] == ["li-1", "li-2", "o-1", "li2o", "mine", "li2o2"]
     assert rows[3] == {
         "id": "li2o",
@@ -82,7 +88,7 @@ def test_json_lines(files, capsys):
 
 def test_units_and_columns(files, capsys):
     assert main(show("Li-O", "--json")) == 0
-    high = json.loads(capsys.readouterr().out.splitlines()[1])
+    high = phases(capsys)[1]
     assert main(show("Li-O")) == 0
     line = capsys.readouterr().out.splitlines()[3]
     assert line.split()[-1] == f"{high['above_hull'] * KJ_PER_MOL:.2f}" == "9.65"
@@ -113,7 +119,7 @@ def test_references_need_not_ship(files, capsys):
     assert f"no reference phases come with the package for {EMT_NAME}" in error and "hull build" in error
     (files / "all.csv").write_text("formula,energy_per_atom\nLi,-2\nO,-4\nLi2O,-4.5\n")
     assert main(["hull", "show", "Li-O", "--potential", EMT_NAME, "--entries", "all.csv", "--json"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    rows = phases(capsys)
     assert [r["id"] for r in rows] == ["all-2", "all-3", "all-4"]
     assert rows[2]["formation"] == pytest.approx(-4.5 + 8 / 3, abs=1e-6)
 
@@ -191,7 +197,7 @@ def test_build_and_show_end_to_end(files, capsys):
     assert captured.out == made and captured.err == ""
     command = ["hull", "show", "Cu-Au", "--potential", EMT_NAME, "--references", "cuau.npz", "-o", "cuau.png"]
     assert main([*command, "--json"]) == 0
-    rows = {r["id"]: r for r in map(json.loads, capsys.readouterr().out.splitlines())}
+    rows = {r["id"]: r for r in phases(capsys)}
     assert rows["cu"]["above_hull"] == rows["au"]["above_hull"] == 0
     # The relaxed elements of EMT, along their only degree of freedom.
     for name, symbol, start in (("cu", "Cu", 3.5), ("au", "Au", 3.95)):
@@ -210,7 +216,7 @@ def test_build_and_show_end_to_end(files, capsys):
     (files / "ends.csv").write_text("formula,energy_per_atom\nCu,9\nAu,9\n")
     command = ["hull", "show", "Cu-Au", "--potential", EMT_NAME, "--entries", "ends.csv"]
     assert main([*command, "--entries", "cuau.npz", "--json"]) == 0
-    again = {r["id"]: r for r in map(json.loads, capsys.readouterr().out.splitlines())}
+    again = {r["id"]: r for r in phases(capsys)}
     assert again["cu3au"] == rows["cu3au"] and again["ends-2"]["above_hull"] > 8
 
 

@@ -89,10 +89,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status."""
-    from crystalsmith.cli.hull import load_hull, parse_system
     from crystalsmith.cli.output import emit
     from crystalsmith.discovery.run import check_needs, discover
     from crystalsmith.discovery.settings import FEWEST_ELEMENTS, MOST_ELEMENTS, DiscoverySettings
+    from crystalsmith.hull.system import load_hull, parse_system
     from crystalsmith.runs.progress import Display
 
     if args.method == "paper":
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     )
     settings.check_formulas()
     check_needs(settings, database=args.database, materials_project=args.materials_project)
-    hull = load_hull(args)
+    hull = load_hull(args.potential, args.references, args.entries)
     hull.diagram(settings.system)
     began = time.monotonic()
     if not args.quiet and hull.references is not None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -12,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.cli import options
+from crystalsmith.cli.output import emit
 from crystalsmith.errors import HullError
 
 if TYPE_CHECKING:
     from crystalsmith.data import Dataset
-    from crystalsmith.hull import Hull, Phase, Place
+    from crystalsmith.hull import Hull
     from crystalsmith.hull.build import Progress
 
 _PICTURES = (".png", ".svg", ".pdf")
@@ -56,7 +55,6 @@ def add_parser(commands: Any) -> None:
         metavar="FILE",
         help="draw the phase diagram of 2, 3 or 4 elements: .png, .svg or .pdf",
     )
-    show.add_argument("--json", action="store_true", help="JSON lines, one phase each")
     show.set_defaults(run=_show)
 
     build = actions.add_parser(
@@ -128,139 +126,19 @@ def add_hull_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parse_system(text: str, most: int, fewest: int = 1) -> tuple[str, ...]:
-    """Elements of a chemical system, in the order given.
-
-    Raises:
-        HullError: no elements, one twice, or too few or many.
-    """
-    from crystalsmith.crystal import NUMBERS
-
-    symbols = [part for part in re.split(r"[\s,-]+", text.strip()) if part]
-    for symbol in symbols:
-        if symbol not in NUMBERS:
-            raise HullError(f"system {text!r}: {symbol!r} is no element; write it like Cu-K-Si")
-    if len(set(symbols)) < len(symbols):
-        raise HullError(f"system {text!r} names an element twice")
-    if not fewest <= len(symbols) <= most:
-        number = f"{len(symbols)} element{'' if len(symbols) == 1 else 's'}"
-        raise HullError(f"system {text!r} has {number}; give {fewest} to {most}, such as Cu-K-Si")
-    return tuple(symbols)
-
-
-def load_hull(args: argparse.Namespace) -> Hull:
-    """The hull that the options of ``add_hull_options`` name.
-
-    Raises:
-        HullError: no references for the potential, or files that cannot be used.
-    """
-    from crystalsmith.hull import Hull, References, read_entries, shipped
-
-    if args.references is not None:
-        references: References | None = References.open(args.references)
-        assert references is not None
-        if references.potential != args.potential:
-            raise HullError(
-                f"{args.references} holds energies of {references.potential}; add --potential"
-                f" {references.potential}"
-            )
-    else:
-        references = shipped(args.potential)
-    more = [phase for path in args.entries for phase in read_entries(path, args.potential)]
-    if references is None and not more:
-        raise HullError(
-            f"no reference phases come with the package for {args.potential}; compute them with `crystalsmith"
-            f" hull build SOURCE --potential {args.potential} -o FILE` and give --references FILE"
-        )
-    return Hull(references, more)
-
-
 def _show(args: argparse.Namespace) -> int:
-    from crystalsmith.hull import MOST_ELEMENTS
+    from crystalsmith.hull.system import MOST_ELEMENTS, PhaseTable, load_hull, parse_system
 
     elements = parse_system(args.system, MOST_ELEMENTS, 2)
     picture = None if args.output is None else Path(args.output)
     if picture is not None:
         _check_picture(picture, len(elements))
-    hull = load_hull(args)
-    hull.diagram(elements)  # refuses a system without references before anything is printed
-    rows = _placed(hull, elements)
-    if args.json:
-        for phase, place in rows:
-            line = {
-                "id": phase.id,
-                "formula": phase.formula,
-                "space_group": phase.space_group or None,
-                "energy_per_atom": round(phase.energy, 6),
-                "formation": _rounded(place.formation, 6),
-                "above_hull": _rounded(place.above_hull, 6),
-            }
-            print(json.dumps(line))
-    else:
-        _print_phases(rows)
-        if hull.references is not None:
-            print(hull.references.note)
-        for note in hull.notes(elements):
-            print(f"note: {note}")
+    hull = load_hull(args.potential, args.references, args.entries)
+    table = PhaseTable.of(elements, hull)
+    emit(table, str(table))
     if picture is not None:
         _draw(hull, elements, picture)
     return 0
-
-
-def _placed(hull: Hull, elements: Sequence[str]) -> list[tuple[Phase, Place]]:
-    """Phases and where they lie: elements first, then by subsystem and formula, the lowest in front."""
-    place = {e: k for k, e in enumerate(elements)}
-    rows = [(phase, hull.place(phase.counts, phase.energy)) for phase in hull.phases(elements)]
-
-    def key(row: tuple[Phase, Place]) -> tuple[Any, ...]:
-        phase, at = row
-        own = sorted(place[e] for e in phase.elements)
-        return (
-            len(own),
-            own,
-            -phase.counts[elements[own[0]]] / phase.n_atoms,
-            phase.formula,
-            at.above_hull,
-            phase.id,
-        )
-
-    return sorted(rows, key=key)
-
-
-def _print_phases(rows: Sequence[tuple[Phase, Place]]) -> None:
-    """A table no wider than what stands in it; kJ are per mole of atoms."""
-    from crystalsmith.hull import KJ_PER_MOL
-    from crystalsmith.symmetry import space_group
-
-    lines = [
-        ("", "", "", "formation", "", "above hull", ""),
-        ("phase", "id", "space group", "eV/atom", "kJ/mol", "eV/atom", "kJ/mol"),
-    ]
-    for phase, place in rows:
-        stable = abs(place.above_hull) < 1e-6
-        lines.append(
-            (
-                phase.formula,
-                phase.id,
-                space_group(phase.space_group).symbol if phase.space_group else "",
-                f"{_rounded(place.formation, 3):.3f}",
-                f"{_rounded(place.formation * KJ_PER_MOL, 2):.2f}",
-                "on it" if stable else f"{_rounded(place.above_hull, 3):.3f}",
-                "" if stable else f"{_rounded(place.above_hull * KJ_PER_MOL, 2):.2f}",
-            )
-        )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = [
-            text.ljust(width) if k < 3 else text.rjust(width)
-            for k, (text, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        print("  ".join(cells).rstrip())
-
-
-def _rounded(value: float, digits: int) -> float:
-    """Without a minus before zero."""
-    return round(value, digits) + 0.0
 
 
 def _check_picture(path: Path, elements: int) -> None:
@@ -320,14 +198,14 @@ def _build(args: argparse.Namespace) -> int:
 
 def _dataset(args: argparse.Namespace) -> Dataset:
     from crystalsmith.data import concatenate
-    from crystalsmith.hull import MOST_ELEMENTS
     from crystalsmith.hull.elements import element_dataset
 
     parts = [_read(source, args.workers) for source in args.sources]
     if args.materials_project is not None:
         from crystalsmith.hull.materials_project import fetch_system
+        from crystalsmith.hull.system import parse_system
 
-        parts.append(fetch_system(parse_system(args.materials_project, MOST_ELEMENTS), args.above_hull))
+        parts.append(fetch_system(parse_system(args.materials_project), args.above_hull))
     if not parts:
         raise HullError("nothing to compute: give a SOURCE or --materials-project SYSTEM")
     return concatenate(parts if args.no_elements else [*parts, element_dataset()])

@@ -18,6 +18,7 @@ from typing import Any
 
 from crystalsmith import __version__
 from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.crystals import Crystals
 from crystalsmith.crystal.io import named_crystals
 from crystalsmith.potentials.calculators import check_potential, load_calculator, package_of
 from crystalsmith.potentials.many import relax_many
@@ -112,9 +113,14 @@ class Relaxed:
     seconds: float
 
     @property
+    def crystals(self) -> Crystals:
+        """As relaxed, those that count."""
+        return Crystals({e.name: e.crystal or Failed(e.outcome.reason) for e in self.entries})
+
+    @property
     def lost(self) -> dict[str, str]:
         """Why a crystal has no relaxed result that counts, by name."""
-        return {e.name: e.outcome.reason for e in self.entries if e.crystal is None}
+        return self.crystals.failures
 
     @property
     def reasons(self) -> dict[str, int]:
