@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from crystalsmith.crystal.convert import structure_to_arrays
 from crystalsmith.crystal.crystal import Crystal
+from crystalsmith.crystal.elements import SYMBOLS, reduced_formula
 from crystalsmith.crystal.io.limits import Limits
 from crystalsmith.crystal.io.names import file_names
 from crystalsmith.crystal.io.parsers import parse_within
@@ -27,7 +29,8 @@ def read_records(source: Any, limits: Limits | None = None) -> Iterator[Record]:
     """Crystals of a source, in its order; what cannot be read is among them with its reason.
 
     Args:
-        source: path of a file or folder, ase.Atoms, pymatgen Structure, Crystal, or a sequence of these.
+        source: path of a file or folder, ase.Atoms, pymatgen Structure, Crystal, a sequence of these, or a
+            mapping of names to them.
         limits: how much is read at most.
 
     Raises:
@@ -59,7 +62,7 @@ def named_crystals(sources: Any, limits: Limits | None = None) -> dict[str, Crys
     """
     ids: list[str] = []
     found: list[Crystal | Failed] = []
-    for source in [sources] if _is_one(sources) else sources:
+    for source in [sources] if _is_one(sources) or isinstance(sources, Mapping) else sources:
         records = list(read_records(source, limits))
         several = {r.id for r in records if r.index > 0}
         repeated = Counter(r.id for r in records)
@@ -78,44 +81,47 @@ def named_crystals(sources: Any, limits: Limits | None = None) -> dict[str, Crys
 
 
 def _is_one(source: Any) -> bool:
-    """Whether this is a source and not a sequence of them."""
-    return (
-        isinstance(source, (str, os.PathLike, Crystal))
-        or hasattr(source, "lattice")
-        or hasattr(source, "cell")
-    )
+    """Whether this is a source and not a collection of them."""
+    return isinstance(source, (str, os.PathLike, Crystal)) or any(map(partial(hasattr, source), _METHODS))
+
+
+_METHODS = ("get_atomic_numbers", "is_ordered")  # of Atoms, of a Structure
 
 
 def _records(source: Any, limits: Limits) -> Iterator[Record]:
-    if isinstance(source, (str, os.PathLike)):
-        yield from _of_path(source, limits)
-    elif _is_one(source):
-        yield _of_object(source)
+    if _is_one(source):
+        yield from _of_one(source, "", limits)
+    elif isinstance(source, Mapping):
+        for name, one in source.items():
+            yield from _of_one(one, str(name), limits)
     elif isinstance(source, Iterable):
-        for number, one in enumerate(source):
-            if isinstance(one, (str, os.PathLike)):
-                yield from _of_path(one, limits)
-            else:
-                yield _of_object(one, str(number))
+        for one in source:
+            yield from _of_one(one, "", limits)
     else:
         raise DataError(
-            f"{type(source).__name__} is no source of crystals; give a path, Atoms or a Structure"
+            f"{type(source).__name__} is no source of crystals; give a path, Atoms, a Structure or a Crystal"
         )
 
 
-def _of_object(one: Any, name: str = "") -> Record:
-    if isinstance(one, Crystal):
-        return Record.of_crystal(name or one.formula, one)
-    try:
-        record = Record("", *structure_to_arrays(one))
-    except CrystalsmithError as error:
-        return Record.failed(name or type(one).__name__, str(error))
-    return Record(name or _formula(record.numbers), record.lattice, record.fractional, record.numbers)
+def _of_one(one: Any, name: str, limits: Limits) -> Iterator[Record]:
+    if isinstance(one, (str, os.PathLike)):
+        yield from _of_path(one, limits)
+    elif isinstance(one, Record):
+        yield one
+    elif isinstance(one, Crystal):
+        yield Record.of_crystal(name or one.formula, one)
+    else:
+        try:
+            lattice, fractional, numbers = structure_to_arrays(one)
+        except CrystalsmithError as error:
+            yield Record.failed(name or type(one).__name__, str(error))
+            return
+        record = Record(name or _formula(numbers), lattice, fractional, numbers)
+        fault = record.fault()
+        yield Record.failed(record.id, fault) if fault else record
 
 
 def _formula(numbers: np.ndarray) -> str:
-    from crystalsmith.crystal.elements import SYMBOLS, reduced_formula
-
     known = [SYMBOLS[z] for z in numbers.tolist() if 0 < z < len(SYMBOLS)]
     return reduced_formula(Counter(known)) if known else "crystal"
 

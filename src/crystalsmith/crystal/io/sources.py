@@ -178,7 +178,7 @@ def _recognise(stream: IO[bytes], name: str, limits: Limits) -> tuple[str, IO[by
 
 
 def _kind_of_text(text: str, name: str, limits: Limits) -> str:
-    start = text.lstrip()
+    start = text.lstrip("\r\n ")
     first, *rest = start.splitlines()
     if start[:1] == "{":
         try:
@@ -365,7 +365,7 @@ def _read_json(stream: IO[bytes], name: str, label: str, limits: Limits) -> Iter
 def _read_csv(stream: IO[bytes], name: str, label: str, limits: Limits) -> Iterator[Item]:
     head = stream.readline(limits.structure) + stream.read(_HEAD)
     text = _text(rejoined(head, stream))
-    table = find_table(head.decode(_encoding(head), errors="replace").lstrip())
+    table = find_table(head.decode(_encoding(head), errors="replace").lstrip("\ufeff\r\n "))
     assert table is not None
     for number, (structure, row) in enumerate(
         table.rows(lines_bounded(text, limits.structure), limits.structure), 1

@@ -38,8 +38,9 @@ class Table:
         """
         csv.field_size_limit(longest)
         names = [name.strip().lower() for name in self.columns]
-        for number, row in enumerate(csv.reader(lines, delimiter=self.delimiter)):
-            if number > self.skip and any(row):
+        rows = filter(any, csv.reader(lines, delimiter=self.delimiter))
+        for number, row in enumerate(rows):
+            if number > self.skip:
                 text = row[self.column] if self.column < len(row) else ""
                 others = {n: v for i, (n, v) in enumerate(zip(names, row, strict=False)) if i != self.column}
                 yield text, others
@@ -84,6 +85,6 @@ def _readings(head: str) -> Iterator[tuple[str, int, list[str], list[list[str]]]
 
 def _rows(lines: list[str], delimiter: str) -> Iterator[list[str]]:
     try:
-        yield from csv.reader(lines, delimiter=delimiter)
+        yield from filter(any, csv.reader(lines, delimiter=delimiter))
     except csv.Error:
         return
