@@ -1,4 +1,4 @@
-"""The same two crystals in every form that crystalsmith reads: what ``test_every_input`` crosses with commands."""
+"""The same two crystals in every form that is read: what ``test_every_input`` crosses with the commands."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from pymatgen.io.cif import CifWriter
 
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.data import pack
+from crystalsmith.discovery.candidate import Candidate, State
+from crystalsmith.discovery.shortlist import write_shortlist
+from crystalsmith.discovery.summary import RunSummary
 from crystalsmith.runs.journal import format_line
 
 CUBE = (3.61, 3.61, 3.61, 90.0, 90.0, 90.0)
@@ -74,7 +77,8 @@ def ours_extxyz() -> str:
     frames = []
     for name, crystal in CRYSTALS.items():
         found = crystal.to_atoms()
-        found.info = {"order": name, "index": 0, "space_group": crystal.space_group, "wyckoff": crystal.wyckoff}
+        found.info = {"order": name, "index": 0, "wyckoff": crystal.wyckoff}
+        found.info["space_group"] = crystal.space_group
         frames.append(found)
     text = io.StringIO()
     ase.io.write(text, frames, format="extxyz")
@@ -170,12 +174,14 @@ def write_found(path: Path) -> None:
         for name, crystal in CRYSTALS.items():
             for stage, state in (("generated", swollen(crystal)), ("free", crystal)):
                 data = {"state": {"stage": stage, "crystal": state.to_dict()}}
-                db.write(state.to_atoms(), run="r", stage=stage, candidate=name, energy_per_atom=ENERGY, data=data)
+                keys = {"run": "r", "stage": stage, "candidate": name, "energy_per_atom": ENERGY}
+                db.write(state.to_atoms(), key_value_pairs=keys, data=data)
 
 
 def swollen(crystal: Crystal) -> Crystal:
     """Not yet relaxed."""
-    return Crystal(crystal.space_group, tuple(1.1 * x for x in crystal.cell[:3]) + crystal.cell[3:], crystal.sites)
+    cell = [1.1 * x for x in crystal.cell[:3]]
+    return Crystal(crystal.space_group, (*cell, *crystal.cell[3:]), crystal.sites)
 
 
 def write_folder(path: Path) -> None:
@@ -236,12 +242,12 @@ def write_zipped_run(path: Path) -> None:
                 archive.write(file, f"out/{file.relative_to(folder)}")
 
 
-ORDERS: dict[str, Callable[[str, Crystal], dict[str, Any]]] = {
-    "letters": lambda name, c: {"space_group": c.space_group, "wyckoff": [[s.element, s.letter] for s in c.sites]},
-    "sites": lambda name, c: {"space_group": c.space_group, "sites": {s.element: 1 for s in c.sites}},
-    "open group": lambda name, c: {"space_groups": [221, 225], "sites": {s.element: 1 for s in c.sites}},
-    "formula": lambda name, c: {"formula": c.formula, "max_atoms": 20},
-    "system": lambda name, c: {"system": sorted(c.counts), "max_atoms": 20},
+ORDERS: dict[str, Callable[[Crystal], dict[str, Any]]] = {
+    "letters": lambda c: {"space_group": c.space_group, "wyckoff": [[s.element, s.letter] for s in c.sites]},
+    "sites": lambda c: {"space_group": c.space_group, "sites": {s.element: 1 for s in c.sites}},
+    "open group": lambda c: {"space_groups": [221, 225], "sites": {s.element: 1 for s in c.sites}},
+    "formula": lambda c: {"formula": c.formula, "max_atoms": 20},
+    "system": lambda c: {"system": sorted(c.counts), "max_atoms": 20},
 }
 """Every kind of order, as it stands in a manifest."""
 
@@ -259,13 +265,14 @@ def write_generation(
         interrupted: one more crystal was ordered, and the last line is torn.
     """
     path.mkdir(parents=True)
-    asked = [{"id": name, "count": 1, **ORDERS[order](name, c)} for name, c in CRYSTALS.items()]
+    asked = [{"id": name, "count": 1, **ORDERS[order](c)} for name, c in CRYSTALS.items()]
     if interrupted:
         asked[-1]["count"] = 2
     run: dict[str, Any] = {"seed": 0, "orders": asked}
     if best_of > 1:
         run |= {"best_of": best_of, "judges": ["denoising"], "potential": None}
-    manifest = {"format": 1, "status": "running" if interrupted else "finished", "run": run, "timings": {"seconds": 1.0}}
+    status = "running" if interrupted else "finished"
+    manifest = {"format": 1, "status": status, "run": run, "timings": {"seconds": 1.0}}
     (path / "manifest.json").write_text(json.dumps(manifest if old else {"kind": "generation", **manifest}))
     line = (lambda row: json.dumps(row).encode() + b"\n") if old else format_line
     rows, scores = b"", b""
@@ -289,7 +296,8 @@ def write_relaxation(path: Path, *, old: bool = False) -> None:
     line = (lambda row: json.dumps(row).encode() + b"\n") if old else format_line
     rows = line({"name": "lost", "seconds": 0.1, "failure": "it flew apart"})
     for name, crystal in CRYSTALS.items():
-        stage = {"calls": 3, "converged": True, "reason": "converged", "energy_start": 0.0, "fmax": 0, "stress": 0}
+        stage = {"calls": 3, "converged": True, "reason": "converged", "energy_start": 0.0}
+        stage |= {"fmax": 0.0, "stress": 0.0}
         stages = {
             "symmetric": {**stage, "crystal": crystal.to_dict(), "energy": ENERGY},
             "free": {**stage, "crystal": swollen(crystal).to_dict(), "energy": None, "reason": "collapsed"},
@@ -309,13 +317,12 @@ def write_discovery(path: Path, *, interrupted: bool = False) -> None:
         return
     candidates = []
     for name, crystal in CRYSTALS.items():
-        states = [
-            {"stage": "generated", "crystal": swollen(crystal).to_dict(), "energy": None},
-            {"stage": "free", "crystal": crystal.to_dict(), "energy": ENERGY},
-        ]
-        candidates.append({"name": name, "order": {}, "seed": 0, "states": states, "above_hull": 0.01})
-    whole = {"format": "crystalsmith.shortlist", "version": "1", "summary": {}, "candidates": candidates}
-    (path / "shortlist.json").write_text(json.dumps(whole))
+        states = State("generated", swollen(crystal)), State("free", crystal, ENERGY, True)
+        candidates.append(Candidate(name, {}, 0, states, above_hull=0.01))
+    facts = {"stages": (), "diagram": None, "reference": "", "notes": (), "arguments": {}, "versions": {}}
+    system = ("Au", "Cu")
+    summary = RunSummary(system=system, potential="x", shortlist=tuple(candidates), seconds=1.0, **facts)
+    write_shortlist(path / "shortlist.json", summary)
 
 
 def write_rediscovery(path: Path, *, interrupted: bool = False) -> None:
@@ -326,7 +333,8 @@ def write_rediscovery(path: Path, *, interrupted: bool = False) -> None:
         after = {"crystal": crystal.to_dict(), "rms": [0.01, 0.01]}
         outcome = {"before": before, "after": after, "energy": ENERGY, "calls": 1, "reason": "converged"}
         tried += format_line({"key": str(k), **outcome})
-        findings.append({"id": name, "setting": "sites", "refused": "", "matching": [{"rank": 1, "index": 0, **outcome}]})
+        matching = [{"rank": 1, "index": 0, **outcome}]
+        findings.append({"id": name, "setting": "sites", "refused": "", "matching": matching})
     findings.append({"id": "sought", "setting": "sites", "refused": "", "matching": []})
     tried += format_line({"key": "x", "failure": "took longer than 900 s"})
     (path / "trials.jsonl").write_bytes(tried)
@@ -382,7 +390,9 @@ FILES: dict[str, Callable[[Path], None]] = {
     "ASE db": write_database,
     "db of discover": write_found,
     "pymatgen dict": text(lambda: json.dumps({name: structure(name).as_dict() for name in CRYSTALS})),
-    "pymatgen list": text(lambda: json.dumps([{**structure(n).as_dict(), "id": n} for n in CRYSTALS], indent=1)),
+    "pymatgen list": text(
+        lambda: json.dumps([{**structure(n).as_dict(), "id": n} for n in CRYSTALS], indent=1)
+    ),
     "pymatgen entries": text(lambda: json.dumps([entry(name) for name in CRYSTALS])),
     "answer of the Materials Project": text(lambda: json.dumps({"data": [api_answer(n) for n in CRYSTALS]})),
     "table of pandas": text(lambda: json.dumps(columns())),
@@ -396,7 +406,9 @@ FILES: dict[str, Callable[[Path], None]] = {
     "CSV of POSCARs": text(lambda: table("|", "POSCAR", poscar)),
     "CSV, unknown column": text(lambda: "sep=;\n" + table(";", "what")),
     "JSON lines": text(lambda: lines([plain_row(name) for name in CRYSTALS])),
-    "JSON lines of answers, gz": text(lambda: gzip.compress(lines([api_answer(n) for n in CRYSTALS]).encode())),
+    "JSON lines of answers, gz": text(
+        lambda: gzip.compress(lines([api_answer(n) for n in CRYSTALS]).encode())
+    ),
     "training file": lambda path: pack(list(CRYSTALS.values()), list(CRYSTALS)).save(path),
     "folder": write_folder,
     "folder, mixed": write_mixed,
@@ -429,8 +441,16 @@ OBJECTS: dict[str, Callable[[], Any]] = {
 """Every form in Python."""
 
 LOSSLESS = (
-    *("CIF, several blocks", "CIF.gz", "CIF.bz2", "CIF.xz", "CIF, UTF-16", "extxyz of ours", "db of discover"),
-    *("dicts of ours", "training file", "zip of a run", "zip in a zip", "Crystals", "Crystals by name"),
+    *("CIF, several blocks", "CIF.gz", "CIF.bz2", "CIF.xz", "CIF, UTF-16", "extxyz of ours"),
+    *(
+        "db of discover",
+        "dicts of ours",
+        "training file",
+        "zip of a run",
+        "zip in a zip",
+        "Crystals",
+        "Crystals by name",
+    ),
     *(name for name in FILES if name.startswith(("generate", "relax", "discover", "rediscover", "phonons"))),
 )
 """Forms that state group and letters."""
@@ -438,7 +458,6 @@ LOSSLESS = (
 WITH_ENERGY = tuple(
     name
     for name in FILES
-    if (name != "extxyz of ours"
-    and name.startswith(("extxyz", "CSV", "relax", "discover", "rediscover", "pymatgen entries", "ASE db", "db of")))
+    if name.startswith(("CSV", "relax", "discover", "rediscover", "pymatgen entries", "ASE db", "db of"))
     or "answer" in name
 )

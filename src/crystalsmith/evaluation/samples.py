@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,11 +78,11 @@ class SampleSet:
         return replace(self, samples=tuple(self.samples[int(i)] for i in rows))
 
 
-def read_samples(path: str | os.PathLike[str], name: str | None = None) -> SampleSet:
+def read_samples(source: Any, name: str | None = None) -> SampleSet:
     """Read a set of crystals.
 
     Args:
-        path: any source that ``crystalsmith.crystal.io`` reads.
+        source: any source that ``crystal.io.read_records`` reads.
         name: heading of its column; the file's name if not given.
 
     Returns:
@@ -90,10 +91,9 @@ def read_samples(path: str | os.PathLike[str], name: str | None = None) -> Sampl
     Raises:
         DataError: missing, damaged, of no known kind, or without one crystal that can be read.
     """
-    path = Path(path)
-    if name is None:
-        name = path.resolve().name.removesuffix(".gz").rsplit(".", 1)[0] or str(path)
-    return SampleSet(name, tuple(_numbered(_sample(record) for record in read_records(path))))
+    if name is None and isinstance(source, (str, os.PathLike)):
+        name = Path(source).resolve().name.removesuffix(".gz").rsplit(".", 1)[0] or str(source)
+    return SampleSet(name or "crystals", tuple(_numbered(_sample(record) for record in read_records(source))))
 
 
 def _sample(record: Record) -> Sample:

@@ -10,6 +10,7 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.elements import reduced_formula
+from crystalsmith.crystal.io.names import order_id
 from crystalsmith.errors import EvaluationError, OrderError
 from crystalsmith.evaluation.samples import SampleSet
 from crystalsmith.orders import parse_order
@@ -32,7 +33,7 @@ def target_orders(
     """Orders for random crystals of a reference, under their ids.
 
     Args:
-        reference: real crystals.
+        reference: real crystals; ids that no order may have are mended.
         number: how many orders; all that qualify, in the reference's order, if None.
         give: one of ``GIVEN``.
         count: crystals of each order.
@@ -44,7 +45,7 @@ def target_orders(
         Mappings as ``generation.parse_order`` takes them.
 
     Raises:
-        EvaluationError: too few crystals qualify, an id repeats or cannot stand in an order.
+        EvaluationError: too few crystals qualify, an id repeats, or no order can be made of a crystal.
     """
     if give not in GIVEN:
         raise EvaluationError(f"an order gives {' or '.join(GIVEN)}, not {give!r}")
@@ -62,10 +63,11 @@ def target_orders(
             continue
         if max_atoms is not None and crystal.n_atoms > max_atoms:
             continue
-        if sample.id in taken:
+        name = order_id(sample.id)
+        if name in taken:
             raise EvaluationError(f"{reference.name}: two crystals have the id {sample.id}")
-        taken.add(sample.id)
-        order = {"id": sample.id, **_given(crystal, give)}
+        taken.add(name)
+        order = {"id": name, **_given(crystal, give)}
         try:
             parse_order({**order, "count": count})
         except OrderError as error:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.errors import EvaluationError
+from crystalsmith.crystal.io.names import order_id
+from crystalsmith.errors import DataError, EvaluationError
 from crystalsmith.evaluation.measures.geometry import LOOSE
 from crystalsmith.evaluation.samples import read_samples
+
+_logger = logging.getLogger(__name__)
 
 SETTINGS = {
     "sites": "space group and number of inequivalent sites of each element",
@@ -60,25 +63,26 @@ class Target:
         return {"id": self.id, **told, "count": count}
 
 
-def read_targets(path: str | os.PathLike[str]) -> list[Target]:
-    """Targets from any source of crystals that ``evaluation.read_samples`` takes.
+def read_targets(source: Any) -> list[Target]:
+    """Targets from any source of crystals; what cannot be read or described is left out with a warning.
 
     Raises:
-        DataError: missing, empty, or none of the known kinds.
-        EvaluationError: a crystal that cannot be read, has no symmetry that can be described, or an id twice.
+        DataError: a source that cannot be read, or not one target in it.
+        EvaluationError: an id twice.
     """
     targets: list[Target] = []
     taken: set[str] = set()
-    for sample in read_samples(path):
-        if sample.arrays is None:
-            raise EvaluationError(f"{path}: {sample.id}: {sample.failure}; mend it or leave it out")
+    for sample in read_samples(source):
         crystal = sample.standard
         if crystal is None:
-            raise EvaluationError(
-                f"{path}: the symmetry of {sample.id} cannot be described at {LOOSE} A; leave it out"
-            )
-        if sample.id.lower() in taken:
-            raise EvaluationError(f"{path}: two targets have the id {sample.id}; give each its own")
-        taken.add(sample.id.lower())
-        targets.append(Target(sample.id, crystal))
+            why = sample.failure or f"its symmetry cannot be described at {LOOSE} A"
+            _logger.warning("%s is left out: %s", sample.id, why)
+            continue
+        name = order_id(sample.id)
+        if name.lower() in taken:
+            raise EvaluationError(f"{source}: two targets have the id {sample.id}; give each its own")
+        taken.add(name.lower())
+        targets.append(Target(name, crystal))
+    if not targets:
+        raise DataError(f"{source} holds no target whose symmetry can be described at {LOOSE} A")
     return targets

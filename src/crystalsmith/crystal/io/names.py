@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from collections.abc import Iterable
 LONGEST = 200
 """Bytes of a name: file systems take 255, and run folders add endings to it."""
 
+_ORDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", re.ASCII)
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # of Windows
 
 
@@ -33,6 +35,18 @@ def file_names(ids: Iterable[str]) -> list[str]:
         taken.add(name.casefold())
         names.append(name)
     return names
+
+
+def order_id(text: str) -> str:
+    """``text`` where an order may have it for an id, else one with a hash that tells it apart."""
+    if _ORDER_ID.fullmatch(text):
+        return text
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    stem = re.sub(r"[^A-Za-z0-9._+-]+", "_", plain).strip("._+-")[:80]
+    mended = "_".join(text.split())
+    if stem == mended and _ORDER_ID.fullmatch(stem):
+        return stem
+    return f"{stem or 'crystal'}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:6]}"
 
 
 def _cut(text: str, size: int) -> str:

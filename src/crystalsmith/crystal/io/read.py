@@ -82,7 +82,9 @@ def named_crystals(sources: Any, limits: Limits | None = None) -> dict[str, Crys
 
 def _is_one(source: Any) -> bool:
     """Whether this is a source and not a collection of them."""
-    return isinstance(source, (str, os.PathLike, Crystal)) or any(map(partial(hasattr, source), _METHODS))
+    return isinstance(source, (str, os.PathLike, Crystal, Record)) or any(
+        map(partial(hasattr, source), _METHODS)
+    )
 
 
 _METHODS = ("get_atomic_numbers", "is_ordered")  # of Atoms, of a Structure
