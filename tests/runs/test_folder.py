@@ -170,6 +170,7 @@ def test_folders_of_earlier_versions_are_known(tmp_path: Path):
         "rediscovery": {"trials.jsonl": "", "results.json": "{}"},
         "phonons": {"NaCl.json": json.dumps({"version": 1, "made_with": {"potential": "emt"}})},
         "training": {"state.safetensors": "x"},
+        "prior": {"prior-state.safetensors": "x", "prior-log.csv": ""},
     }
     for kind, content in files.items():
         for name, text in content.items():

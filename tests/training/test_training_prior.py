@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,14 @@ from crystalsmith.diffusion import Model, load_model, save_model
 from crystalsmith.errors import CheckpointError, ConfigError, DataError, OutputError
 from crystalsmith.networks.assignment_network import AssignmentNetwork, AssignmentNetworkConfig
 from crystalsmith.prior import AssignmentPrior, known_assignments
+from crystalsmith.runs.manifest import read_manifest
+from crystalsmith.runs.stop import Stopped
+from crystalsmith.training import prior as module
 from crystalsmith.training import train
 from crystalsmith.training.prior import PriorConfig, train_prior
 from crystalsmith.training.prior_examples import PriorExamples
 from crystalsmith.training.prior_loss import log_likelihoods, validate_prior
+from crystalsmith.training.state import RunState
 from priors import TINY, known_occupations, small_network, small_prior
 
 SMALL = AssignmentNetworkConfig(width=16, heads=2, layers=1, dropout=0.0)
@@ -88,6 +94,46 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_undisturbed_one(
     finished = train_prior(data, data, tmp_path, CONFIG, lambda epoch, _, s: again.append((epoch, s)))
     assert same(finished, undisturbed)
     assert [epoch for epoch, _ in again] == [4] and set(again[0][1]) == {"units", "group", "atoms", "sites"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_after_the_step_and_the_same_call_goes_on(
+    data: Dataset,
+    tmp_path: Path,
+    undisturbed: AssignmentNetwork,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    calls = 0
+
+    def struck(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 6:  # in the second epoch
+            os.kill(os.getpid(), number)
+        return log_likelihoods(*arguments)
+
+    monkeypatch.setattr(module, "log_likelihoods", struck)
+    with pytest.raises(Stopped):
+        train_prior(data, data, tmp_path, CONFIG)
+    before, told = calls, []
+    assert same(train_prior(data, data, tmp_path, CONFIG, lambda *a: told.append(a[0])), undisturbed)
+    assert before == 6 and told[-1] == 4
+    rows = [list(csv.DictReader((tmp_path / "prior-log.csv").open(newline="")))]
+    assert [int(r["epoch"]) for r in rows[0]] == [1, 2, 3, 4]
+    manifest = read_manifest(tmp_path)
+    assert manifest is not None and (manifest["kind"], manifest["status"]) == ("prior", "finished")
+
+
+def test_it_is_saved_by_minutes_too(
+    data: Dataset, tmp_path: Path, undisturbed: AssignmentNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SAVE_SECONDS", -1.0)
+    saved: list[int] = []
+    save = RunState.save
+    monkeypatch.setattr(RunState, "save", lambda s, *a: (saved.append(s.step), save(s, *a)))
+    assert same(train_prior(data, data, tmp_path, CONFIG), undisturbed)
+    assert set(saved) == set(range(1, saved[-1] + 1)) and len(saved) == saved[-1] + 4
 
 
 def test_seeds_differ(data: Dataset, tmp_path: Path, undisturbed: AssignmentNetwork) -> None:
@@ -156,8 +202,14 @@ def test_what_training_cannot_use_is_refused(data: Dataset, tmp_path: Path) -> N
     with pytest.raises(OutputError, match="choose another folder"):
         train_prior(data, data, tmp_path / "file" / "run", CONFIG)
     train_prior(data, data, tmp_path / "b", replace(CONFIG, epochs=1))
+    other = replace(CONFIG, network=replace(SMALL, width=8))
+    with pytest.raises(OutputError, match="another network; choose another one with -o"):
+        train_prior(data, data, tmp_path / "b", other)
+    for name in ("manifest.json", "run.log"):  # as earlier versions left it
+        (tmp_path / "b" / name).unlink()
     with pytest.raises(CheckpointError, match=r"prior-state\.safetensors"):
-        train_prior(data, data, tmp_path / "b", replace(CONFIG, network=replace(SMALL, width=8)))
+        train_prior(data, data, tmp_path / "b", other)
+    (tmp_path / "b" / "manifest.json").unlink()
     state = tmp_path / "b" / "prior-state.safetensors"
     state.write_bytes(state.read_bytes()[:500])
     with pytest.raises(CheckpointError, match="cannot be resumed"):

@@ -84,7 +84,8 @@ def _rediscovery(file: Path) -> dict[str, Any]:
 
 
 def _training(file: Path) -> dict[str, Any]:
-    return {"kind": "training", "status": "running", "run": {}}
+    kind = "prior" if file.name.startswith("prior") else "training"
+    return {"kind": kind, "status": "running", "run": {}}
 
 
 def _phonons(file: Path) -> dict[str, Any]:
@@ -96,6 +97,7 @@ _EARLIER: dict[str, Callable[[Path], dict[str, Any]]] = {
     "run.json": _discovery,
     "trials.jsonl": _rediscovery,
     "state.safetensors": _training,
+    "prior-state.safetensors": _training,
     "*.json": _phonons,
 }
 """Of runs without a manifest: the files that tell of them, as patterns."""

@@ -1,10 +1,11 @@
-"""Training the prior over Wyckoff assignments: minutes on a CPU, resumable after every epoch."""
+"""Training the prior over Wyckoff assignments: minutes on a CPU, resumable after every step."""
 
 from __future__ import annotations
 
 import csv
 import json
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,15 +16,27 @@ import torch
 from crystalsmith.data import Dataset
 from crystalsmith.data.wyckoff import occupations
 from crystalsmith.diffusion import AnyModel, Model, save_model
-from crystalsmith.errors import CheckpointError, ConfigError, DataError, OutputError
+from crystalsmith.errors import CheckpointError, ConfigError, DataError
 from crystalsmith.networks.assignment_network import AssignmentNetwork, AssignmentNetworkConfig
 from crystalsmith.prior.known import known_assignments
+from crystalsmith.runs.folder import RunFolder, RunKind
+from crystalsmith.runs.stop import Stop, deferred_stop
 from crystalsmith.training.prior_examples import PriorExamples
 from crystalsmith.training.prior_loss import log_likelihoods, validate_prior
-from crystalsmith.training.state import new_state
+from crystalsmith.training.state import RunState, new_state
 
 SITES_SHARE = 0.4
 """Share of the crystals whose positions are learned from numbers of sites, not of atoms."""
+
+SAVE_SECONDS = 600.0
+"""Between two saved states at most."""
+
+PRIOR = RunKind(
+    "prior",
+    "training of a prior",
+    owned=("prior-state.safetensors", "prior-log.csv", "model.safetensors"),
+    advice="choose another one with -o",
+)
 
 
 @dataclass(frozen=True)
@@ -87,59 +100,80 @@ def train_prior(
         CheckpointError: the state in it is damaged or of another network.
     """
     c = c or PriorConfig()
-    out = Path(out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise OutputError(f"cannot write to {out} ({e.strerror}); choose another folder") from None
-    sets = [
+    examples, held = (
         PriorExamples(known_assignments(occupations(d.subset(max_atoms=c.max_atoms))), c.max_atoms)
         for d in (train, validation)
-    ]
-    examples, held = sets
+    )
     if not len(examples) or not len(held):
         raise DataError("the data set holds no crystal that may be used; raise max_atoms or build it anew")
     torch.manual_seed(c.seed)
     network = AssignmentNetwork(c.network)
     state = new_state(network, c.learning_rate, c.weight_decay, 0.98)
-    path, log = out / "prior-state.safetensors", out / "prior-log.csv"
-    if path.exists():
-        state.load(path)
-    total = c.epochs * sum(1 for _ in examples.epoch(c.batch, np.random.default_rng(0)))
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    network.train()
-    done = c.epochs * state.step // total
-    for epoch in range(done, c.epochs):
-        rng = np.random.default_rng([c.seed, epoch])
-        torch.manual_seed(c.seed * 1_000_003 + epoch)
-        losses = []
-        for rows in examples.epoch(c.batch, rng):
-            known = (torch.rand(len(rows), 119) >= c.forget).float()
-            found = log_likelihoods(network, examples.batch(rows, rng.random(len(rows)) < SITES_SHARE, known))
-            loss = -(found.units.mean() + found.group.mean() + found.positions.mean())
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            rate = min(1.0, (state.step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * state.step / total))
-            for group in state.optimizer.param_groups:
-                group["lr"] = c.learning_rate * rate
-            state.optimizer.step()
-            state.optimizer.zero_grad(set_to_none=True)
-            state.step += 1
-            state.seen += len(rows)
-            state.update_average(c.ema)
-            losses.append(loss.item())
-        own = {k: p.detach().clone() for k, p in network.named_parameters()}
+    identity = {"network": asdict(c.network), "seed": c.seed}
+    with RunFolder.open(out, PRIOR, identity, arguments=asdict(c)) as run:
+        path, log = run.path / "prior-state.safetensors", run.path / "prior-log.csv"
+        if path.exists():
+            state.load(path)
+        steps = sum(1 for _ in examples.epoch(c.batch, np.random.default_rng(0)))
+        done = state.step // steps
+        for epoch in range(done, c.epochs):
+            with deferred_stop() as stop:
+                _learn(network, state, examples, c, epoch, steps, stop, path)
+            own = {k: p.detach().clone() for k, p in network.named_parameters()}
+            network.load_state_dict({**network.state_dict(), **state.average})
+            scores = validate_prior(network, held)
+            network.load_state_dict({**network.state_dict(), **own})
+            loss, state.position_sum, state.summed = state.position_sum / state.summed, 0.0, 0
+            state.save(path, {**asdict(c), "kind": "prior"})
+            _write(log, {"epoch": epoch + 1, "seen": state.seen, "loss": loss, **scores})
+            if report is not None:
+                report(epoch + 1, c.epochs, scores)
         network.load_state_dict({**network.state_dict(), **state.average})
-        scores = validate_prior(network, held)
-        network.load_state_dict({**network.state_dict(), **own})
-        state.save(path, {**asdict(c), "kind": "prior"})
-        _write(log, {"epoch": epoch + 1, "seen": state.seen, "loss": float(np.mean(losses)), **scores})
-        if report is not None:
-            report(epoch + 1, c.epochs, scores)
-    network.load_state_dict({**network.state_dict(), **state.average})
-    if done >= c.epochs and report is not None:
-        report(done, c.epochs, validate_prior(network, held))
+        if done >= c.epochs and report is not None:
+            report(done, c.epochs, validate_prior(network, held))
+        run.write_manifest("finished", epochs=c.epochs, seen=state.seen)
     return network.eval()
+
+
+def _learn(
+    network: AssignmentNetwork,
+    state: RunState,
+    examples: PriorExamples,
+    c: PriorConfig,
+    epoch: int,
+    steps: int,
+    stop: Stop,
+    path: Path,
+) -> None:
+    """The steps of an epoch that are not done yet; stopped, they are saved up to the last one."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    rng, saved = np.random.default_rng([c.seed, epoch]), time.monotonic()
+    network.train()
+    for tick, rows in enumerate(examples.epoch(c.batch, rng), start=epoch * steps):
+        by_sites = rng.random(len(rows)) < SITES_SHARE
+        if tick < state.step:
+            continue
+        torch.manual_seed(c.seed * 1_000_003 + tick)
+        known = (torch.rand(len(rows), 119) >= c.forget).float()
+        found = log_likelihoods(network, examples.batch(rows, by_sites, known))
+        loss = -(found.units.mean() + found.group.mean() + found.positions.mean())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        share = state.step / (c.epochs * steps)
+        rate = min(1.0, (state.step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * share))
+        for group in state.optimizer.param_groups:
+            group["lr"] = c.learning_rate * rate
+        state.optimizer.step()
+        state.optimizer.zero_grad(set_to_none=True)
+        state.step += 1
+        state.seen += len(rows)
+        state.update_average(c.ema)
+        state.position_sum += loss.item()
+        state.summed += 1
+        if stop or time.monotonic() - saved > SAVE_SECONDS:
+            state.save(path, {**asdict(c), "kind": "prior"})
+            saved = time.monotonic()
+            stop.check()
 
 
 def _write(log: Path, row: dict[str, float]) -> None:
