@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from functools import partial
 from pathlib import Path
@@ -25,26 +26,29 @@ import numpy as np
 
 from crystalsmith.crystal import SYMBOLS, Crystal
 from crystalsmith.data import Dataset
-from crystalsmith.discovery.duplicates import first_matching
 from crystalsmith.discovery.novelty import KnownPhases
-from crystalsmith.discovery.work import Limits, energies, relax
+from crystalsmith.discovery.stages.duplicates import first_matching
 from crystalsmith.errors import HullError
 from crystalsmith.generation import generate_records
 from crystalsmith.hull import MOST_ELEMENTS, Hull, References, shipped
 from crystalsmith.orders import parse_orders
+from crystalsmith.potentials import RelaxSettings, relax_crystal, single_points
+from crystalsmith.potentials.calculators import process_calculator
 from crystalsmith.runs.pool import Failed, parallel_map
 
 
 def both(potential: str, crystal: Crystal) -> dict[str, Any]:
     """Energies and crystals as generated, relaxed under symmetry, and freely."""
-    (single, _), *_ = energies(potential, [crystal])
-    line: dict[str, Any] = {"single": single}
+    calculator = process_calculator(potential)
+    single = single_points([crystal], calculator)[0].value
+    line: dict[str, Any] = {"single": single if math.isfinite(single) else None}
     for stage, calls in (("symmetric", 60), ("free", 120)):
-        state = relax(potential, stage, Limits(calls, 0.05, 0.005, 120.0), crystal)
-        line[stage] = state.energy
+        settings = RelaxSettings(only=stage, max_calls=calls, max_volume_change=None, seconds=120.0)
+        state = relax_crystal(crystal, calculator, settings).stages[stage]
+        line[stage] = state.energy if state.sound else None
         line[f"{stage}_reason"] = state.reason
         line[f"{stage}_calls"] = state.calls
-        if state.energy is None:
+        if not state.sound:
             break
         crystal = state.crystal
         line[f"{stage}_crystal"] = crystal.to_dict()

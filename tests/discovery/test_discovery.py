@@ -26,9 +26,9 @@ from crystalsmith.discovery.clock import Clock
 from crystalsmith.discovery.database import CrystalDatabase, shown
 from crystalsmith.discovery.novelty import KnownPhases
 from crystalsmith.discovery.orders import common_groups, make_orders
-from crystalsmith.discovery.run import Outcome, discover
+from crystalsmith.discovery.run import Outcome, discover_into
 from crystalsmith.discovery.settings import DiscoverySettings
-from crystalsmith.discovery.stages.alike import first_alike, first_matching
+from crystalsmith.discovery.stages.duplicates import first_alike, first_matching
 from crystalsmith.errors import DiscoveryError, HullError, OutputError
 from crystalsmith.hull import Hull, Phase, References
 from crystalsmith.prior import KnownCrystals, Prototypes
@@ -78,7 +78,7 @@ def model() -> Model:
 
 
 def run(model: Model, folder: Path, settings: DiscoverySettings = SMALL, **options: Any) -> Outcome:
-    return discover(model, settings, Hull(references()), folder, workers=1, **options)
+    return discover_into(settings, folder, model=model, hull=Hull(references()), workers=1, **options)
 
 
 @pytest.fixture(scope="module")
@@ -243,15 +243,14 @@ def test_references_that_dft_lacks_are_named_at_the_end(model: Model, tmp_path: 
     low = Phase("ref-7", {"Cu": 1, "Au": 1}, emt_energy(fcc("Cu", 3.61)) - 0.5, 123, 1)
     hull = Hull(References.of([*references(), low], {"potential": POTENTIAL}))
     settings = replace(SMALL, max_above_hull=9.0)
-    outcome = discover(model, settings, hull, tmp_path / "named", workers=1)
+    options: dict[str, Any] = {"model": model, "hull": hull, "workers": 1}
+    outcome = discover_into(settings, tmp_path / "named", **options)
     text = "\n".join(outcome.notes)
     assert "CuAu (ref-7)" in text and "would fall into" in text
     assert "CuAu (ref-7)" in (tmp_path / "named/dft/README.txt").read_text()
     layered = Crystal(123, (2.8, 2.8, 3.7, 90, 90, 90), (Site("Cu", "a", ()), Site("Au", "d", ())))
     (tmp_path / "phases.cif").write_text(layered.to_cif())
-    again = discover(
-        model, settings, hull, tmp_path / "named", workers=1, structures=[tmp_path / "phases.cif"]
-    )
+    again = discover_into(settings, tmp_path / "named", structures=[tmp_path / "phases.cif"], **options)
     assert "CuAu (ref-7)" not in "\n".join(again.notes)
     assert any("CuAu" in name for name, _ in again.summary.references)
 
@@ -259,7 +258,7 @@ def test_references_that_dft_lacks_are_named_at_the_end(model: Model, tmp_path: 
 def test_a_potential_that_throws_costs_its_crystals_only(model: Model, tmp_path: Path):
     settings = replace(SMALL, potential="emt_potential:fragile")
     hull = Hull(References.of(list(references()), {"potential": settings.potential}))
-    outcome = discover(model, settings, hull, tmp_path / "run", workers=1)
+    outcome = discover_into(settings, tmp_path / "run", model=model, hull=hull, workers=1)
     lost = [c for c in outcome.candidates.values() if c.dropped and c.dropped[1].startswith("no energy")]
     large = [c for c in outcome.candidates.values() if c.states[0].crystal.n_atoms > 4]
     asked = {c.name for c in large if c.dropped is None or c.dropped[0] not in ("duplicates", "score")}

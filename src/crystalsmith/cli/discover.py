@@ -90,7 +90,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status."""
     from crystalsmith.cli.output import emit
-    from crystalsmith.discovery.run import check_needs, discover
+    from crystalsmith.discovery.run import check_needs, discover_into
     from crystalsmith.discovery.settings import FEWEST_ELEMENTS, MOST_ELEMENTS, DiscoverySettings
     from crystalsmith.hull.system import load_hull, parse_system
     from crystalsmith.runs.progress import Display
@@ -112,11 +112,11 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet and hull.references is not None:
         print(f"{settings.name}: {len(hull.phases(settings.system))} of {hull.references.note}", flush=True)
     with Display(quiet=args.quiet) as progress:
-        outcome = discover(
-            options.load(args),  # type: ignore[arg-type]
+        outcome = discover_into(
             settings,
-            hull,
             args.output,
+            model=options.load(args),  # type: ignore[arg-type]
+            hull=hull,
             database=args.database,
             structures=args.entries,
             materials_project=args.materials_project,
@@ -195,8 +195,7 @@ def _verdict(found: Any) -> str:
 def _arguments(args: argparse.Namespace) -> dict[str, Any]:
     from crystalsmith.discovery.database import shown
 
-    hidden = ("run", "resumes", "command", "output", "overwrite", "quiet", "workers", "json", "verbose")
-    found = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(args).items() if k not in hidden}
+    found = options.arguments_of(args)
     if args.database is not None:
         found["database"] = shown(args.database)
     return {"command": shown(shlex.join(["crystalsmith", *sys.argv[1:]])), **found}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import math
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
 from crystalsmith.dft.calculation import Calculation
+from crystalsmith.runs.warned import logged_warnings
 
 _MARK = "Program PWSCF"
 _PSEUDO = re.compile(
@@ -71,8 +71,7 @@ def read_pw_output(path: Path) -> Calculation:
 def _last_atoms(text: str) -> Any:
     from ase.io.espresso import read_espresso_out
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with logged_warnings():
         return list(read_espresso_out(io.StringIO(text), index=slice(None)))[-1]
 
 

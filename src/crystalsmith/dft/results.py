@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +10,7 @@ from crystalsmith.crystal import Crystal
 from crystalsmith.dft.calculation import Calculation
 from crystalsmith.dft.jobs import Subject
 from crystalsmith.hull import KJ_PER_MOL
+from crystalsmith.runs.csv_text import csv_text
 
 
 @dataclass(frozen=True)
@@ -75,19 +74,15 @@ _COLUMNS = (
 
 def to_csv(ranked: Sequence[Subject], results: Sequence[Result]) -> str:
     """``dft.csv``: a row for each crystal and code, by rank."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(_COLUMNS), lineterminator="\n")
-    writer.writeheader()
-    for rank, subject in enumerate(ranked, start=1):
-        for result in results:
-            if result.name == subject.name:
-                writer.writerow({"rank": rank, **_row(subject.crystal, result)})
-    return text.getvalue()
+    by_name = {subject.name: (rank, subject.crystal) for rank, subject in enumerate(ranked, start=1)}
+    order = sorted((r for r in results if r.name in by_name), key=lambda r: by_name[r.name][0])
+    return csv_text((_row(*by_name[r.name], r) for r in order), _COLUMNS)
 
 
-def _row(crystal: Crystal, r: Result) -> dict[str, Any]:
+def _row(rank: int, crystal: Crystal, r: Result) -> dict[str, Any]:
     found = r.calculation
     return {
+        "rank": rank,
         "name": r.name,
         "formula": crystal.formula,
         "code": r.code,
@@ -98,15 +93,15 @@ def _row(crystal: Crystal, r: Result) -> dict[str, Any]:
         "formation_ev_atom": _round(r.formation),
         "formation_kj_mol_atoms": _round(r.formation, KJ_PER_MOL),
         "decomposition": "; ".join(f"{share:.4f} {phase}" for phase, share in r.decomposition.items()),
-        "electronic": "" if found is None else "yes" if found.electronic else "no",
-        "ionic": "" if found is None else "yes" if found.ionic else "no",
-        "same_structure": "" if r.same is None else "yes" if r.same else "no",
-        "space_group": "" if r.crystal is None else r.crystal.space_group,
+        "electronic": None if found is None else found.electronic,
+        "ionic": None if found is None else found.ionic,
+        "same_structure": r.same,
+        "space_group": None if r.crystal is None else r.crystal.space_group,
         "space_group_before": crystal.space_group,
         "problems": "; ".join(r.problems),
         "missing": "; ".join(r.missing),
     }
 
 
-def _round(value: float | None, factor: float = 1.0) -> float | str:
-    return "" if value is None else round(value * factor, 6) + 0.0
+def _round(value: float | None, factor: float = 1.0) -> float | None:
+    return None if value is None else round(value * factor, 6) + 0.0

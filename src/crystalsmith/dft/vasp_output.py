@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from pathlib import Path
 from typing import Any
 
 from crystalsmith.dft.calculation import Calculation
+from crystalsmith.runs.warned import logged_warnings
 
 NAMES = ("vasprun.xml", "vasprun.xml.gz")
 
@@ -22,8 +22,7 @@ def read_vasprun(path: Path) -> Calculation:
     from pymatgen.io.vasp.outputs import Vasprun
 
     def read(strict: bool) -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with logged_warnings():
             return Vasprun(
                 str(path),
                 parse_dos=False,

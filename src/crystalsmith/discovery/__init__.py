@@ -6,7 +6,7 @@ from typing import Any
 _HOMES = {
     "DiscoverySettings": "settings",
     "Outcome": "run",
-    "discover": "run",
+    "discover_into": "run",
     "collect_run": "calculations",
     "write_run_inputs": "calculations",
     "read_shortlist": "shortlist",

@@ -29,7 +29,7 @@ from crystalsmith.discovery.stages.hull import competing_phases
 from crystalsmith.discovery.stages.work import Work
 from crystalsmith.discovery.summary import RunSummary, StageCount
 from crystalsmith.errors import DiscoveryError, HullError, OutputError
-from crystalsmith.hull import Hull
+from crystalsmith.hull import Hull, shipped
 from crystalsmith.hull.elements import element_crystals
 from crystalsmith.orders.sources import learned_source
 from crystalsmith.potentials import check_potential
@@ -71,6 +71,21 @@ class Outcome:
     folder: Path
     notes: tuple[str, ...] = ()
 
+    @property
+    def crystals(self) -> dict[str, Crystal]:
+        """The short list by name, best first."""
+        return {c.name: c.crystal for c in self.summary.shortlist}
+
+    def to_dataframe(self) -> Any:
+        """The rows of ``candidates.csv``, as a ``pandas.DataFrame``."""
+        import pandas as pd
+
+        return pd.read_csv(self.folder / "candidates.csv")
+
+    def __str__(self) -> str:
+        near = [f"{c.crystal.formula} ({c.above_hull or 0:+.3f} eV/atom)" for c in self.summary.shortlist]
+        return f"{self.summary.system}: {', '.join(near) or 'nothing near the hull'}; {self.folder}"
+
     def to_dict(self) -> dict[str, Any]:
         """Of plain JSON types: the funnel's counts, the short list, and notes."""
         return {
@@ -83,12 +98,12 @@ class Outcome:
         }
 
 
-def discover(
-    model: Model,
+def discover_into(
     settings: DiscoverySettings,
-    hull: Hull,
-    folder: str | Path,
+    output: str | Path,
     *,
+    model: Model | None = None,
+    hull: Hull | None = None,
     database: str | None = None,
     structures: Sequence[str | Path] = (),
     materials_project: bool = False,
@@ -101,10 +116,10 @@ def discover(
     """Propose new crystals of a chemical system, or go on where an earlier process stopped.
 
     Args:
-        model: network with its prior.
         settings: what is asked for.
-        hull: reference phases of the same potential.
-        folder: for the database and the report.
+        output: folder for the database and the report.
+        model: network with its prior; the one that ships if None.
+        hull: reference phases of the same potential; those that ship if None.
         database: URL of a PostgreSQL server in place of a file in the folder.
         structures: files that may hold structures of reference phases, for DFT inputs.
         materials_project: fetch structures of reference phases that are missing, for DFT inputs.
@@ -121,16 +136,21 @@ def discover(
         OutputError: the folder cannot be written, holds other files or another run, or is in use.
         RelaxationError: the potential cannot be loaded.
     """
+    from crystalsmith.diffusion import load_model
+
     check_needs(settings, database=database, materials_project=materials_project)
     settings.check_formulas()
+    hull = Hull(shipped(settings.potential)) if hull is None else hull
     if missing := hull.missing(settings.system):
         raise HullError(
             f"no reference phase of {', '.join(missing)} alone by {settings.potential}; add some with"
             " --entries"
         )
+    model = load_model() if model is None else model  # type: ignore[assignment]
+    assert model is not None
     orders, notes = make_orders(settings, model)
     notes += hull.notes(settings.system)
-    folder = Path(folder)
+    folder = Path(output)
     identity = _identity(model, settings, hull, database)
     check_folder(folder, DISCOVERY, identity, overwrite=overwrite)
     if overwrite:
