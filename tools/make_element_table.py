@@ -1,4 +1,4 @@
-"""Make ``crystal/properties.json``, properties of elements, and ``evaluation/measures/magpie.json``, their scaling.
+"""Make ``crystal/properties.json`` (of elements) and ``evaluation/measures/magpie.json``, their scaling.
 
     python tools/make_element_table.py CONSTANTS
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from crystalsmith.crystal.elements import SYMBOLS
 from crystalsmith.crystal.hall import hall_number
 from crystalsmith.crystal.orbits import find_wyckoff
 from crystalsmith.errors import StructureError
+from crystalsmith.runs.warned import logged_warnings
 from crystalsmith.symmetry import cell_to_lattice, lattice_to_cell, space_group
 
 # moyopy logs a warning for every supercell; whoever configures logging still gets it.
@@ -161,8 +161,7 @@ def _by_spglib(
 
     cell = (lattice.tolist(), fractional.tolist(), numbers.tolist())
     for factor in RETRIES:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with logged_warnings():
             try:
                 first = spglib.get_symmetry_dataset(cell, symprec=symprec * factor)
                 hall = None if first is None else hall_number(first.number)

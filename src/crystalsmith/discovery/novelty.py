@@ -8,7 +8,6 @@ Files are compared by structure.
 from __future__ import annotations
 
 import os
-import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from crystalsmith.discovery.candidate import Novelty
 from crystalsmith.hull import Phase
 from crystalsmith.prior import Prototypes
 from crystalsmith.prior.known import Known
+from crystalsmith.runs.warned import logged_warnings
 from crystalsmith.symmetry import space_group
 
 COMPOSITION, STRUCTURE, KNOWN = "new composition", "new structure", "known"
@@ -86,8 +86,7 @@ class KnownPhases:
         others = self._structures.get(crystal.formula, [])
         if not others:
             return ""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with logged_warnings():
             matcher, own = StructureMatcher(), crystal.to_structure(primitive=True)
             return next((name for name, a in others if matcher.fit(own, a.to_structure())), "")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from crystalsmith.crystal import reduced_formula
 from crystalsmith.errors import HullError
 from crystalsmith.hull.phases import Phase, References
+from crystalsmith.runs.warned import logged_warnings
 
 if TYPE_CHECKING:
     from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
@@ -94,8 +94,7 @@ class Hull:
             raise HullError(f"no reference phase of {', '.join(missing)} alone; add one with --entries")
         if len(elements) > MOST_ELEMENTS:
             raise HullError(f"a hull of {len(elements)} elements; at most {MOST_ELEMENTS} can be made")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with logged_warnings():
             return PhaseDiagram(lowest_entries(self.phases(elements)))
 
     def place(self, counts: Mapping[str, int], energy: float) -> Place:

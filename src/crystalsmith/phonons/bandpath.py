@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from crystalsmith.crystal import Crystal
+from crystalsmith.runs.warned import logged_warnings
 
 SPACING = 0.03
 """1/Angstrom (2 pi included) between neighbouring q points of a path."""
@@ -69,8 +69,7 @@ def band_path(crystal: Crystal) -> BandPath:
     """The path for the crystal's own primitive cell, whatever cell seekpath would prefer."""
     import seekpath
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of cells whose path is only one of several possible
+    with logged_warnings():  # of cells whose path is only one of several possible
         found = seekpath.get_explicit_k_path_orig_cell(_cell(crystal), reference_distance=SPACING)
     return BandPath(
         np.asarray(found["explicit_kpoints_rel"], dtype=float).round(10),

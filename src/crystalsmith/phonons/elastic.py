@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from crystalsmith.crystal import Crystal
 from crystalsmith.errors import DataError, PhononError
 from crystalsmith.phonons.budget import Budget, finite_or_none
 from crystalsmith.potentials.calculators import one_line
+from crystalsmith.runs.warned import logged_warnings
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -121,8 +121,7 @@ def compute_elasticity(
             stress = _stress(atoms, calculator, fmax, max_steps, budget, doing)
             strains.append(change)
             stresses.append(Stress(stress * GPA))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about stresses of another sign convention, and fits of few points
+    with logged_warnings():  # about stresses of another sign convention, and fits of few points
         raw = ElasticTensor.from_independent_strains(strains, stresses, vasp=False)
         fitted = raw.fit_to_structure(crystal.to_structure(primitive=True), symprec=1e-3)
         whole = ElasticTensor.from_voigt(_symmetric(fitted.voigt))
@@ -162,8 +161,8 @@ def _stress(
         # Tighter than the strain, or the unstrained crystal's symmetry would be found.
         atoms.set_constraint(FixSymmetry(atoms, symprec=1e-5))
         try:
-            with warnings.catch_warnings(), BFGS(atoms, logfile=None, maxstep=0.05) as search:
-                warnings.simplefilter("ignore")  # of potentials that do not know the constraint
+            # Potentials that do not know the constraint warn of it.
+            with logged_warnings(), BFGS(atoms, logfile=None, maxstep=0.05) as search:
                 for _ in search.irun(fmax=fmax, steps=max_steps):
                     budget.calls += search.nsteps > 0  # the first forces are known
                     budget.check(doing)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.crystal.elements import NUMBERS
 from crystalsmith.errors import RelaxationError
+from crystalsmith.runs.warned import logged_warnings
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -74,8 +75,7 @@ def load_calculator(name: str) -> Calculator:
     """
     check_potential(name)
     # The libraries greet on standard output and warn about each other's versions.
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with contextlib.redirect_stdout(io.StringIO()), logged_warnings():
         try:
             calculator = _load(name)
         except Exception as error:

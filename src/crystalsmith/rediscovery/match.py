@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.evaluation.measures.matching import ANGLE_TOL, LTOL, STOL
+from crystalsmith.runs.warned import logged_warnings
 from crystalsmith.symmetry import lattice_family, lattice_to_cell
 
 Cell = tuple[float, float, float, float, float, float]
@@ -38,8 +38,7 @@ salt."""
 def displacements(crystal: Crystal, target: Crystal) -> tuple[float | None, ...]:
     """Displacement at each of ``TOLERANCES``, in (volume / atoms)^(1/3); None where it does not match."""
     pair = crystal.to_structure(primitive=True), target.to_structure(primitive=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with logged_warnings():
         found = [_matcher(tolerances, True).get_rms_dist(*pair) for tolerances in TOLERANCES]
     return tuple(None if f is None else float(f[0]) for f in found)
 
@@ -51,8 +50,7 @@ def cell_like(crystal: Crystal, target: Crystal) -> Cell:
     it cannot, it is the crystal's own conventional cell.
     """
     reference = target.to_structure(primitive=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with logged_warnings():
         try:
             # Its own primitive cell may be several of the target's, nearly.
             laid = _matcher(TOLERANCES[0], False).get_s2_like_s1(

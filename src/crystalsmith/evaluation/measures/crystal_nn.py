@@ -7,7 +7,6 @@ are computed once.
 
 from __future__ import annotations
 
-import warnings
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from crystalsmith.errors import StructureError
 from crystalsmith.evaluation.measures.arrays import Arrays
+from crystalsmith.runs.warned import logged_warnings
 
 LENGTH = 61
 
@@ -107,8 +107,7 @@ def crystal_nn(arrays: Arrays) -> np.ndarray:
         raise StructureError(f"too dense: less than {DENSEST} Angstrom^3 per atom")
     first, weight = np.unique(_equivalent(arrays), return_index=True, return_counts=True)[1:]
     structure = arrays.to_structure()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with logged_warnings():
         rows = np.array([site_fingerprint(structure, int(i)) for i in first])
     return np.asarray(weight @ rows / n)
 

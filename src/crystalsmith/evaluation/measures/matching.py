@@ -10,7 +10,6 @@ matcher's site tolerance.
 from __future__ import annotations
 
 import re
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 from crystalsmith.errors import EvaluationError
 from crystalsmith.evaluation.measures.arrays import Arrays
 from crystalsmith.evaluation.samples import SampleSet
+from crystalsmith.runs.warned import logged_warnings
 
 LTOL, STOL, ANGLE_TOL = 0.3, 0.5, 10.0
 """Length, site and angle (degrees) tolerances of published match rates."""
@@ -40,8 +40,7 @@ def _matcher() -> Any:
 
 def rms_displacement(pair: tuple[Arrays, Arrays]) -> np.ndarray:
     """(1,) displacement of a crystal from a target, inf where they do not match."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with logged_warnings():
         found = _matcher().get_rms_dist(pair[0].to_structure(), pair[1].to_structure())
     return np.array([np.inf if found is None else float(found[0])])
 

@@ -7,7 +7,6 @@ met so far.
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from crystalsmith.evaluation.measures.arrays import Arrays
+from crystalsmith.runs.warned import logged_warnings
 
 LTOL, STOL, ANGLE_TOL = 0.2, 0.3, 5.0
 """Length, site and angle (degrees) tolerances: the defaults of pymatgen's StructureMatcher."""
@@ -56,8 +56,7 @@ def compare_bucket(work: tuple[list[Arrays], list[Arrays]]) -> tuple[np.ndarray,
     is_known = np.zeros(len(crystals), dtype=bool)
     first_of: dict[bytes, int] = {}
     representatives: list[tuple[int, Any]] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with logged_warnings():
         known_structures = [a.to_structure() for a in known]
         for k, arrays in enumerate(crystals):
             if arrays.digest in first_of:  # the same numbers: no matcher needed

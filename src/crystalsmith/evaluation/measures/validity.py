@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 
 from crystalsmith.crystal import SYMBOLS
 from crystalsmith.errors import EvaluationError
+from crystalsmith.runs.warned import logged_warnings
 
 SHORTEST, SMALLEST = 0.5, 0.1
 """Smallest distance (Angstrom) and volume (Angstrom^3) of a structure that counts as valid."""
@@ -37,8 +37,7 @@ def composition_is_valid(counts: Mapping[int, int]) -> bool:
         ) from None
     formula = "".join(f"{SYMBOLS[z]}{n}" for z, n in sorted(counts.items()))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with logged_warnings():
             return bool(
                 smact_validity(
                     formula, use_pauling_test=True, include_alloys=True, oxidation_states_set="smact14"
