@@ -94,6 +94,7 @@ def test_encodings_line_ends_and_spellings(raw: bytes) -> None:
         + GROUP
         + loop(tuple(r.replace("Sr ", "SR ").replace("Ti ", "TI ") for r in ROWS)),
         HEAD + CELL + ANGLES + GROUP + loop((*ROWS, "O2 O .5 0 .5", "O3 O 1.5 .5 -1")),
+        HEAD + CELL + ANGLES + GROUP + loop(("Sr1 Sr1 0 0 0", "Ti1 Ti1 .5 .5 .5", "O1 O1 .5 .5 0")),
         HEAD
         + CELL
         + ANGLES
@@ -196,6 +197,7 @@ def test_habits_that_are_understood(text: str) -> None:
         (HEAD + CELL + GROUP + loop((*ROWS, "N1 NH4 .5 0 0")), "unknown element: the type 'NH4'"),
         (HEAD + CELL + GROUP + loop((*ROWS, "N1 NH .5 0 0")), "unknown element: the type 'NH'"),
         (HEAD + CELL + GROUP + loop((*ROWS, "O2 OH .5 0 0")), "unknown element: the type 'OH'"),
+        (HEAD + CELL + GROUP + loop((*ROWS, "X1 O2 .5 0 0")), "unknown element: the type 'O2'"),
         (HEAD + CELL + GROUP + loop((*ROWS, "W1 Wat .5 0 0")), "unknown element: the type 'Wat'"),
         (HEAD + CELL + GROUP + loop(("CO1 CO 0 0 0",)), "unknown element: the type 'CO'"),
         (
@@ -247,10 +249,28 @@ def test_names_of_another_group_than_the_operators_need_the_formula() -> None:
     assert failure(salt + listed + rows).startswith(
         "contradiction: it names space group 225 and lists the operators of 1"
     )
-    both = one(salt + listed + "_chemical_formula_sum 'Na Cl'\n_cell_formula_units_Z 4\n" + rows)
-    assert (
-        "and sum formula and Z do not decide" in both.failure
-    )  # both are rock salt: nothing tells which is meant
+    z = "_chemical_formula_sum 'Na Cl'\n_cell_formula_units_Z 4\n"
+    assert one(salt + listed + z + rows).symmetrized().space_group == 225  # both readings are rock salt
+    rows = rows.replace(".5 .5 .5", ".25 .25 .25")
+    assert one(salt + listed + z + rows).symmetrized().space_group == 216  # 225 would make fluorite
+    assert failure(salt + listed + rows).startswith("contradiction")
+
+
+def test_every_atom_of_the_cell_beside_a_name_and_the_identity() -> None:
+    fcc = ("0 0 0", "0 .5 .5", ".5 0 .5", ".5 .5 0")
+    other = (".5 .5 .5", ".5 0 0", "0 .5 0", "0 0 .5")
+    rows = loop(
+        tuple(f"Na{i} Na {p}" for i, p in enumerate(fcc))
+        + tuple(f"Cl{i} Cl {p}" for i, p in enumerate(other))
+    )
+    text = (
+        HEAD
+        + "".join(f"_cell_length_{x} 5.64\n" for x in "abc")
+        + "_symmetry_space_group_name_H-M 'F m -3 m'\n"
+    )
+    text += "_chemical_formula_sum 'Na4 Cl4'\n_cell_formula_units_Z 4\n"
+    record = one(text + "loop_\n_symmetry_equiv_pos_as_xyz\n'x,y,z'\n" + rows)
+    assert len(record.numbers) == 8 and record.symmetrized().space_group == 225
 
 
 def test_both_lists_of_operators() -> None:

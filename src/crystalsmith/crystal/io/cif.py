@@ -116,6 +116,16 @@ class _Reading:
         stated = sites.multiplicities
         self.as_stated = None if stated is None else bool((stated == self.cell.sizes).all())
 
+    def has_atoms_of(self, other: _Reading) -> bool:
+        """Whether two readings are the same atoms in the same places."""
+        if sorted(self.cell.numbers.tolist()) != sorted(other.cell.numbers.tolist()):
+            return False
+        difference = self.cell.fractional[:, None] - other.cell.fractional
+        difference -= np.rint(difference)
+        distance = np.linalg.norm(difference @ self.lattice, axis=-1)
+        distance[self.cell.numbers[:, None] != other.cell.numbers] = np.inf
+        return bool(distance.min(axis=0).max() < _ON_POSITION and distance.min(axis=1).max() < _ON_POSITION)
+
     @property
     def tightness(self) -> float:
         """Smallest distance between atoms as a share of their covalent radii."""
@@ -143,7 +153,7 @@ def _choose(readings: list[_Reading], proof: str) -> _Reading:
     ]
     if len(proven) > 1 and any(r.as_stated for r in proven):
         proven = [r for r in proven if r.as_stated]
-    if len(proven) == 1:
+    if proven and all(r.has_atoms_of(proven[0]) for r in proven[1:]):
         return proven[0]
     if proof:
         raise StructureError(

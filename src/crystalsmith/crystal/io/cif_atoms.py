@@ -133,7 +133,9 @@ def read_sites(block: Block, formula: dict[str, float]) -> Sites:
             warnings.append(f"{labels[row] or f'atom {row + 1}'} has occupancy 0 and was left out")
             continue
         text = types[row] if types and types[row] else ""
-        numbers.append(_of_type(text, upper, formula) if text else _of_label(labels[row], formula))
+        # Some programs write the label as the type; "O2" that is no label may be a molecule.
+        named = not text or (text == labels[row] and text[-1].isdigit())
+        numbers.append(_of_label(labels[row], formula) if named else _of_type(text, upper, formula))
         shares.append(share)
         rows.append(row)
     if not rows:
@@ -187,11 +189,13 @@ def _whole(numbers: np.ndarray, shares: np.ndarray, points: np.ndarray, warnings
 
 
 def _of_type(text: str, upper: bool, formula: dict[str, float]) -> int:
-    """Atomic number of a type symbol such as ``Fe3+``, ``O2-``, ``D`` or ``Cval``."""
+    """Atomic number of a type symbol such as ``Fe3+``, ``O-2``, ``D`` or ``Cval``."""
     if re.search(r"\d.*[A-Z].*\+.*[A-Z]", text):
         raise StructureError(f"disordered: the type {text[:40]!r} is a mixture")
     match = _TYPE.fullmatch(text)
     symbol = match[1] if match else ""
+    if text[-1].isdigit() and not {"+", "-"}.intersection(text) and symbol.capitalize() not in formula:
+        symbol = ""
     if symbol not in NUMBERS and symbol not in ("D", "T"):
         # FE for Fe, where all types are in capitals; CO may be two atoms unless the formula says otherwise.
         capital = symbol.capitalize()
