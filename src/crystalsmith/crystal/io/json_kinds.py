@@ -21,7 +21,7 @@ TEXTS = ("cif", "cif_string", "cif_text", "structure", "poscar")
 """Keys, in lower case, under which the text of a structure stands; of JSON rows and of tables."""
 
 _WRAPPED = ("data", "response", "results", "entries", "structures", "materials", "documents", "candidates")
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 class Atoms(NamedTuple):
@@ -42,7 +42,7 @@ def load(data: bytes | str, nesting: int) -> Any:
         ValueError: no JSON.
     """
     raw = data.encode(errors="replace") if isinstance(data, str) else data
-    if _depth(raw) > nesting and _depth(_STRING.sub(b"", raw)) > nesting:
+    if _depth(_STRING.sub(b"", raw)) > nesting:
         raise DataError(f"too large: its JSON has more than {nesting} brackets within brackets")
     try:
         return json.loads(data)
@@ -51,7 +51,7 @@ def load(data: bytes | str, nesting: int) -> Any:
 
 
 def _depth(raw: bytes) -> int:
-    """How deeply brackets are nested; those within strings count too."""
+    """How deeply brackets are nested."""
     level = deepest = 0
     for at in range(0, len(raw), 1 << 24):
         byte = np.frombuffer(raw, np.uint8, min(1 << 24, len(raw) - at), at)

@@ -63,11 +63,13 @@ class Source:
         kind: what it holds: ``cif``, ``poscar``, ``extxyz``, ``json``, ``jsonl``, ``csv``, ``database``,
             ``dataset``, ``zip``, ``tar``, ``folder`` or ``run``.
         limits: of what is read.
+        selection: of rows of a database, as ``ase db`` takes it.
     """
 
     path: Path
     kind: str
     limits: Limits = field(default_factory=Limits)
+    selection: str = ""
 
     def items(self) -> Iterator[Item]:
         """The structures' texts in the source's order.
@@ -81,6 +83,8 @@ class Source:
                 found = _of_run(self.path, str(self.path))
             elif self.kind == "folder":
                 found = _of_tree(FolderTree(self.path, self.limits), self.limits.depth)
+            elif self.selection:
+                found = _read_database(self.path, str(self.path), self.selection)
             else:
                 found = _of_file(self.path, self.limits)
             for item in found:
@@ -118,12 +122,15 @@ _UNREADABLE = (*DAMAGED, ValueError, sqlite3.Error)
 
 
 def open_source(path: str | os.PathLike[str], limits: Limits | None = None) -> Source:
-    """Recognise a source by its content.
+    """Recognise a source by its content; ``FILE.db@SELECTION`` is a part of a database.
 
     Raises:
         DataError: missing, empty, unreadable or none of the known kinds.
     """
     path, limits = Path(path), limits or Limits()
+    base, _, selection = str(path).rpartition("@")
+    if base.endswith(".db") and not path.exists() and Path(base).is_file():
+        return Source(Path(base), "database", limits, selection)
     try:
         if path.is_dir():
             if reads_run(path):
@@ -380,10 +387,10 @@ def _read_extxyz(stream: IO[bytes], name: str, label: str, limits: Limits) -> It
         yield Item(f"frame {number}", "extxyz", text, source=label, fault=fault)
 
 
-def _read_database(path: Path, label: str) -> Iterator[Item]:
+def _read_database(path: Path, label: str, selection: str = "") -> Iterator[Item]:
     from crystalsmith.crystal.io.database import database_rows
 
-    for name, row in database_rows(path):
+    for name, row in database_rows(path, selection):
         yield Item(name, "json", row, source=label)
 
 
