@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,13 +17,13 @@ import pytest
 
 from crystals import KNOWN, random_crystal
 from crystalsmith.crystal import Crystal
-from crystalsmith.crystal.io.parsers import parse
-from crystalsmith.crystal.io.records import Item, Record
+from crystalsmith.crystal.io.records import Item
 from crystalsmith.data import Dataset
 from crystalsmith.data import build as module
-from crystalsmith.data.build import build
+from crystalsmith.data.build import _make, build
 from crystalsmith.errors import DataError, OutputError
 from crystalsmith.runs.pool import DIED, Failed, parallel_each
+from held import Held
 
 ROOT = str(Path(__file__).parents[1])
 
@@ -182,10 +183,10 @@ def test_a_folder_of_someone_else_is_left_alone(source: Path, tmp_path: Path) ->
         build(source, parts, workers=1)
 
 
-def _deadly(item: Item) -> list[Record]:
+def _deadly(settings: Any, item: Item) -> list[Any]:
     if item.id == "line 3":
         os._exit(9)
-    return parse(item)
+    return _make(settings, item)
 
 
 def test_a_structure_that_kills_its_process_costs_itself_alone(source: Path, tmp_path: Path) -> None:
@@ -194,9 +195,8 @@ def test_a_structure_that_kills_its_process_costs_itself_alone(source: Path, tmp
         f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nsys.path.insert(1, {ROOT!r})\n"
         "from crystalsmith.data import build\n"
         "from test_data_build import _deadly\n"
-        "build.parse = _deadly\n"
-        "if __name__ == '__main__':\n"
-        f"    print(build.build({str(source)!r}, {str(tmp_path / 'out')!r}, workers=2).dropped)\n"
+        "build._make = _deadly\n"
+        f"print(build.build({str(source)!r}, {str(tmp_path / 'out')!r}, workers=2).dropped)\n"
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
     assert done.stdout == f"{{'{DIED}': 1}}\n"
@@ -219,6 +219,33 @@ def test_a_structure_has_a_time_limit(source: Path, tmp_path: Path, monkeypatch:
     }
 
 
+AT_PARTS = """
+from crystalsmith.data import build
+build.CHUNK, save = 4, build._save_part
+
+def halting(path, rows):
+    save(path, rows)
+    halt()
+
+build._save_part = halting
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_process_and_one_line(source: Path, tmp_path: Path, number: int) -> None:
+    """Sent to all processes, as terminals and batch systems do; the errors of all of them come here."""
+    held = Held(
+        tmp_path, AT_PARTS, ["data", "build", str(source), "-o", str(tmp_path / "o"), "--workers", "2"]
+    )
+    os.killpg(held.process.pid, number)
+    status, out, err = held.end()  # the workers hold the pipe as well: it ends when the last of them does
+    assert (status, out) == (128 + number, "")
+    assert err.splitlines()[-1] == "crystalsmith: interrupted; the same command goes on where it stopped"
+    assert not [line for line in err.splitlines()[:-1] if not line.startswith("structures: ")]
+    assert len(list((tmp_path / "o.parts").glob("*.safetensors"))) == 1
+
+
 def test_two_builds_of_one_file_do_not_mix(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
 
@@ -238,9 +265,8 @@ def test_kill_dash_nine(source: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "from crystalsmith.data import build\n"
-        "if __name__ == '__main__':\n"
-        "    build.CHUNK = 20\n"
-        f"    build.build({str(source)!r}, {str(out)!r}, workers=2)\n"
+        "build.CHUNK = 20\n"
+        f"build.build({str(source)!r}, {str(out)!r}, workers=2)\n"
     )
     process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE)
     parts = tmp_path / "out.parts"
