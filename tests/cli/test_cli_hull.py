@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +193,7 @@ def test_build_and_show_end_to_end(files, capsys):
     made = (
         "4 reference phases by ase.calculators.emt:EMT, 4 of them relaxed under their symmetry; in cuau.npz\n"
     )
-    assert captured.out == made and captured.err == ""
+    assert captured.out == made and "relaxations: 4 of 4" in captured.err
     command = ["hull", "show", "Cu-Au", "--potential", EMT_NAME, "--references", "cuau.npz", "-o", "cuau.png"]
     assert main([*command, "--json"]) == 0
     rows = {r["id"]: r for r in phases(capsys)}
@@ -257,8 +256,9 @@ def test_failures_are_told(files, capsys, monkeypatch):
     command = [*BUILD, "-o", "d.npz", "--max-calls", "1"]
     command[2] = "d.safetensors"
     assert main(command) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told == [
+    captured = capsys.readouterr()
+    assert "crystalsmith: salt: the potential failed: " in captured.err
+    assert captured.out.splitlines() == [
         "1 reference phase by ase.calculators.emt:EMT, single points; in d.npz",
         "1 crystal got no energy; d.npz.journal says why",
     ]
@@ -307,10 +307,10 @@ def test_another_builds_journal_is_left_alone(files, capsys):
 
 
 def test_defaults_of_the_command_line_are_those_of_the_library():
-    """Written out there, because the command line loads nothing heavy before it knows the command."""
-    from crystalsmith.hull.build import BuildSettings
+    from crystalsmith.cli.options import settings_from
+    from crystalsmith.hull.settings import BuildSettings, HullSettings
 
     args = build_parser().parse_args(["hull", "build", "-o", "a.npz"])
-    settings = BuildSettings(args.potential, args.above_hull, args.max_calls, args.minutes, args.workers)
-    assert settings == BuildSettings()
-    assert "crystalsmith.hull.build" in sys.modules
+    assert settings_from(args, BuildSettings) == BuildSettings()
+    args = build_parser().parse_args(["hull", "show", "Li-O"])
+    assert settings_from(args, HullSettings) == HullSettings()

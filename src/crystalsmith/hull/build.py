@@ -6,35 +6,39 @@ finished one can be given more time later.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import logging
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from importlib import metadata as packages
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from crystalsmith import __version__
 from crystalsmith.crystal import Crystal
-from crystalsmith.data import Dataset
+from crystalsmith.data import Dataset, concatenate
+from crystalsmith.data.build import build
 from crystalsmith.errors import HullError, OutputError
+from crystalsmith.hull.elements import element_dataset
+from crystalsmith.hull.materials_project import fetch_system
 from crystalsmith.hull.phases import Phase, References
-from crystalsmith.runs.atomic import writing
-from crystalsmith.runs.journal import append_journal, read_journal
+from crystalsmith.hull.settings import BuildSettings
+from crystalsmith.hull.system import parse_system
+from crystalsmith.potentials import Energy, Outcome, RelaxSettings, energies_of_many, relax_many
+from crystalsmith.potentials.calculators import check_potential, package_of, process_calculator
+from crystalsmith.runs.folder import Journal
 from crystalsmith.runs.lock import FolderLock
-from crystalsmith.runs.pool import Failed, parallel_map
+from crystalsmith.runs.pool import Failed
+from crystalsmith.runs.progress import Progress, silent
+from crystalsmith.runs.versions import versions
 
-ON_HULL = 1e-4
-"""eV per atom above the data's own hull up to which a crystal counts as lying on it."""
-
-MAX_CALLS = 8
-"""Evaluations of the potential for the relaxation of a phase."""
+logger = logging.getLogger(__name__)
 
 SECONDS = 300.0
 """Time limit for one phase."""
@@ -45,71 +49,31 @@ FRESH = 5
 HOLE = 1.0
 """eV per atom by which no sound relaxation of a known crystal lowers its energy."""
 
-_BATCH = 16
-
-
-@dataclass(frozen=True)
-class BuildSettings:
-    """How reference energies are computed.
-
-    Attributes:
-        potential: as for ``relaxation.load_calculator``.
-        max_above_hull: crystals farther above the data's own hull are left out (eV per atom); where the data
-            do not say, they are taken.
-        max_calls: evaluations for a relaxation; 1 leaves it at single points.
-        minutes: time for relaxations; no limit if None.
-        workers: processes; one for each core if None.
-    """
-
-    potential: str = "chgnet"
-    max_above_hull: float = ON_HULL
-    max_calls: int = MAX_CALLS
-    minutes: float | None = None
-    workers: int | None = None
-
 
 @dataclass
-class Progress:
-    """How far a build is: ``stage`` is ``single points`` or ``relaxations``."""
-
-    stage: str
-    done: int
-    total: int
-    failed: int = 0
-
-
-@dataclass
-class _Journal:
+class _Energies:
     """Energies on disk: a line for the run, then one for each energy; later lines of a phase win."""
 
-    path: Path
+    journal: Journal
     energies: dict[int, tuple[float, int]] = field(default_factory=dict)
     tried: set[int] = field(default_factory=set)
     failures: dict[int, str] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, path: Path, identity: dict[str, Any]) -> _Journal:
-        journal = cls(path)
-        found: list[Any] = []
+    def open(cls, path: Path, identity: dict[str, Any]) -> _Energies:
+        found = cls(Journal(path, "remove the file to begin anew"))
+        first: list[Any] = []
+        found.journal.read(lambda row, _: found._take(row) if first else first.append(row))
+        if not first:  # not even its first line got to the disk
+            found.journal.append([identity])
+        elif first[0] != identity:
+            raise HullError(
+                f"{path} is of another build (other crystals, potential or settings); remove it or choose"
+                " another output"
+            )
+        return found
 
-        def take(row: Any, place: int) -> None:
-            if found:
-                journal._take(row)
-            else:
-                found.append(row)
-
-        with writing(path):
-            read_journal(path, take, advice="remove the file to begin anew")
-            if not found:  # not even its first line got to the disk
-                append_journal(path, [identity])
-            elif found[0] != identity:
-                raise HullError(
-                    f"{path} is of another build (other crystals, potential or settings); remove it or choose"
-                    " another output"
-                )
-        return journal
-
-    def _take(self, row: dict[str, Any]) -> None:
+    def _take(self, row: Mapping[str, Any]) -> None:
         place = int(row["row"])
         if row.get("energy") is None:
             self.failures[place] = str(row["reason"])
@@ -118,9 +82,8 @@ class _Journal:
             if row.get("tried") or int(row["calls"]) > 1:
                 self.tried.add(place)
 
-    def append(self, rows: Sequence[dict[str, Any]]) -> None:
-        with writing(self.path):
-            append_journal(self.path, rows)
+    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.journal.append(rows)
         for row in rows:
             self._take(row)
 
@@ -128,8 +91,8 @@ class _Journal:
 def build_references(
     dataset: Dataset,
     output: str | os.PathLike[str],
-    settings: BuildSettings,
-    on_progress: Callable[[Progress], None] | None = None,
+    settings: BuildSettings | None = None,
+    progress: Progress = silent,
 ) -> References:
     """Compute the energies of a data set's stable crystals and write them to a file.
 
@@ -137,18 +100,18 @@ def build_references(
         dataset: crystals; those above the data's own hull are left out.
         output: file to write; ``OUTPUT.journal`` beside it holds what is done.
         settings: how.
-        on_progress: told now and then.
+        progress: told of the stages ``single points`` and ``relaxations``.
+
+    Returns:
+        The references; ``failures`` of their metadata says why crystals got no energy.
 
     Raises:
         HullError: no crystals, or a journal of another build.
         RelaxationError: the potential cannot be loaded.
         OutputError: the files cannot be written, or another build is at work on them.
     """
-    from crystalsmith.potentials import check_potential
-    from crystalsmith.potentials.calculators import process_calculator
-
+    settings, output = settings or BuildSettings(), Path(output)
     check_potential(settings.potential)
-    output = Path(output)
     if output.is_dir():
         raise OutputError(f"{output} is a folder; name a file to write")
     if not output.resolve().parent.is_dir():
@@ -159,10 +122,11 @@ def build_references(
             f"no crystal lies within {settings.max_above_hull:g} eV/atom of the hull of its data;"
             " raise --above-hull"
         )
+    package = package_of(settings.potential)
     identity = {
         "format": "crystalsmith.hull.journal",
         "potential": settings.potential,
-        "package": _package(settings.potential),
+        "package": f"{package} {versions(package).get(package, '')}".strip(),
         "crystals": _digest(dataset, rows),
         "max_calls": settings.max_calls,
     }
@@ -170,17 +134,55 @@ def build_references(
     process_calculator(settings.potential)
     lock = FolderLock.take(output.with_name(output.name + ".lock"))
     try:
-        journal = _Journal.open(output.with_name(output.name + ".journal"), identity)
-        tell = on_progress or (lambda _: None)
-        _single_points(dataset, rows, journal, settings, tell)
+        found = _Energies.open(output.with_name(output.name + ".journal"), identity)
+        _single_points(dataset, rows, found, settings, progress)
         if settings.max_calls > 1:
-            _relaxations(dataset, rows, journal, settings, tell)
-        references = _collect(dataset, rows, journal, settings, identity)
+            _relaxations(dataset, rows, found, settings, progress)
+        references = _collect(dataset, rows, found, settings, identity)
         references.save(output)
         return references
     finally:
         lock.release()
         lock.path.unlink(missing_ok=True)
+
+
+def load_phases(
+    sources: Iterable[str | os.PathLike[str]],
+    *,
+    materials_project: str | None = None,
+    max_above_hull: float,
+    elements: bool = True,
+    workers: int | None = None,
+) -> Dataset:
+    """Crystals whose energies shall be the references of a hull.
+
+    Args:
+        sources: files of data build, or structures in any form that it reads.
+        materials_project: a system whose phases are fetched there.
+        max_above_hull: of those, eV per atom.
+        elements: add the known structures of the elements, which a hull cannot do without.
+        workers: processes that read.
+
+    Raises:
+        HullError: no source, or none that could be fetched.
+        DataError: a source that cannot be read.
+    """
+    parts = [_read(Path(source), workers) for source in sources]
+    if materials_project is not None:
+        parts.append(fetch_system(parse_system(materials_project), max_above_hull))
+    if not parts:
+        raise HullError("nothing to compute: give a SOURCE or --materials-project SYSTEM")
+    return concatenate([*parts, element_dataset()] if elements else parts)
+
+
+def _read(source: Path, workers: int | None) -> Dataset:
+    if source.suffix == ".safetensors":
+        return Dataset.open(source)
+    with TemporaryDirectory() as folder:
+        built = build([source], Path(folder) / "phases.safetensors", workers=workers)
+        for reason, number in built.dropped.items():
+            logger.warning("%s: left out %d: %s (%s)", source, number, reason, built.examples.get(reason, ""))
+        return Dataset.open(built.path).subset()
 
 
 def stable_rows(dataset: Dataset, max_above_hull: float) -> np.ndarray:
@@ -190,144 +192,91 @@ def stable_rows(dataset: Dataset, max_above_hull: float) -> np.ndarray:
     return np.asarray(rows[np.argsort(dataset.arrays["atoms"][rows], kind="stable")])
 
 
+def _crystals(dataset: Dataset, rows: Sequence[int]) -> dict[str, Crystal]:
+    return {str(r): dataset[r] for r in rows}
+
+
 def _single_points(
-    dataset: Dataset,
-    rows: np.ndarray,
-    journal: _Journal,
-    settings: BuildSettings,
-    tell: Callable[[Progress], None],
+    dataset: Dataset, rows: np.ndarray, found: _Energies, settings: BuildSettings, progress: Progress
 ) -> None:
-    todo = [int(r) for r in rows if int(r) not in journal.energies and int(r) not in journal.failures]
-    batches = [todo[k : k + _BATCH] for k in range(0, len(todo), _BATCH)]
-    count = len(rows) - len(todo)
-    alone: list[list[int]] = []
+    todo = [r for r in rows.tolist() if r not in found.energies and r not in found.failures]
+    before = len(rows) - len(todo)
 
-    def take(done: list[tuple[int, Any, float]]) -> None:
-        nonlocal count
-        lines: list[dict[str, Any]] = []
-        for place, result, _ in done:
-            batch = batches[place]
-            if isinstance(result, Failed):
-                if len(batch) > 1:  # one crystal that hangs or kills its process must not cost the others
-                    alone.extend([r] for r in batch)
-                    continue
-                result = [(None, result.reason)]
-            for r, (energy, reason) in zip(batch, result, strict=True):
-                lines.append({"row": r, "energy": energy, "calls": 1, "reason": reason})
-        journal.append(lines)
-        count += len(lines)
-        tell(Progress("single points", count, len(rows), len(journal.failures)))
-
-    while batches:
-        parallel_map(
-            partial(_energies, settings.potential),
-            [_Rows(dataset, batch) for batch in batches],
-            workers=settings.workers,
-            chunk=1,
-            seconds=SECONDS,
-            on_done=take,
+    def take(energies: Mapping[str, Energy]) -> None:
+        found.append(
+            [
+                {
+                    "row": int(name),
+                    "energy": e.value if math.isfinite(e.value) else None,
+                    "calls": 1,
+                    "reason": e.reason,
+                }
+                for name, e in energies.items()
+            ]
         )
-        batches, alone = alone, []
 
-
-class _OutOfTime(Exception):
-    """Ends the relaxations of a build."""
+    energies_of_many(
+        _crystals(dataset, todo),
+        settings.potential,
+        workers=settings.workers,
+        seconds=SECONDS,
+        on_done=take,
+        progress=lambda stage, done, _: progress(stage, before + done, len(rows)),
+    )
 
 
 def _relaxations(
-    dataset: Dataset,
-    rows: np.ndarray,
-    journal: _Journal,
-    settings: BuildSettings,
-    tell: Callable[[Progress], None],
+    dataset: Dataset, rows: np.ndarray, found: _Energies, settings: BuildSettings, progress: Progress
 ) -> None:
-    todo = [int(r) for r in rows if int(r) in journal.energies and int(r) not in journal.tried]
-    # Crystals that no calculation has been at before come first, and are relaxed to the end.
-    fresh = np.isnan(dataset.arrays["e_above_hull"])
-    todo.sort(key=lambda r: not fresh[r])
-    first = sum(bool(fresh[r]) for r in todo)
-    count = len(rows) - len(todo)
+    todo = [r for r in rows.tolist() if r in found.energies and r not in found.tried]
     began = time.monotonic()
+    left = len(todo)
 
-    def take(done: list[tuple[int, Any, float]]) -> None:
-        nonlocal count
-        lines = []
-        for place, result, _ in done:
-            before = journal.energies[todo[place]][0]
-            # A relaxation that fell into a hole of the potential proves nothing; nor does one that failed.
-            sound = not isinstance(result, Failed) and math.isfinite(result[0])
-            energy, calls = (min(before, result[0]), result[1]) if sound else (before, 1)
-            lines.append({"row": todo[place], "energy": energy, "calls": calls, "tried": True})
-        journal.append(lines)
-        count += len(lines)
-        tell(Progress("relaxations", count, len(rows), len(journal.failures)))
-        late = settings.minutes is not None and time.monotonic() - began > 60 * settings.minutes
-        if late and count >= len(rows) - len(todo) + first:
-            raise _OutOfTime
+    def take(name: str, outcome: Outcome | Failed, seconds: float) -> None:
+        nonlocal left
+        energy, calls = found.energies[int(name)][0], 1
+        # What does not count (a hole of the potential, say) leaves the single point as it was.
+        result = None if isinstance(outcome, Failed) else outcome.result
+        if result is not None:
+            energy, calls = min(energy, result.energy), result.calls
+        found.append([{"row": int(name), "energy": energy, "calls": calls, "tried": True}])
+        left -= 1
 
-    if settings.minutes == 0:
-        todo = todo[:first]
-    with contextlib.suppress(_OutOfTime):
-        parallel_map(
-            partial(_relax, settings.potential),
-            [(settings.max_calls * (FRESH if fresh[r] else 1), _Rows(dataset, [r])) for r in todo],
+    def late() -> bool:
+        return settings.minutes is not None and time.monotonic() - began >= 60 * settings.minutes
+
+    # Crystals that no calculation has been at before come first, and are relaxed to the end.
+    unknown = np.isnan(dataset.arrays["e_above_hull"])
+    for fresh in (True, False):
+        relax_many(
+            _crystals(dataset, [r for r in todo if unknown[r] == fresh]),
+            settings.potential,
+            RelaxSettings(
+                only="symmetric",
+                max_calls=settings.max_calls * (FRESH if fresh else 1),
+                max_drop=HOLE,
+                seconds=SECONDS,
+            ),
+            stage="relaxations",
             workers=settings.workers,
-            chunk=4,
-            seconds=SECONDS,
             on_done=take,
+            progress=lambda stage, done, _: progress(stage, len(rows) - left, len(rows)),
+            over=(lambda: False) if fresh else late,
         )
 
 
-class _Rows:
-    """Rows of a data set that become crystals when they are asked for, on the way to a worker."""
-
-    def __init__(self, dataset: Dataset | None, rows: Sequence[int]) -> None:
-        self._dataset, self._rows = dataset, rows
-        self._crystals: list[Crystal] = []
-
-    @property
-    def crystals(self) -> list[Crystal]:
-        return [self._dataset[r] for r in self._rows] if self._dataset is not None else self._crystals
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rows_of, (self.crystals,)
-
-
-def _rows_of(crystals: list[Crystal]) -> _Rows:
-    rows = _Rows(None, ())
-    rows._crystals = crystals
-    return rows
-
-
-def _energies(potential: str, rows: _Rows) -> list[tuple[float | None, str | None]]:
-    from crystalsmith.potentials import single_points
-    from crystalsmith.potentials.calculators import process_calculator
-
-    found = single_points(rows.crystals, process_calculator(potential))
-    return [(e.value if math.isfinite(e.value) else None, e.reason) for e in found]
-
-
-def _relax(potential: str, work: tuple[int, _Rows]) -> tuple[float, int]:
-    from crystalsmith.potentials import RelaxSettings, relax_symmetric
-    from crystalsmith.potentials.calculators import process_calculator
-
-    max_calls, rows = work
-    settings = RelaxSettings(max_calls=max_calls, max_drop=HOLE)
-    done = relax_symmetric(rows.crystals[0], process_calculator(potential), settings)
-    return (done.energy if done.sound else math.nan), done.calls
-
-
 def _collect(
-    dataset: Dataset, rows: np.ndarray, journal: _Journal, settings: BuildSettings, identity: dict[str, Any]
+    dataset: Dataset, rows: np.ndarray, found: _Energies, settings: BuildSettings, identity: dict[str, Any]
 ) -> References:
     ids = dataset.ids
     phases = [
         Phase(ids[r], dataset[r].counts, energy, dataset[r].space_group, calls)
         for r in sorted(int(r) for r in rows)
-        for energy, calls in ([journal.energies[r]] if r in journal.energies else [])
+        for energy, calls in ([found.energies[r]] if r in found.energies else [])
     ]
     if not phases:
-        raise HullError(f"potential {settings.potential} gave no crystal an energy")
+        reason = next(iter(found.failures.values()), "none was asked for")
+        raise HullError(f"potential {settings.potential} gave no crystal an energy: {reason}")
     return References.of(
         phases,
         {
@@ -336,19 +285,11 @@ def _collect(
             "crystalsmith": __version__,
             "max_above_hull": settings.max_above_hull,
             "max_calls": settings.max_calls,
-            "failed": len(journal.failures),
+            "failed": len(found.failures),
+            # The first ones only: a file of references is for all.
+            "failures": {ids[r]: reason for r, reason in islice(found.failures.items(), 10)},
         },
     )
-
-
-def _package(potential: str) -> str:
-    from crystalsmith.potentials.calculators import package_of
-
-    name = package_of(potential)
-    try:
-        return f"{name} {packages.version(name)}" if name else ""
-    except packages.PackageNotFoundError:
-        return name
 
 
 def _digest(dataset: Dataset, rows: np.ndarray) -> str:
