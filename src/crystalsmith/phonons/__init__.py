@@ -1,14 +1,18 @@
 """Vibrations and elasticity of single crystals with an interatomic potential: is it a minimum, how stiff?"""
 
-from crystalsmith.phonons.budget import Budget, check_installed
-from crystalsmith.phonons.elastic import Elasticity, compute_elasticity
-from crystalsmith.phonons.pictures import draw_phonons
-from crystalsmith.phonons.result import Phonons
-from crystalsmith.phonons.run import PhononRun, phonons_into, study_many
-from crystalsmith.phonons.settings import PhononSettings
-from crystalsmith.phonons.study import Study, study_crystal
-from crystalsmith.phonons.supercell import Supercell, choose_supercell
-from crystalsmith.phonons.vibrations import compute_phonons, relax_tightly
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crystalsmith.phonons.budget import Budget, check_installed
+    from crystalsmith.phonons.elastic import Elasticity, compute_elasticity
+    from crystalsmith.phonons.pictures import draw_phonons
+    from crystalsmith.phonons.result import Phonons
+    from crystalsmith.phonons.run import PhononRun, phonons_into, study_many
+    from crystalsmith.phonons.settings import PhononSettings
+    from crystalsmith.phonons.study import Study, study_crystal
+    from crystalsmith.phonons.supercell import Supercell, choose_supercell
+    from crystalsmith.phonons.vibrations import compute_phonons, relax_tightly
 
 __all__ = [
     "Budget",
@@ -28,3 +32,23 @@ __all__ = [
     "study_crystal",
     "study_many",
 ]
+
+# Loaded on first use: matplotlib takes seconds, and the command line has to answer --help at once.
+_HOMES = {
+    "budget": ("Budget", "check_installed"),
+    "elastic": ("Elasticity", "compute_elasticity"),
+    "pictures": ("draw_phonons",),
+    "result": ("Phonons",),
+    "run": ("PhononRun", "phonons_into", "study_many"),
+    "settings": ("PhononSettings",),
+    "study": ("Study", "study_crystal"),
+    "supercell": ("Supercell", "choose_supercell"),
+    "vibrations": ("compute_phonons", "relax_tightly"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
