@@ -89,7 +89,7 @@ def _build_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_build, resumes=True)
 
 
-def add_hull_options(parser: Any) -> None:
+def add_hull_options(parser: argparse.ArgumentParser) -> None:
     """Options of all commands that need a hull."""
     from crystalsmith.cli.options import add_settings
     from crystalsmith.hull.settings import HullSettings
