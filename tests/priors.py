@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -11,6 +12,7 @@ from crystalsmith.data import pack
 from crystalsmith.data.wyckoff import Occupations, occupations
 from crystalsmith.networks.assignment_network import AssignmentNetwork, AssignmentNetworkConfig
 from crystalsmith.prior import AssignmentPrior, Prototypes, known_assignments
+from fake_model import FakeModel
 
 TINY = AssignmentNetworkConfig(width=8, heads=2, layers=1)
 
@@ -39,3 +41,8 @@ def small_prior(prototypes: bool = False) -> AssignmentPrior:
     """With or without the published crystals."""
     known = Prototypes(known_assignments(known_occupations())) if prototypes else None
     return AssignmentPrior(small_network(), known)
+
+
+def clever(**options: Any) -> FakeModel:
+    """A model without a denoiser, but with a prior."""
+    return FakeModel(prior=small_network(), occupations=known_occupations(), **options)

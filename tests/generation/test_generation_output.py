@@ -21,13 +21,15 @@ from pymatgen.io.cif import CifFile
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from crystalsmith import __version__
-from crystalsmith.cli.making import Making, make
 from crystalsmith.errors import OutputError
-from crystalsmith.generation import RunFolder, generate_records, read_entries, run_identity
+from crystalsmith.generation import GenerateSettings, generate_into, generate_records, read_entries
+from crystalsmith.generation.made import Made
 from crystalsmith.orders import parse_orders
 from crystalsmith.runs.lock import FolderLock
+from crystalsmith.runs.stop import Stopped
 from crystalsmith.symmetry import space_group
 from fake_model import FakeModel
+from priors import clever
 
 ORDERS = parse_orders(
     [
@@ -40,15 +42,40 @@ N = 11
 
 
 def run(folder: Path, model: FakeModel | None = None, **options: Any) -> int:
-    """What the command line does with a model that fails for every fourth crystal."""
-    options = {"orders": ORDERS, "seed": 5, "batch_atoms": 24, "quiet": True, "arguments": {}, **options}
-    return make(Making(output=folder, **options), lambda: model or FakeModel(bad=0.25))  # type: ignore[arg-type, return-value]
+    """A model that fails for every fourth crystal; 1 where crystals are missing."""
+    return carry_out(folder, model, {"orders": ORDERS, "seed": 5, "batch_atoms": 24, **options})
+
+
+def carry_out(folder: Path, model: FakeModel | None, options: dict[str, Any]) -> int:
+    orders, overwrite = options.pop("orders"), options.pop("overwrite", False)
+    result = generate_into(
+        orders,
+        folder,
+        GenerateSettings(**options),
+        model=model or FakeModel(bad=0.25),  # type: ignore[arg-type]
+        overwrite=overwrite,
+    )
+    return 0 if result.complete else 1
+
+
+def cif_names(folder: Path) -> set[str]:
+    """Names of the CIFs without the ranks that they begin with, which must be 1, 2, 3, ..."""
+    names = sorted(p.name for p in (folder / "cif").iterdir())
+    assert [int(name.partition("_")[0]) for name in names] == list(range(1, len(names) + 1))
+    return {name.partition("_")[2] for name in names}
+
+
+def cif_of(folder: Path, order: str, index: int) -> Path:
+    (path,) = (folder / "cif").glob(f"*_{order}_{index}.cif")
+    return path
 
 
 def contents(folder: Path) -> dict[str, Any]:
-    """All files; of the manifest all but the timings."""
+    """All files but the log; of the manifest all but the timings."""
     files: dict[str, Any] = {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "run.log"
     }
     files["manifest.json"] = json.loads(files["manifest.json"])
     assert files["manifest.json"].pop("timings")["seconds"] > 0
@@ -64,13 +91,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files_of_a_run(whole: Path) -> None:
-    names = {f"{o.id}_{i}.cif" for o in ORDERS for i in range(o.count)}
-    assert {p.name for p in (whole / "cif").iterdir()} == names
-    assert {p.name for p in whole.iterdir()} == {
+    assert cif_names(whole) == {f"{o.id}_{i}.cif" for o in ORDERS for i in range(o.count)}
+    assert {p.name for p in whole.iterdir()} >= {
         "cif",
         "crystals.extxyz",
         "crystals.jsonl",
         "manifest.json",
+        "run.log",
         ".lock",
     }
     made = {
@@ -95,7 +122,7 @@ def test_files_of_a_run(whole: Path) -> None:
 
 def test_cifs_carry_all_operators_and_the_crystal_of_the_extxyz(whole: Path) -> None:
     for a in ase.io.read(whole / "crystals.extxyz", index=":"):
-        path = whole / "cif" / f"{a.info['order']}_{a.info['index']}.cif"
+        path = cif_of(whole, a.info["order"], a.info["index"])
         (block,) = CifFile.from_file(path).data.values()
         (operators,) = (
             block[key] for key in block.data if key.endswith(("symop_operation_xyz", "pos_as_xyz"))
@@ -143,7 +170,7 @@ def test_finished_run_is_left_as_it_is(tmp_path: Path, whole: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(whole, folder)
     before = (folder / "manifest.json").read_bytes()
-    (folder / "cif" / "salt_0.cif").unlink()
+    cif_of(folder, "salt", 0).unlink()
     model = FakeModel(bad=0.25)
     assert run(folder, model) == 0
     assert model.batches == []
@@ -264,7 +291,7 @@ def test_another_checkpoint_is_refused(whole: Path) -> None:
     class Other(FakeModel):
         hash = "0" * 64
 
-    with pytest.raises(OutputError, match=r"another checkpoint: f{12} there, 0{12} now"):
+    with pytest.raises(OutputError, match=r"another checkpoint: f+ there, 0+ now"):
         run(whole, Other())
 
 
@@ -274,7 +301,7 @@ def test_foreign_folder_is_refused_and_overwriting_keeps_foreign_files(tmp_path:
     mine = {"notes.txt": "mine", "cif/my_7.cif": "mine too"}
     for name, text in mine.items():
         (folder / name).write_text(text)
-    with pytest.raises(OutputError, match=r"not empty and holds no run.*--overwrite"):
+    with pytest.raises(OutputError, match=r"not empty and holds no generated crystals.*--overwrite"):
         run(folder)
     assert run(folder, overwrite=True, seed=1) == 0
     assert run(folder, overwrite=True) == 0
@@ -287,15 +314,15 @@ def test_overwriting_a_longer_run_leaves_none_of_its_crystals(tmp_path: Path) ->
     folder = tmp_path / "out"
     assert run(folder) == 0
     assert run(folder, orders=ORDERS[1:2], overwrite=True) == 0
-    assert {p.name for p in (folder / "cif").iterdir()} == {f"rutile_2_{n}.cif" for n in range(3)}
+    assert cif_names(folder) == {f"rutile_2_{n}.cif" for n in range(3)}
 
 
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("manifest.json", "{", "not of a run of this version"),
-        ("manifest.json", "[]", "not of a run of this version"),
-        ("manifest.json", '{"format": 99, "run": {}}', "not of a run of this version"),
+        ("manifest.json", "{", "not of generated crystals of this version"),
+        ("manifest.json", "[]", "not of generated crystals of this version"),
+        ("manifest.json", '{"format": 99, "run": {}}', "not of generated crystals of this version"),
         ("crystals.jsonl", "nonsense\n", "line 1 is damaged.*--overwrite"),
         ("crystals.jsonl", "{}\n", "line 1 is damaged"),
     ],
@@ -375,13 +402,12 @@ def test_full_disk_is_named_with_the_mend(tmp_path: Path, monkeypatch: pytest.Mo
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    identity = run_identity(ORDERS, seed=0, checkpoint="c")
-    with RunFolder.open(tmp_path, ORDERS, identity) as folder:
-        monkeypatch.setattr(os, "fsync", full)
-        with pytest.raises(
-            OutputError, match="No space left on device; free some space and run the same command again"
-        ):
-            folder.record(list(generate_records(FakeModel(), ORDERS)))
+    made = Made(tmp_path, [(o.id, o.count) for o in ORDERS])
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(
+        OutputError, match="No space left on device; free some space and run the same command again"
+    ):
+        made.record(list(generate_records(FakeModel(), ORDERS)))
 
 
 def test_entries_of_a_folder_without_a_run(tmp_path: Path) -> None:
@@ -395,5 +421,88 @@ def test_crystals_survive_the_journal_to_the_digit(tmp_path: Path) -> None:
     assert run(tmp_path / "out", orders=orders, batch_atoms=1000) == 0
     for entry in read_entries(tmp_path / "out"):
         assert entry.crystal is not None
-        text = (tmp_path / "out" / "cif" / f"{entry.name}.cif").read_text()
+        text = cif_of(tmp_path / "out", entry.order_id, entry.index).read_text()
         assert text == entry.crystal.to_cif()
+
+
+EVERY_KIND: list[dict[str, Any]] = [
+    {"id": "salts", "space_group": [221, 225], "sites": {"K": "1-2", "Cl": 1}, "count": 2},
+    {"id": "rutile", "space_group": "P4_2/mnm", "wyckoff": [["Ti", "a"], ["O", "f"]]},
+    {"id": "oxide", "formula": "MgO", "z": 4, "space_group": 225},
+    {"id": "any", "formula": "MgO", "atoms": 4, "count": 2},
+    {"id": "small", "formula": "Mg2O", "max_atoms": 6},
+    {"id": "search", "system": "Mg-O", "max_sites": 4, "max_atoms": 8, "count": 2},
+    {"id": "wide", "system": "Mg-O", "space_group": [2, 14, 225]},
+]
+
+
+def test_orders_of_every_kind_read_back_from_the_manifest(tmp_path: Path) -> None:
+    orders = parse_orders(EVERY_KIND)
+    result = generate_into(orders, tmp_path / "out", model=clever())  # type: ignore[arg-type]
+    assert result.complete and len(result.crystals) == sum(o.count for o in orders)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert parse_orders(manifest["run"]["orders"]) == orders
+    assert [r.order for r in result.ranked] == [o for o in orders for _ in range(o.count)]
+    assert list(result.crystals) == sorted(p.stem for p in (tmp_path / "out" / "cif").iterdir())
+    again = generate_into(manifest["run"]["orders"], tmp_path / "out", model=clever())  # type: ignore[arg-type]
+    assert again.made_now == 0 and again.crystals == result.crystals
+
+
+def test_several_processes_make_the_same_crystals(tmp_path: Path, whole: Path) -> None:
+    assert run(tmp_path / "out", workers=2) == 0
+    assert contents(tmp_path / "out") == contents(whole)
+
+
+def test_a_run_of_several_processes_goes_on_with_one(tmp_path: Path, whole: Path) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(whole, folder)
+    lines = (folder / "crystals.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "crystals.jsonl").write_bytes(b"".join(lines[:4]))
+    assert run(folder, workers=2) == 0
+    assert contents(folder) == contents(whole)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_sigterm_ends_a_call_like_ctrl_c(tmp_path: Path, whole: Path) -> None:
+    class Ended(FakeModel):
+        def sample(self, requests: Any, seeds: Any, **options: Any) -> Any:
+            if len(self.batches) == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().sample(requests, seeds, **options)
+
+    folder = tmp_path / "out"
+
+    def work() -> None:
+        try:
+            run(folder, Ended(bad=0.25))
+        except Stopped as stop:
+            assert stop.status == 143
+            return
+        raise AssertionError("went on")
+
+    assert child(work) == 0
+    assert json.loads((folder / "manifest.json").read_text())["status"] == "interrupted"
+    assert run(folder) == 0
+    assert contents(folder) == contents(whole)
+
+
+def test_a_folder_of_an_earlier_version_is_taken_up(tmp_path: Path, whole: Path) -> None:
+    """Without kind, checksums and log, its CIFs named without ranks."""
+    folder = tmp_path / "out"
+    shutil.copytree(whole, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["kind"]
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"status": "interrupted"}))
+    (folder / "run.log").unlink()
+    for path in (folder / "cif").iterdir():
+        path.rename(path.with_name(path.name.partition("_")[2]))
+    lines = [json.loads(line) for line in (folder / "crystals.jsonl").read_text().splitlines()]
+    for line in lines:
+        del line["crc"]
+    (folder / "crystals.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines[:6]))
+    assert len(read_entries(folder)) == sum(line["final"] for line in lines[:6])
+    assert run(folder) == 0
+    again, before = contents(folder), contents(whole)
+    for files in (again, before):
+        del files["crystals.jsonl"]
+    assert again == before

@@ -12,12 +12,11 @@ from typing import Any
 
 import ase.io
 import pytest
-from test_generation_output import child, contents, die_at
+from test_generation_output import carry_out, child, cif_names, cif_of, contents, die_at
 
 import crystalsmith.cli.options
 from crystalsmith.assignments import Request
 from crystalsmith.cli.main import main
-from crystalsmith.cli.making import Making, make
 from crystalsmith.errors import OutputError
 from crystalsmith.generation import (
     crystal_seed,
@@ -46,9 +45,8 @@ N, K = 7, 3
 
 
 def run(folder: Path, model: FakeModel | None = None, **options: Any) -> int:
-    options = {"orders": ORDERS, "seed": 5, "batch_atoms": 40, "quiet": True, "arguments": {}, **options}
-    options = {"best_of": K, "potential": POTENTIAL, **options}
-    return make(Making(output=folder, **options), lambda: model or FakeModel(bad=0.25))  # type: ignore[arg-type, return-value]
+    options = {"orders": ORDERS, "seed": 5, "batch_atoms": 40, **options}
+    return carry_out(folder, model, {"best_of": K, "potential": POTENTIAL, **options})
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +58,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files_of_a_ranked_run(whole: Path) -> None:
-    assert {p.name for p in (whole / "cif").iterdir()} == {
-        f"{o.id}_{i}.cif" for o in ORDERS for i in range(o.count)
-    }
+    assert cif_names(whole) == {f"{o.id}_{i}.cif" for o in ORDERS for i in range(o.count)}
     journal = [json.loads(line) for line in (whole / "crystals.jsonl").read_text().splitlines()]
     assert sum(line["final"] for line in journal) == N * K
     assert {line["index"] for line in journal if line["order"] == "salt"} == set(range(2 * K))
@@ -104,7 +100,7 @@ def test_best_draft_is_the_crystal_and_crystals_are_sorted(whole: Path) -> None:
         assert a.info["seed"] == best.seed
         crystal = entries[order_id, index].crystal
         assert crystal is not None
-        assert (whole / "cif" / f"{order_id}_{index}.cif").read_text() == crystal.to_cif()
+        assert cif_of(whole, order_id, index).read_text() == crystal.to_cif()
         assert a.info["energy_per_atom"] * len(a) == pytest.approx(a.get_potential_energy())
         assert 0 < a.info["p_given_letters"] < 1 and "score_denoising" not in a.info
 
@@ -172,7 +168,7 @@ def test_finished_run_is_left_as_it_is(tmp_path: Path, whole: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(whole, folder)
     before = (folder / "manifest.json").read_bytes()
-    (folder / "cif" / "salt_0.cif").unlink()
+    cif_of(folder, "salt", 0).unlink()
     model = FakeModel(bad=0.25)
     assert run(folder, model) == 0
     assert model.batches == [] and (folder / "manifest.json").read_bytes() == before
@@ -252,8 +248,8 @@ def test_interrupt_leaves_what_is_finished_and_the_run_goes_on(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"best_of": 2}, "another number of drafts: 3 there, 2 now"),
-        ({"best_of": 1, "potential": None}, "another number of drafts: 3 there, 1 now"),
+        ({"best_of": 2}, "another best of: 3 there, 2 now"),
+        ({"best_of": 1, "potential": None}, "another best of: 3 there, 1 now"),
         ({"judges": "energy"}, "other judges"),
         ({"potential": "ase.calculators.emt:EMT"}, "another potential"),
     ],

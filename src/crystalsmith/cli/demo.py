@@ -33,15 +33,20 @@ ORDERS: list[dict[str, Any]] = [
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
+    commands.add_parser(
         "demo",
         help="make a few crystals and a picture of them",
         description="Make two crystals for each of eight orders, cubic to monoclinic, and draw them.",
+        fill=add_options,
     )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    from crystalsmith.generation.settings import GenerateSettings
+
     parser.add_argument("-o", "--output", default="demo", metavar="FOLDER", help="default: demo")
-    parser.add_argument(
-        "--seed", type=options.whole, default=0, metavar="N", help="seed of the run (default: 0)"
-    )
+    options.add_settings(parser, GenerateSettings, only=["seed"])
     parser.add_argument("--overwrite", action="store_true", help="replace another run in the folder")
     options.add_model_options(parser)
     parser.set_defaults(run=run, resumes=True)
@@ -49,17 +54,12 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status."""
-    from crystalsmith.cli.making import Making, make
+    from crystalsmith.cli.generate import make
+    from crystalsmith.generation.settings import GenerateSettings
     from crystalsmith.orders import parse_orders
 
-    making = Making(
-        orders=parse_orders(ORDERS, "demo"),
-        output=Path(args.output),
-        arguments={"demo": True, "seed": args.seed, "checkpoint": args.checkpoint, "threads": args.threads},
-        seed=args.seed,
-        picture=True,
-        overwrite=args.overwrite,
-    )
-    status = make(making, lambda: options.load(args))
-    print(f"picture: {making.output / 'crystals.png'}")
+    arguments = {"demo": True, "seed": args.seed, "checkpoint": args.checkpoint, "threads": args.threads}
+    settings = options.settings_from(args, GenerateSettings, picture=True)
+    status = make(args, parse_orders(ORDERS, "demo"), settings, arguments)
+    print(f"picture: {Path(args.output) / 'crystals.png'}")
     return status

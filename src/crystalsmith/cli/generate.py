@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.cli import options
+from crystalsmith.cli.output import emit
 from crystalsmith.errors import OrderError
 
 if TYPE_CHECKING:
+    from crystalsmith.generation.settings import GenerateSettings
     from crystalsmith.orders import Order
 
 _EXAMPLES = """\
@@ -33,14 +35,21 @@ An order that no crystal can satisfy is named and left out; the others run, and 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
+    commands.add_parser(
         "generate",
         help="make crystals to order",
         description="Make crystals of a space group from the elements on its sites. Interrupted, the same"
         " command goes on where it stopped.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        fill=add_options,
     )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options, from the settings as far as they stand there."""
+    from crystalsmith.generation.settings import GenerateSettings
+
     order = parser.add_argument_group("what to make: a file of orders, or one order")
     order.add_argument("orders", nargs="?", metavar="ORDERS", help="YAML or JSON lines")
     order.add_argument(
@@ -80,78 +89,55 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "-o", "--output", required=True, metavar="FOLDER", help="folder for CIFs, extxyz and manifest"
     )
-    parser.add_argument(
-        "--seed", type=options.whole, default=0, metavar="N", help="seed of the run (default: 0)"
-    )
-    parser.add_argument("--picture", action="store_true", help="draw the crystals on one sheet, crystals.png")
+    shown = ["seed", "sort", "picture"]
+    options.add_settings(parser, GenerateSettings, only=shown)
     parser.add_argument("--overwrite", action="store_true", help="replace another run in the folder")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, no table")
+    parser.add_argument("--quiet", action="store_true", help="no progress, no table")
+    ranking = ["best_of", "judges", "potential"]
     sampling = parser.add_argument_group("sampling")
-    sampling.add_argument("--sampler", metavar="NAME", help="see crystalsmith info for names and the default")
-    sampling.add_argument("--steps", type=options.positive, metavar="N", help="sampler steps")
-    sampling.add_argument(
-        "--batch", type=options.positive, metavar="ATOMS", help="atoms in a batch (default: 512)"
-    )
-    sampling.add_argument(
-        "--tries",
-        type=options.positive,
-        default=10,
-        metavar="N",
-        help="tries for a crystal before it is given up (default: 10)",
-    )
-    sampling.add_argument(
-        "--letters",
-        choices=("likely", "drawn", "frequencies"),
-        default="likely",
-        help="how what an order leaves open is filled in: the likeliest by the learned prior, random draws"
-        " from it, or by how often each position is occupied, which is right less often and more inventive"
-        " (default: likely)",
-    )
-    ranking = parser.add_argument_group("ranking")
-    ranking.add_argument(
-        "--best-of",
-        type=options.positive,
-        default=1,
-        metavar="K",
-        help="drafts of each crystal, of which the best one is kept (default: 1)",
-    )
-    ranking.add_argument(
-        "--judges",
-        metavar="NAME,NAME",
-        help="who decides: validity, denoising, agreement, and with a potential energy and relaxation"
-        " (default: all that apply but relaxation, which is dear)",
-    )
-    ranking.add_argument(
-        "--potential",
-        metavar="NAME",
-        help="judge by energies too: chgnet, 7net-0, 7net-l3i5, mace:PATH or module:factory",
-    )
+    options.add_settings(sampling, GenerateSettings, skip=[*shown, *ranking])
+    options.add_settings(parser.add_argument_group("ranking"), GenerateSettings, only=ranking)
     options.add_model_options(parser)
     parser.set_defaults(run=run, resumes=True)
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status."""
-    from crystalsmith.cli.making import Making, make
+    from crystalsmith.generation.settings import GenerateSettings
 
-    making = Making(
-        orders=_orders(args),
-        output=Path(args.output),
-        arguments=_arguments(args),
-        seed=args.seed,
-        sampler=args.sampler,
-        steps=args.steps,
-        batch_atoms=args.batch,
-        max_tries=args.tries,
-        letters=args.letters,
-        best_of=args.best_of,
-        judges=args.judges,
-        potential=args.potential,
-        picture=args.picture,
-        overwrite=args.overwrite,
-        quiet=args.quiet,
-    )
-    return make(making, lambda: options.load(args))
+    orders = _orders(args)  # refused before the model is loaded
+    return make(args, orders, options.settings_from(args, GenerateSettings), _arguments(args))
+
+
+def make(
+    args: argparse.Namespace, orders: Sequence[Order], settings: GenerateSettings, arguments: dict[str, Any]
+) -> int:
+    """Make crystals and say which; exit status."""
+    model = options.load(args)
+    from crystalsmith.generation.run import generate_into
+    from crystalsmith.generation.summary import last_line, order_table
+    from crystalsmith.runs.progress import Display
+
+    quiet = getattr(args, "quiet", False)
+    with Display(quiet=quiet) as progress:
+        result = generate_into(
+            orders,
+            args.output,
+            settings,
+            model=model,
+            arguments=arguments,
+            overwrite=args.overwrite,
+            progress=progress,
+        )
+    if quiet:
+        emit(result)
+    else:
+        from rich.console import Group
+        from rich.text import Text
+
+        parts = (order_table(result, model), result.results.text(), Text(last_line(result)))
+        emit(result, Group(*(part for part in parts if part)))
+    return 0 if result.complete else 1
 
 
 _ORDER_OPTIONS = (
@@ -248,5 +234,5 @@ def _split(text: str) -> list[str]:
 
 def _arguments(args: argparse.Namespace) -> dict[str, Any]:
     """What the manifest records: everything but where the output went."""
-    hidden = ("run", "resumes", "command", "output", "overwrite", "quiet")
+    hidden = ("run", "resumes", "command", "output", "overwrite", "quiet", "json", "verbose")
     return {key: value for key, value in vars(args).items() if key not in hidden}

@@ -13,7 +13,7 @@ from crystalsmith.cli.output import emit
 from crystalsmith.errors import CrystalsmithError
 
 if TYPE_CHECKING:
-    from crystalsmith.cli.sheet import Panel
+    from crystalsmith.pictures.sheet import Panel
     from crystalsmith.crystal.io import Record
 
 
@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status."""
-    from crystalsmith.cli.sheet import draw_sheet
+    from crystalsmith.pictures.sheet import draw_sheet
 
     panels = read_panels(args.files)
     path = draw_sheet(panels, Path(args.output), title=args.title, columns=args.columns)
@@ -64,7 +64,7 @@ def read_panels(sources: Sequence[str]) -> list[Panel]:
 def _panel(record: Record) -> Panel:
     from ase import Atoms
 
-    from crystalsmith.cli.sheet import Panel
+    from crystalsmith.pictures.sheet import Panel
 
     name = record.id if record.index < 0 else f"{record.id} {record.index}"
     try:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +16,7 @@ from crystalsmith.assignments import Request
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import ConfigError, CrystalsmithError
 from crystalsmith.generation.drafts import Drafter
-from crystalsmith.generation.tries import Key, crystal_seed
+from crystalsmith.generation.tries import BatchStep, Key, crystal_seed
 from crystalsmith.orders.order import Order
 
 if TYPE_CHECKING:
@@ -54,40 +57,143 @@ class Try:
         return replace(self, number=self.number + 1)
 
 
-def drain(queue: deque[Try]) -> Iterator[Try]:
-    """Take from the front until the queue is empty, what is put there meanwhile included."""
-    while queue:
-        yield queue.popleft()
+class Member(NamedTuple):
+    """One try in a batch: what is asked of the model for it, and its seed."""
+
+    attempt: Try
+    request: Request
+    seed: int
 
 
-def fill(
-    tries: Iterator[Try], left: deque[Try], batch_atoms: int, seed: int, drafter: Drafter
-) -> list[tuple[Try, Request, int]]:
-    """Take tries until the batch is full.
+def fill(tries: Iterable[Try], batch_atoms: int, seed: int, drafter: Drafter) -> Iterator[list[Member]]:
+    """Make up batches of tries, in their order.
 
     Args:
         tries: where from.
-        left: gets the one try too many, at its front.
-        batch_atoms: most atoms in the batch, unless a single crystal has more.
+        batch_atoms: most atoms in a batch, unless a single crystal has more.
         seed: of the run.
         drafter: makes requests of orders.
-
-    Returns:
-        Tries with their requests and seeds.
     """
-    batch: list[tuple[Try, Request, int]] = []
+    batch: list[Member] = []
     atoms = 0
     for t in tries:
-        try_seed = crystal_seed(seed, t.order.id, t.place, t.number)
-        # Of the crystal, not of the draft: all drafts of a crystal share their assignment.
+        # The draft is of the crystal: all drafts of a crystal share their assignment.
         rng = np.random.default_rng(crystal_seed(seed, t.order.id, t.index, t.number))
         request = drafter.draft(t.order, t.index, rng, t.number)
-        atoms += drafter.size(request)
-        if batch and atoms > batch_atoms:
-            left.appendleft(t)
-            break
-        batch.append((t, request, try_seed))
-    return batch
+        size = drafter.size(request)
+        if batch and atoms + size > batch_atoms:
+            yield batch
+            batch, atoms = [], 0
+        batch.append(Member(t, request, crystal_seed(seed, t.order.id, t.place, t.number)))
+        atoms += size
+    if batch:
+        yield batch
+
+
+Maker = Callable[
+    [Iterator[list[Member]], Container[Key]], Iterator[tuple[list[Member], list[Crystal | str] | None]]
+]
+"""Batches, in order, with what came of them; None for one whose tries are all known."""
+
+
+def batch_maker(
+    model: AnyModel, workers: int, on_event: Callable[[BatchStep], None] | None, **options: Any
+) -> Maker:
+    """What makes the crystals of batches.
+
+    Args:
+        model: the model.
+        workers: processes.
+        on_event: told of every sampler step that is made in this process.
+        **options: for ``Model.sample``.
+
+    Raises:
+        ConfigError: several workers and a model that is not on the CPU.
+    """
+    total = model.callbacks(options["steps"])
+
+    def tell(crystals: int) -> Callable[..., None] | None:
+        if on_event is None:
+            return None
+        report = on_event
+        return lambda step, *_: report(BatchStep(crystals, min(step + 1, total), total))
+
+    def here(batch: list[Member]) -> list[Crystal | str]:
+        return sample(model, *_asked(batch), tell(len(batch)), **options)
+
+    def one_by_one(batches: Iterator[list[Member]], known: Container[Key]) -> Any:
+        for batch in batches:
+            # All of a batch that was cut off half way, so that what remains comes out the same.
+            yield batch, None if all(m.attempt.key in known for m in batch) else here(batch)
+
+    def in_processes(batches: Iterator[list[Member]], known: Container[Key]) -> Any:
+        start = list(islice(batches, 2))
+        if len(start) < 2:  # not worth the start of processes
+            yield from one_by_one(iter(start), known)
+            return
+        yield from _by_workers(chain(start, batches), known, model, workers, options)
+
+    if workers == 1:
+        return one_by_one
+    if str(getattr(model, "device", "cpu")) != "cpu":
+        raise ConfigError("several workers are for the CPU; on a GPU larger batches are faster (batch_atoms)")
+    return in_processes
+
+
+def _asked(batch: list[Member]) -> tuple[list[Request], list[int]]:
+    return [m.request for m in batch], [m.seed for m in batch]
+
+
+def _by_workers(
+    batches: Iterator[list[Member]],
+    known: Container[Key],
+    model: AnyModel,
+    workers: int,
+    options: dict[str, Any],
+) -> Iterator[tuple[list[Member], list[Crystal | str] | None]]:
+    """Batches in order, as they come back from processes."""
+    import torch
+
+    from crystalsmith.runs.pool import Failed, parallel_each
+
+    waiting: deque[tuple[list[Member], int | None]] = deque()
+    results: dict[int, list[Crystal | str]] = {}
+
+    def items() -> Iterator[tuple[list[Request], list[int]]]:
+        place = 0
+        for batch in batches:
+            if all(m.attempt.key in known for m in batch):
+                waiting.append((batch, None))
+                continue
+            waiting.append((batch, place))
+            place += 1
+            yield _asked(batch)
+
+    def ready() -> Iterator[tuple[list[Member], list[Crystal | str] | None]]:
+        while waiting and (waiting[0][1] is None or waiting[0][1] in results):
+            batch, place = waiting.popleft()
+            yield batch, None if place is None else results.pop(place)
+
+    work = partial(_sample_here, model, options, torch.get_num_threads())
+    with closing(parallel_each(work, items(), workers=workers, chunk=1)) as done:
+        for parts in done:
+            for place, made, _ in parts:
+                if isinstance(made, Failed):
+                    size = next(len(batch) for batch, p in waiting if p == place)
+                    made = [made.reason] * size
+                results[place] = made
+            yield from ready()
+    yield from ready()
+
+
+def _sample_here(
+    model: AnyModel, options: dict[str, Any], threads: int, asked: tuple[list[Request], list[int]]
+) -> list[Crystal | str]:
+    """In a worker process, with as many threads as its parent has: they show in the last digits."""
+    import torch
+
+    torch.set_num_threads(threads)
+    return sample(model, *asked, None, **options)
 
 
 def sample(

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.validity import fault
 from crystalsmith.errors import ConfigError
-from crystalsmith.generation.batching import Try, drain, fill, sample
+from crystalsmith.generation.batching import Member, Try, batch_maker, fill
 from crystalsmith.generation.choice import best_records
 from crystalsmith.generation.drafts import drafter_of
 from crystalsmith.generation.tries import BatchStep, Generated, Key
-from crystalsmith.orders.limits import (
-    BATCH_ATOMS,
-    LETTERS,
-    MAX_TRIES,
-    OrderWarning,
-    check_orders,
-    choose_sampler,
-    positive,
-)
+from crystalsmith.orders.limits import OrderWarning, check_orders, choose_sampler, positive
 from crystalsmith.orders.order import Order, parse_orders
+from crystalsmith.orders.settings import BATCH_ATOMS, LETTERS, MAX_TRIES
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
@@ -108,14 +99,15 @@ def generate_batches(
     max_tries: int = MAX_TRIES,
     letters: str = LETTERS[0],
     best_of: int = 1,
+    workers: int = 1,
     on_event: Callable[[BatchStep], None] | None = None,
     done: Mapping[Key, str | None] | None = None,
-) -> Iterator[list[Generated]]:
+) -> Generator[list[Generated]]:
     """Make crystals to order, batch by batch, with every try.
 
-    Batches are made up of the orders in turn and bounded by their atoms. A try whose crystal is wreckage
-    (``validity.fault``) is followed by another one, with other letters where these are drawn, in the next
-    batch.
+    Batches are made up of the orders in turn and bounded by their atoms. Tries whose crystals are wreckage
+    (``validity.fault``) are followed by others, with other letters where these are drawn, when the first
+    tries of all crystals have been made.
 
     Args:
         model: what ``crystalsmith.load_model`` returned.
@@ -127,6 +119,8 @@ def generate_batches(
         max_tries: tries for one crystal.
         letters: where letters come from that an order leaves open, one of ``limits.LETTERS``.
         best_of: drafts of each crystal, K; all of them are yielded, draft j of crystal i with index i K + j.
+        workers: processes that sample; with several, ``on_event`` is not told of steps. Crystals are the
+            same with any number. Close the iterator to end them early.
         on_event: told of every sampler step.
         done: tries of an earlier run of the same orders and their failures (None for a sound crystal). They
             are not made or yielded again, and yet make up batches as they did, so that what remains comes out
@@ -141,59 +135,61 @@ def generate_batches(
     """
     parsed = parse_orders(orders)
     check_orders(parsed, model, letters)
-    positive("batch_atoms", batch_atoms)
-    positive("max_tries", max_tries)
-    positive("best_of", best_of)
+    for name, value in (
+        ("batch_atoms", batch_atoms),
+        ("max_tries", max_tries),
+        ("best_of", best_of),
+        ("workers", workers),
+    ):
+        positive(name, value)
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise ConfigError(f"seed must be a whole number, not {seed!r}")
     sampler, steps = choose_sampler(model.method, sampler, steps)
-    total = model.callbacks(steps)
+    make = batch_maker(model, workers, on_event, steps=steps, sampler=sampler)
     drafter = drafter_of(model, letters)
     known = {} if done is None else done
+    first = (
+        Try(order, index, 1, draft, best_of)
+        for order in parsed
+        for index in range(order.count)
+        for draft in range(best_of)
+    )
 
-    def tell(crystals: int) -> Callable[..., None] | None:
-        if on_event is None:
-            return None
-        report = on_event
-        return lambda step, *_: report(BatchStep(crystals, min(step + 1, total), total))
-
-    def run() -> Iterator[list[Generated]]:
-        again: deque[Try] = deque()
-        first = (
-            Try(order, index, 1, draft, best_of)
-            for order in parsed
-            for index in range(order.count)
-            for draft in range(best_of)
-        )
-        while batch := fill(chain(drain(again), first), again, batch_atoms, seed, drafter):
-            if all(t.key in known for t, _, _ in batch):
-                again.extend(t.next for t, _, _ in batch if known[t.key] is not None and t.number < max_tries)
-                continue
-            # All of a batch that was cut off half way: its other members show in a crystal's last digits.
-            requests, seeds = [r for _, r, _ in batch], [s for _, _, s in batch]
-            made = sample(model, requests, seeds, tell(len(batch)), steps=steps, sampler=sampler)
-            fresh = []
-            for (t, request, try_seed), crystal in zip(batch, made, strict=True):
-                failure = crystal if isinstance(crystal, str) else fault(crystal)
-                if t.key in known:
-                    failure = known[t.key]
-                else:
-                    sound = crystal if isinstance(crystal, Crystal) and failure is None else None
-                    final = failure is None or t.number >= max_tries
-                    name = t.key
-                    fresh.append(
-                        Generated(
-                            *name,
-                            seed=try_seed,
-                            request=request,
-                            crystal=sound,
-                            failure=failure,
-                            final=final,
-                            log_prior=request.log_prior,
-                        )
-                    )
-                if failure is not None and t.number < max_tries:
-                    again.append(t.next)
-            yield fresh
+    def run() -> Generator[list[Generated]]:
+        # All first tries, then all second ones, ...: so batches do not hang on how many are made at a time.
+        tries: Iterator[Try] = first
+        while True:
+            failed: list[Try] = []
+            for batch, made in make(fill(tries, batch_atoms, seed, drafter), known):
+                fresh = [
+                    _outcome(member, crystal, max_tries)
+                    for member, crystal in zip(batch, made or (), strict=made is not None)
+                    if member.attempt.key not in known
+                ]
+                now = {r.key: r.failure for r in fresh}
+                failures = [now[key] if key in now else known[key] for key in (m.attempt.key for m in batch)]
+                failed += [
+                    m.attempt.next
+                    for m, failure in zip(batch, failures, strict=True)
+                    if failure is not None and m.attempt.number < max_tries
+                ]
+                if fresh:
+                    yield fresh
+            if not failed:
+                return
+            tries = iter(failed)
 
     return run()
+
+
+def _outcome(member: Member, crystal: Crystal | str, max_tries: int) -> Generated:
+    failure = crystal if isinstance(crystal, str) else fault(crystal)
+    return Generated(
+        *member.attempt.key,
+        seed=member.seed,
+        request=member.request,
+        crystal=crystal if isinstance(crystal, Crystal) and failure is None else None,
+        failure=failure,
+        final=failure is None or member.attempt.number >= max_tries,
+        log_prior=member.request.log_prior,
+    )

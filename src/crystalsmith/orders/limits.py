@@ -1,4 +1,4 @@
-"""What a model can be asked for, and the settings of a run."""
+"""What a model can be asked for."""
 
 from __future__ import annotations
 
@@ -10,21 +10,11 @@ import numpy as np
 
 from crystalsmith.errors import ConfigError, ImpossibleOrder
 from crystalsmith.orders.order import Order
+from crystalsmith.orders.settings import LETTERS
 from crystalsmith.orders.sources import Learned, learned_source
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
-
-BATCH_ATOMS = 512
-"""Atoms in the primitive cells of one batch, about 40 crystals; larger ones are hardly faster."""
-
-MAX_TRIES = 10
-"""Tries for one crystal before it is given up."""
-
-LETTERS = ("likely", "drawn", "frequencies")
-"""How what an order leaves open is filled in: with what the learned prior finds likeliest, with random draws
-from it, or with letters drawn by how often each position is occupied. The first is right most often, the
-others are more inventive."""
 
 MAX_ATOMS = 1000
 """Primitive cells beyond this are refused even when their letters are given."""

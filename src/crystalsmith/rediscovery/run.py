@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.errors import ConfigError, OutputError
-from crystalsmith.generation import RunFolder, generate_batches, run_identity
+from crystalsmith.generation import GenerateSettings, generate_into
 from crystalsmith.generation.manifest import versions
 from crystalsmith.orders import parse_orders, sort_out
 from crystalsmith.orders.limits import positive
@@ -184,37 +184,19 @@ def _generate(
     progress: Progress,
 ) -> tuple[dict[str, list[Entry]], dict[str, str]]:
     """Sound crystals of each order, best first, and why others could not be carried out."""
-    from crystalsmith.ranking import Ladder
-
-    checked = sort_out(parse_orders(mappings, "targets"), model)
-    options: dict[str, Any] = {"seed": plan.seed, "best_of": plan.best_of}
-    ladder = Ladder.of(model, None, plan.potential, plan.best_of, sorts=True)
-    judging: dict[str, Any] = (
-        {} if ladder is None else {"judges": ladder.judges, "potential": ladder.potential}
+    result = generate_into(
+        parse_orders(mappings, "targets"),
+        path,
+        GenerateSettings(seed=plan.seed, best_of=plan.best_of, potential=plan.potential),
+        model=model,
+        arguments=asdict(plan),
+        overwrite=overwrite,
+        progress=lambda stage, done, total: progress(f"generating, {setting}", int(done), int(total)),
     )
-    identity = run_identity(checked.orders, checkpoint=model.hash, method=model.method, **options, **judging)
-    with RunFolder.open(path, checked.orders, identity, arguments=asdict(plan), overwrite=overwrite) as run:
-        stage = f"generating, {setting}"
-
-        def judge() -> None:
-            for _ in run.judge(ladder) if ladder is not None else ():
-                progress(stage, run.parts_done, run.asked)
-
-        try:
-            judge()  # what an earlier process left unjudged
-            if run.settled < run.asked:
-                for batch in generate_batches(model, checked.orders, done=run.done, **options):
-                    run.record(batch)
-                    judge()
-                    progress(stage, run.parts_done, run.asked)
-        finally:
-            run.close()
-        progress(stage, run.asked, run.asked)
-        found: dict[str, list[Entry]] = {order.id: [] for order in checked.orders}
-        for entry, _ in run.ranked_entries():
-            if entry.crystal is not None:
-                found[entry.order_id].append(entry)
-    return found, {refusal.order.id: refusal.reason for refusal in checked.refused}
+    found: dict[str, list[Entry]] = {order.id: [] for order in result.orders}
+    for ranked in result.ranked:
+        found[ranked.order.id].append(ranked.entry)
+    return found, {refusal.order.id: refusal.reason for refusal in result.refused}
 
 
 def _compare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,8 @@ from crystalsmith.crystal import Crystal
 from crystalsmith.errors import OutputError, StructureError
 from crystalsmith.pictures.contact_sheet import contact_sheet
 from crystalsmith.runs.atomic import writing
+
+logger = logging.getLogger(__name__)
 
 MOST = 60
 """Crystals on one sheet; more cannot be told apart."""
@@ -42,7 +44,7 @@ def draw_sheet(
         OutputError: a format that is not known, or the file cannot be written.
     """
     if len(panels) > MOST:
-        print(f"crystalsmith: warning: {path} shows the first {MOST} crystals only", file=sys.stderr)
+        logger.warning("%s shows the first %d crystals only", path, MOST)
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise OutputError(f"cannot draw {path}: the name must end in .png, .svg or .pdf")
     shown = panels[:MOST]

@@ -1,0 +1,380 @@
+"""A run of ``generate`` in a folder: begun, gone on with, and what came of it.
+
+``crystals.jsonl`` is the journal and the truth; the other files are made of it when the run ends, also when
+it is interrupted. So a run that was stopped anywhere goes on where it stopped and ends with the files of an
+undisturbed one. Where drafts are judged, all of them stand in the journal and their scores in
+``scores.jsonl``; the other files hold each crystal's best.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crystalsmith import __version__
+from crystalsmith.crystal import Crystal
+from crystalsmith.errors import OutputError
+from crystalsmith.generation.generator import generate_batches
+from crystalsmith.generation.journal import Entry
+from crystalsmith.generation.made import JOURNAL, SCORES, Made
+from crystalsmith.generation.results import OWNED, Ranked, Results, rank_all, write_results
+from crystalsmith.generation.settings import GenerateSettings
+from crystalsmith.generation.tries import BatchStep
+from crystalsmith.orders import Order, parse_orders, sort_out
+from crystalsmith.orders.limits import Refusal, choose_sampler
+from crystalsmith.runs.folder import RunFolder, RunKind
+from crystalsmith.runs.manifest import read_manifest
+from crystalsmith.runs.progress import Progress, silent
+from crystalsmith.runs.stop import stop_signals
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from crystalsmith.diffusion import AnyModel
+    from crystalsmith.ranking import Ladder
+
+CRYSTALS, PICTURE, CIFS = "crystals.extxyz", "crystals.png", "cif"
+
+_NAME = re.compile(r"(?:[0-9]{3,}_)?(.+)_[0-9]+")  # earlier versions wrote no rank
+
+
+def _own_cifs(path: Path, manifest: dict[str, Any] | None) -> list[Path]:
+    """CIFs of a run: those that bear the name of one of its orders."""
+    ids = {order["id"] for order in manifest["run"].get("orders", ())} if manifest else set()
+    names = ((file, _NAME.fullmatch(file.stem)) for file in (path / CIFS).glob("*.cif"))
+    return [file for file, name in names if name and name[1] in ids]
+
+
+GENERATION = RunKind(
+    "generation",
+    "generated crystals",
+    owned=(JOURNAL, SCORES, CRYSTALS, PICTURE, *OWNED),
+    files=_own_cifs,
+    another={"orders": "other orders", "judges": "other judges"},
+    absent={"best_of": 1, "judges": [], "potential": None},
+)
+
+
+@dataclass(frozen=True)
+class GenerationResult:
+    """What a run has made.
+
+    Attributes:
+        folder: where it is.
+        manifest: how it ended.
+        orders: that were carried out.
+        refused: that no crystal can satisfy.
+        notes: what the user should know, one line each.
+        made: its journals.
+        ranked: sound crystals, best first within each order.
+        results: what people see of them.
+        made_now: crystals that this call finished.
+        seconds: that it took.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    orders: tuple[Order, ...]
+    refused: tuple[Refusal, ...]
+    notes: tuple[str, ...]
+    made: Made
+    ranked: tuple[Ranked, ...]
+    results: Results
+    made_now: int
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether every order was carried out, and no crystal was given up."""
+        return not self.manifest["failures"] and not self.refused
+
+    @cached_property
+    def crystals(self) -> dict[str, Crystal]:
+        """Sound crystals by the names of their files, best first within each order."""
+        return {r.stem: r.entry.crystal for r in self.ranked if r.entry.crystal is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        shown = ("status", "crystals", "asked", "resampled", "failed_tries", "failures", "timings")
+        return {
+            "folder": str(self.folder),
+            **{key: self.manifest[key] for key in shown},
+            "refused": [{"order": r.order.id, "reason": r.reason} for r in self.refused],
+            "notes": list(self.notes),
+            "results": self.results.to_dict(),
+        }
+
+    def to_dataframe(self) -> Any:
+        """A row for each crystal, as a ``pandas.DataFrame``."""
+        import pandas as pd
+
+        return pd.DataFrame(self.results.to_dict())
+
+
+def generate_into(
+    orders: Iterable[Order | Mapping[str, Any]],
+    output: str | Path,
+    settings: GenerateSettings | None = None,
+    *,
+    model: AnyModel | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> GenerationResult:
+    """Make crystals to order in a folder, or what is left of them.
+
+    The same call goes on where an earlier one stopped. With more than one worker the calling script needs the
+    usual ``if __name__ == "__main__"`` guard.
+
+    Args:
+        orders: ``Order`` objects or mappings; those that no crystal can satisfy are left out.
+        output: the folder.
+        settings: how.
+        model: of any method; the one that ships if None.
+        arguments: how the run was started, for the manifest only.
+        overwrite: replace another run in the folder.
+        progress: told how it goes.
+
+    Raises:
+        OrderError: orders that are wrong, or none that can be carried out.
+        ConfigError: settings that do not suit the model.
+        OutputError: the folder cannot be written, holds other files or another run, or is in use.
+        RelaxationError: a potential that cannot be loaded.
+    """
+    from crystalsmith.ranking import Ladder
+
+    settings = settings or GenerateSettings()
+    if model is None:
+        from crystalsmith.diffusion import load_model
+
+        model = load_model()
+    parsed = parse_orders(orders)
+    checked = sort_out(parsed, model, settings.letters)
+    several = any(order.count > 1 for order in checked.orders)
+    ladder = Ladder.of(model, settings.judges, settings.potential, settings.best_of, sorts=several)
+    identity = run_identity(checked.orders, settings, model, ladder)
+    with (
+        stop_signals(),
+        RunFolder.open(output, GENERATION, identity, arguments=arguments, overwrite=overwrite) as folder,
+    ):
+        for note in checked.notes:
+            folder.log.warning("%s", note)
+        for refusal in checked.refused:
+            folder.log.warning("left out: %s", refusal)
+        made = Made(
+            folder.path, [(o.id, o.count) for o in checked.orders], settings.best_of, ladder is not None
+        )
+        before, began = made.settled, folder.seconds
+        if folder.finished and before < made.asked:
+            folder.finished = None
+            folder.write_manifest("running", **made.facts())
+        try:
+            _work(folder, made, checked.orders, settings, model, ladder, progress)
+        except KeyboardInterrupt:
+            _write(folder, made, checked.orders, settings, model, ladder)
+            raise
+        ranked, results = _write(folder, made, checked.orders, settings, model, ladder)
+        if settings.picture:
+            _draw(folder, ranked)
+        manifest = folder.finished or read_manifest(folder.path)
+        assert manifest is not None
+        return GenerationResult(
+            folder.path,
+            manifest,
+            tuple(checked.orders),
+            tuple(checked.refused),
+            tuple(checked.notes),
+            made,
+            tuple(ranked),
+            results,
+            made.settled - before,
+            folder.seconds - began,
+        )
+
+
+def run_identity(
+    orders: Sequence[Order], settings: GenerateSettings, model: AnyModel, ladder: Ladder | None
+) -> dict[str, Any]:
+    """What makes two runs the same: everything that a crystal depends on, in plain JSON types.
+
+    The method is not told apart from the checkpoint, which is of one method. Drafts, judges and potential
+    stand in it only where there are judges.
+    """
+    sampler, steps = choose_sampler(model.method, settings.sampler, settings.steps)
+    identity = {
+        "version": __version__,
+        "checkpoint": model.hash,
+        "seed": settings.seed,
+        "sampler": sampler,
+        "steps": steps,
+        "max_tries": settings.max_tries,
+        "letters": settings.letters,
+        "orders": [order.to_mapping() for order in orders],
+    }
+    if ladder is not None:
+        identity |= {
+            "best_of": settings.best_of,
+            "judges": list(ladder.judges),
+            "potential": ladder.potential,
+        }
+    return identity
+
+
+def _work(
+    folder: RunFolder,
+    made: Made,
+    orders: Sequence[Order],
+    settings: GenerateSettings,
+    model: AnyModel,
+    ladder: Ladder | None,
+    progress: Progress,
+) -> None:
+    """Make what is missing."""
+
+    def judge() -> None:
+        for settled in made.judge(ladder):
+            progress("judging", settled, made.asked)
+
+    def tell(event: BatchStep) -> None:
+        part = event.crystals * event.step / event.steps / made.best_of
+        progress("crystals", min(made.parts_done + part, made.asked), made.asked)
+
+    judge()  # drafts that an earlier process left unjudged
+    if made.settled == made.asked:
+        return
+    progress("crystals", made.parts_done, made.asked)
+    batches = generate_batches(
+        model,
+        orders,
+        seed=settings.seed,
+        batch_atoms=settings.batch_atoms,
+        steps=settings.steps,
+        sampler=settings.sampler,
+        max_tries=settings.max_tries,
+        letters=settings.letters,
+        best_of=settings.best_of,
+        workers=settings.workers,
+        on_event=tell,
+        done=made.done,
+    )
+    with closing(batches):
+        for batch in batches:
+            made.record(batch)
+            judge()
+            progress("crystals", made.parts_done, made.asked)
+
+
+def _write(
+    folder: RunFolder,
+    made: Made,
+    orders: Sequence[Order],
+    settings: GenerateSettings,
+    model: AnyModel,
+    ladder: Ladder | None,
+) -> tuple[list[Ranked], Results]:
+    """All files but the journals."""
+    ranked = rank_all([(order, made.sound(order.id)) for order in orders], settings.sort)
+    names = {f"{r.stem}.cif" for r in ranked}
+    for file in _own_cifs(folder.path, {"run": folder.identity}):
+        if file.name not in names:
+            file.unlink()
+    for r in ranked:
+        cif = folder.path / CIFS / f"{r.stem}.cif"
+        if r.entry.crystal is not None and (not cif.exists() or not cif.stat().st_size):
+            # Not durable: the journal is, and a CIF that a power cut left empty is written anew.
+            folder.write(f"{CIFS}/{cif.name}", r.entry.crystal.to_cif(), durable=False)
+    folder.write(CRYSTALS, _extxyz(ranked))
+    results = write_results(folder, ranked, orders=orders, model=model, settings=settings)
+    if not folder.finished:
+        timings = {} if ladder is None else {"judges": _judge_timings(folder, ladder)}
+        status = "finished" if made.settled == made.asked else "interrupted"
+        folder.write_manifest(status, **made.facts(), timings=timings)
+    return ranked, results
+
+
+def _judge_timings(folder: RunFolder, ladder: Ladder) -> dict[str, dict[str, float]]:
+    """Seconds and crystals of each judge, earlier processes included as far as they could tell."""
+    earlier = (folder.earlier or {}).get("timings", {}).get("judges", {})
+    result = {name: dict(values) for name, values in earlier.items()}
+    for name, seconds in ladder.seconds.items():
+        known = result.setdefault(name, {"seconds": 0.0, "crystals": 0})
+        known["seconds"] = round(known["seconds"] + seconds, 3)
+        known["crystals"] += ladder.judged[name]
+    return result
+
+
+def _extxyz(ranked: Iterable[Ranked]) -> Iterator[str]:
+    """The extxyz file crystal by crystal."""
+    from ase.io import write
+
+    for r in ranked:
+        text = io.StringIO()
+        write(text, _atoms(r), format="extxyz")
+        yield text.getvalue()
+
+
+def _atoms(r: Ranked) -> Atoms:
+    """A crystal with its name, its figure and the parts of its score, those that it has.
+
+    The energy of the whole cell (eV) becomes that of a calculator, which is where ASE looks for it.
+    """
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    entry = r.entry
+    assert entry.crystal is not None
+    atoms = entry.crystal.to_atoms(primitive=True)
+    atoms.info = {
+        "order": entry.order_id,
+        "index": entry.index,
+        "seed": entry.seed,
+        "space_group": entry.crystal.space_group,
+        "formula": entry.crystal.formula,
+        "wyckoff": entry.crystal.wyckoff,
+    }
+    if entry.score is not None:
+        parts = {
+            "score": r.figure,
+            "p_given_letters": entry.score.p_given_letters,
+            "score_denoising": entry.score.denoising,
+            "score_agreement": entry.score.agreement,
+            "log_prior": entry.score.log_prior,
+            "energy_per_atom": entry.score.energy,
+            "relaxed_energy_per_atom": entry.score.relaxed_energy,
+        }
+        atoms.info |= {name: value for name, value in parts.items() if value is not None}
+        if entry.score.energy is not None:
+            atoms.calc = SinglePointCalculator(atoms, energy=entry.score.energy * len(atoms))
+    return atoms
+
+
+def _draw(folder: RunFolder, ranked: Sequence[Ranked]) -> None:
+    from crystalsmith.pictures.sheet import MOST, Panel, draw_sheet
+
+    # One more than fits, so that the sheet can say that there are more.
+    shown = [(r.entry.crystal, r.entry) for r in ranked[: MOST + 1]]
+    panels = [Panel.of_crystal(c, f"{e.order_id} {e.index}") for c, e in shown if c is not None]
+    if panels:
+        draw_sheet(panels, folder.path / PICTURE)
+    else:
+        folder.log.warning("no crystals to draw")
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """Crystals of a finished or interrupted run's folder, failures included, by order and index.
+
+    Raises:
+        OutputError: the folder holds no run, or a damaged one.
+    """
+    manifest = read_manifest(path)
+    if manifest is None or manifest["kind"] != GENERATION.name:
+        raise OutputError(f"{path} holds no run; give the folder that crystalsmith generate wrote")
+    run = manifest["run"]
+    orders = [(str(o["id"]), int(o["count"])) for o in run["orders"]]
+    made = Made(Path(path), orders, int(run.get("best_of", 1)), bool(run.get("judges")), mend=False)
+    return list(made.entries())

@@ -1,0 +1,62 @@
+"""How crystals are made: what people set for ``generate``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crystalsmith.orders.settings import BATCH_ATOMS, LETTERS, MAX_TRIES
+from crystalsmith.runs.settings import check_settings, option, positive
+
+
+@dataclass(frozen=True)
+class GenerateSettings:
+    """How crystals are made, compared and shown; the orders say which."""
+
+    seed: int = option(0, "seed of the run", metavar="N")
+    sampler: str | None = option(
+        None, "see crystalsmith info for names and the default", check=str, metavar="NAME"
+    )
+    steps: int | None = option(None, "sampler steps", check=positive, metavar="N")
+    batch_atoms: int = option(BATCH_ATOMS, "atoms in a batch", check=positive, metavar="ATOMS", flag="batch")
+    max_tries: int = option(
+        MAX_TRIES, "tries for a crystal before it is given up", check=positive, metavar="N", flag="tries"
+    )
+    letters: str = option(
+        LETTERS[0],
+        "how what an order leaves open is filled in: the likeliest by the learned prior, random draws from"
+        " it, or by how often each position is occupied, which is right less often and more inventive",
+        choices=LETTERS,
+    )
+    best_of: int = option(
+        1, "drafts of each crystal, of which the best one is kept", check=positive, metavar="K"
+    )
+    judges: str | None = option(
+        None,
+        "who decides: validity, denoising, agreement, and with a potential energy and relaxation (default:"
+        " all that apply but relaxation, which is dear)",
+        check=str,
+        metavar="NAME,NAME",
+    )
+    potential: str | None = option(
+        None,
+        "judge by energies too: chgnet, 7net-0, 7net-l3i5, mace:PATH or module:factory",
+        check=str,
+        metavar="NAME",
+    )
+    sort: str = option(
+        "score", "what comes first: the best score or the lowest energy", choices=("score", "energy")
+    )
+    known: tuple[str, ...] = option(
+        (),
+        "files of crystals that count as known beside the training set's and the reference phases",
+        check=str,
+        many=True,
+        metavar="FILE",
+    )
+    picture: bool = option(False, "draw the crystals on one sheet, crystals.png")
+    workers: int = option(
+        1, "processes that make crystals; they are the same with any number", check=positive, metavar="N"
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
