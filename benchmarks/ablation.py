@@ -36,10 +36,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from crystalsmith.allocator import keep_freed_memory
-from crystalsmith.cli.making import Making, make
 from crystalsmith.data import Dataset
 from crystalsmith.diffusion import AnyModel, Model
 from crystalsmith.diffusion.edge_scores import position_eps
+from crystalsmith.generation import GenerateSettings, generate_into
 from crystalsmith.graph import CrystalBatch, GeneralBatch, Multigraph, build_image_graph, find_coincidence
 from crystalsmith.graph.ragged import segment_sum
 from crystalsmith.networks import DimeNet, DimeNetConfig
@@ -193,10 +193,8 @@ def main() -> None:
         fresh.hash = f"{v.name}-{a.crystals}"
         (out / v.name).mkdir(parents=True, exist_ok=True)
         began = time.time()
-        make(
-            Making(orders, out / v.name / "crystals", {}, sampler=v.sampler, steps=v.steps, quiet=True),
-            lambda model=fresh: model,
-        )
+        settings = GenerateSettings(sampler=v.sampler, steps=v.steps)
+        generate_into(orders, out / v.name / "crystals", settings, model=fresh)
         seconds = (time.time() - began) / len(orders)
         (out / v.name / "speed.json").write_text(json.dumps({"seconds_per_crystal": round(seconds, 3)}))
         print(f"{v.name}: {seconds:.2f} s a crystal", flush=True)

@@ -16,8 +16,7 @@ from crystalsmith.errors import DataError, EvaluationError
 from crystalsmith.evaluation.measures.arrays import Arrays, fault_of
 from crystalsmith.evaluation.samples import read_samples
 from crystalsmith.evaluation.targets import target_orders
-from crystalsmith.generation import generate_batches, run_identity
-from crystalsmith.generation.output import RunFolder
+from crystalsmith.generation import generate_into
 from crystalsmith.orders import parse_orders
 from fake_model import FakeModel
 
@@ -140,11 +139,10 @@ def test_an_output_folder_with_what_it_did_not_make(tmp_path):
         ]
     )
     model = FakeModel()
-    identity = run_identity(orders, seed=0, checkpoint="x")
-    with RunFolder.open(tmp_path / "run", orders, identity, arguments={}) as folder:
-        for batch in generate_batches(model, orders[:1], seed=0):
-            folder.record(batch)
-        folder.close()
+    generate_into(orders, tmp_path / "run", model=model)
+    journal = tmp_path / "run" / "crystals.jsonl"
+    kept = [line for line in journal.read_text().splitlines(keepends=True) if '"salt"' in line]
+    journal.write_text("".join(kept))
     found = read_samples(tmp_path / "run", "mine")
     assert found.name == "mine" and [(s.id, s.index) for s in found] == [
         ("salt", 0),

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith.errors import ConfigError, OutputError
 from crystalsmith.generation import GenerateSettings, generate_into
-from crystalsmith.generation.manifest import versions
 from crystalsmith.orders import parse_orders, sort_out
 from crystalsmith.orders.limits import positive
 from crystalsmith.potentials import check_potential
@@ -27,6 +26,7 @@ from crystalsmith.rediscovery.trials import Trial, TrialJournal
 from crystalsmith.runs.atomic import TEMPORARY, write_whole, writing
 from crystalsmith.runs.lock import LOCK, FolderLock
 from crystalsmith.runs.pool import Failed
+from crystalsmith.runs.versions import versions
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
