@@ -13,8 +13,8 @@ from crystalsmith.cli.output import emit
 from crystalsmith.errors import CrystalsmithError
 
 if TYPE_CHECKING:
-    from crystalsmith.pictures.sheet import Panel
     from crystalsmith.crystal.io import Record
+    from crystalsmith.pictures.sheet import Panel
 
 
 def add_parser(commands: Any) -> None:
