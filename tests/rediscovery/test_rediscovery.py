@@ -138,9 +138,7 @@ def test_each_setting_tells_what_it_says_and_nothing_else(targets: list[Target])
         rutile.order("colour", 1)
 
 
-def test_targets_that_cannot_be_used_are_refused(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_targets_that_cannot_be_used_are_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_targets(tmp_path / "twice.jsonl", ["rutile", "rutile"])
     with pytest.raises(EvaluationError, match="two targets have the id rutile"):
         read_targets(path)
