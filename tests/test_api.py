@@ -117,6 +117,8 @@ def test_results_go_into_the_next_function():
         (lambda: crystalsmith.evaluate("none", "none", metrix=1), ConfigError, "did you mean metrics?"),
         (lambda: crystalsmith.hull("Li-Xx"), HullError, "'Xx' is no element"),
         (lambda: crystalsmith.phonons(copper(), lenght=1), ConfigError, "did you mean length?"),
+        (lambda: crystalsmith.discover("Cu-K", cristals=1), ConfigError, "did you mean crystals?"),
+        (lambda: crystalsmith.discover("Cu", crystals=1), HullError, "has 1 element"),
         (lambda: crystalsmith.train("a", "b", "c", cristals=1), ConfigError, "cristals"),
     ],
 )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crystalsmith.api import (
+        discover,
         evaluate,
         hull,
         phonons,
@@ -36,6 +37,7 @@ __all__ = [
     "Crystals",
     "Order",
     "__version__",
+    "discover",
     "evaluate",
     "generate",
     "hull",
@@ -46,7 +48,7 @@ __all__ = [
     "train",
 ]
 
-_FUNCTIONS = ("evaluate", "hull", "phonons", "read", "relax", "train")
+_FUNCTIONS = ("discover", "evaluate", "hull", "phonons", "read", "relax", "train")
 # Loaded on first use: torch takes seconds to import, and the command line has to answer --help at once.
 _HOMES = {
     "Crystal": "crystalsmith.crystal",

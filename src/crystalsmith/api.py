@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Structure
 
+    from crystalsmith.diffusion import Model
+    from crystalsmith.discovery.run import Outcome
     from crystalsmith.evaluation.figures import Evaluation
     from crystalsmith.evaluation.settings import Settings as EvaluationSettings
+    from crystalsmith.hull import Hull
     from crystalsmith.hull.system import PhaseTable
     from crystalsmith.phonons.run import PhononRun
     from crystalsmith.phonons.settings import PhononSettings
@@ -187,6 +190,51 @@ def hull(
 
     elements = parse_system(system if isinstance(system, str) else "-".join(system), fewest=2)
     return PhaseTable.of(elements, load_hull(potential, references, entries))
+
+
+def discover(
+    system: str | Sequence[str],
+    out: Place | None = None,
+    *,
+    model: Model | None = None,
+    phases: Hull | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+    **settings: Any,
+) -> Outcome:
+    """Search a chemical system for new crystals near the convex hull.
+
+    Args:
+        system: "Cu-K-Si", or elements.
+        out: folder of the run; the same call goes on where it stopped.
+        model: from ``load_model``; the one that ships if not given.
+        phases: what competes, the ``hull`` of the function of that name; those that ship if not given.
+        workers: processes; one for each core if None.
+        overwrite: replace another run in the folder.
+        progress: told how far it is.
+        settings: fields of ``DiscoverySettings``, such as ``crystals=200`` or ``potential="7net-0"``.
+
+    Returns:
+        The short list, every candidate, and what became of it.
+
+    Raises:
+        DiscoveryError: packages are missing, or no run can be made of this.
+        HullError: no such system, or elements without a reference phase.
+        ConfigError: a setting that there is not.
+        OutputError: the folder cannot be used.
+    """
+    from crystalsmith.discovery.run import discover_into
+    from crystalsmith.discovery.settings import DiscoverySettings
+    from crystalsmith.hull.system import parse_system
+
+    elements = parse_system(system if isinstance(system, str) else "-".join(system), fewest=2)
+    chosen = settings_of(DiscoverySettings, None, {**settings, "system": elements})
+    folder, temporary = _folder(out)
+    found = discover_into(
+        chosen, folder, model=model, hull=phases, workers=workers, overwrite=overwrite, progress=progress
+    )
+    return _keep(found, temporary)
 
 
 def evaluate(

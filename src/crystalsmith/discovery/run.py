@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith import __version__
 from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.crystals import Crystals
 from crystalsmith.dft.competing import from_materials_project, missing_references
 from crystalsmith.dft.inputs import write_inputs
 from crystalsmith.dft.jobs import check_free
@@ -72,9 +73,9 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
     @property
-    def crystals(self) -> dict[str, Crystal]:
+    def crystals(self) -> Crystals:
         """The short list by name, best first."""
-        return {c.name: c.crystal for c in self.summary.shortlist}
+        return Crystals({c.name: c.crystal for c in self.summary.shortlist})
 
     def to_dataframe(self) -> Any:
         """The rows of ``candidates.csv``, as a ``pandas.DataFrame``."""
