@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="JSON lines, a folder or zip of CIFs, extxyz, CSV with a cif column, or pymatgen JSON",
+        help="crystals in any form: files, folders, archives, output folders",
     )
     build.add_argument(
         "-o", "--output", required=True, metavar="FILE", help="the training file, .safetensors"
@@ -69,7 +69,7 @@ def add_parser(commands: Any) -> None:
         description="Make orders whose targets are random crystals of a data set, under their ids, so that"
         " evaluate can match what generate makes of them.",
     )
-    orders.add_argument("source", metavar="SOURCE", help="crystals, in any form that data build reads")
+    orders.add_argument("source", metavar="SOURCE", help="crystals in any form")
     orders.add_argument("-o", "--output", required=True, metavar="FILE", help="the orders, .jsonl")
     orders.add_argument("-n", "--number", type=options.positive, metavar="N", help="orders (default: all)")
     orders.add_argument(

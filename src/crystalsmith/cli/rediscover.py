@@ -42,7 +42,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "targets",
         metavar="TARGETS",
-        help="known crystals: JSON lines, CIFs (a folder, zip), extxyz, CSV with a cif column, pymatgen JSON",
+        help="known crystals in any form",
     )
     parser.add_argument(
         "-n",
