@@ -23,13 +23,19 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from crystalsmith.discovery.duplicates import first_matching
+from crystalsmith.discovery.work import Limits, energies, relax
 
 from crystalsmith.crystal import SYMBOLS, Crystal
 from crystalsmith.data import Dataset
-from crystalsmith.discovery.novelty import KnownPhases
+<<<<<<< HEAD
+from crystalsmith.generation.known import KnownPhases
 from crystalsmith.discovery.stages.duplicates import first_matching
+=======
+>>>>>>> 8782239 (The page of discover on the base page; what is known about a crystal is told in one place)
 from crystalsmith.errors import HullError
 from crystalsmith.generation import generate_records
+from crystalsmith.generation.known import KnownPhases
 from crystalsmith.hull import MOST_ELEMENTS, Hull, References, shipped
 from crystalsmith.orders import parse_orders
 from crystalsmith.potentials import RelaxSettings, relax_crystal, single_points

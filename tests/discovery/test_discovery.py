@@ -24,12 +24,12 @@ from crystalsmith.diffusion import Model, load_model
 from crystalsmith.discovery.candidate import Candidate, Novelty, State
 from crystalsmith.discovery.clock import Clock
 from crystalsmith.discovery.database import CrystalDatabase, shown
-from crystalsmith.discovery.novelty import KnownPhases
 from crystalsmith.discovery.orders import common_groups, make_orders
 from crystalsmith.discovery.run import Outcome, discover_into
 from crystalsmith.discovery.settings import DiscoverySettings
 from crystalsmith.discovery.stages.duplicates import first_alike, first_matching
 from crystalsmith.errors import DiscoveryError, HullError, OutputError
+from crystalsmith.generation.known import KnownPhases
 from crystalsmith.hull import Hull, Phase, References
 from crystalsmith.prior import KnownCrystals, Prototypes
 from crystalsmith.runs.manifest import read_manifest

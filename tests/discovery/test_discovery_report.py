@@ -17,12 +17,12 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from crystals import KNOWN
 from crystalsmith.discovery.report import write_report
-from crystalsmith.discovery.report.plots import powder_pattern
-from crystalsmith.discovery.report.words import duration, formula_html, group_html, lattice_html, number
 from crystalsmith.discovery.shortlist import read_shortlist, write_shortlist
 from crystalsmith.errors import ConfigError, DataError
 from crystalsmith.hull.picture_simplex import tie_lines
 from crystalsmith.hull.pictures import draw_phase_diagram
+from crystalsmith.reports.drawings import powder_pattern
+from crystalsmith.reports.words import duration, formula_html, group_html, lattice_html, number
 from discovered import PEROVSKITE, entry, run_summary
 from pages import Page
 
@@ -73,19 +73,14 @@ def test_the_page_has_every_stage_and_crystal_with_its_figures(page):
 
 
 def test_the_page_needs_nothing_from_outside_and_its_links_lead_somewhere(page, folder):
-    assert not {"script", "link", "iframe", "object", "embed"} & set(page.tags)
-    assert all(s.startswith("data:image/png;base64,") for s in page.sources) and len(page.sources) == 5
+    page.check_offline()
+    assert len(page.sources) == 1  # phonons of the first crystal
     for link in page.links:
-        if link.startswith("#"):
-            assert link[1:] in page.ids
-        elif not link.startswith("data:image/png;base64,"):  # the colours of a legend in an SVG
-            assert (folder / link).is_file(), link
-    assert len(page.ids) == len(set(page.ids))
-    raw = (folder / "report.html").read_text(encoding="utf-8")
-    assert "url(http" not in raw and "@import" not in raw
+        assert link.startswith(("#", "data:image/png;base64,")) or (folder / link).is_file(), link
 
 
-def test_pictures_are_pngs(page):
+def test_pictures_are_drawn_or_pngs(page):
+    assert page.raw.count('aria-label="MgAl2O4"') == page.raw.count('aria-label="MgAlO3"') == 2
     for source in page.sources:
         assert base64.b64decode(source.split(",", 1)[1], validate=True).startswith(b"\x89PNG\r\n")
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from crystalsmith.crystal import Crystal
+from crystalsmith.generation.known import Novelty
 
 
 @dataclass(frozen=True)
@@ -29,29 +30,6 @@ class State:
     converged: bool | None = None
     reason: str | None = None
     calls: int = 0
-
-
-@dataclass(frozen=True)
-class Novelty:
-    """How a crystal stands to what is known.
-
-    Attributes:
-        verdict: ``new composition`` (no known crystal has its formula), ``new structure`` (others of its
-            formula are known, in other structures), ``known`` (the same structure is).
-        nearest: the nearest known phase in words, such as ``CuK2Si (P6_3/mmc), mp-1234``; empty if none.
-        prototype: known structure type in words, where other elements make it; empty if none was found.
-        checked: against what, such as ``the training set's index; user.cif``.
-    """
-
-    verdict: str
-    nearest: str = ""
-    prototype: str = ""
-    checked: str = ""
-
-    @property
-    def is_new(self) -> bool:
-        """Whether no known crystal is the same."""
-        return self.verdict != "known"
 
 
 @dataclass(frozen=True)

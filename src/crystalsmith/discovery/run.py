@@ -22,7 +22,7 @@ from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.clock import Clock
 from crystalsmith.discovery.database import BACKENDS, CrystalDatabase, shown
 from crystalsmith.discovery.funnel import run_stages
-from crystalsmith.discovery.novelty import KnownPhases
+from crystalsmith.generation.known import KnownPhases
 from crystalsmith.discovery.orders import make_orders
 from crystalsmith.discovery.settings import DiscoverySettings
 from crystalsmith.discovery.shortlist import SHORTLIST, write_shortlist

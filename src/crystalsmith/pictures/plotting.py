@@ -83,7 +83,8 @@ def periodic_table(axes: Axes, share: np.ndarray) -> None:
         axes.add_patch(
             Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, facecolor=face, edgecolor=LINE, linewidth=0.6)
         )
-        ink = "white" if value and norm(value) > 0.55 else INK if value else "#a5abb5"
+        # Not of the page's colours, which change in the dark: those of the cells do not.
+        ink = "#fefefe" if value and norm(value) > 0.55 else "#23262c" if value else "#a5abb5"
         name = chemical_symbols[z]
         axes.text(
             x + 0.5, y + 0.42, name, ha="center", va="center", color=ink, fontsize=11, fontweight="bold"

@@ -28,7 +28,7 @@ _LABELS = 7
 _SIZE = (520, 190)
 """Width and height of a pattern, of which 24 below are for the scale and 16 above for the indices."""
 
-_THEMED = {INK: "--ink", QUIET: "--quiet", LINE: "--line"}
+_THEMED = {INK: "--ink", QUIET: "--quiet", LINE: "--line", "#ffffff": "--paper"}
 
 
 def inline_png(data: bytes, alt: str) -> Markup:

@@ -40,7 +40,7 @@ def group_html(number: int) -> Markup:
     text = str(escape(space_group(number).symbol))
     text = re.sub(r"_(\d)", r"<sub>\1</sub>", text)
     text = re.sub(r"-(\d)", r'<span class="over">\1</span>', text)
-    return Markup(f"<i>{text}</i>&nbsp;({number})")
+    return Markup(f"<i>{text}</i> ({number})")
 
 
 def number(value: float | None, decimals: int, *, sign: bool = False) -> str:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
 from crystalsmith.dft.names import ranked_names
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.hull import KJ_PER_MOL
+from crystalsmith.runs.csv_text import csv_text
 
 
 def to_csv(candidates: Sequence[Candidate]) -> str:
     """The table as text; lengths in Angstrom, angles in degrees, what is not known is empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(_COLUMNS), lineterminator="\n")
-    writer.writeheader()
-    for rank, (c, name) in enumerate(zip(candidates, ranked_names(candidates), strict=True), start=1):
-        writer.writerow({**_row(c), "rank": rank, "cif": f"cif/{name}.cif"})
-    return text.getvalue()
+    names = ranked_names(candidates)
+    rows = (
+        {**_row(c), "rank": rank, "cif": f"cif/{name}.cif"}
+        for rank, (c, name) in enumerate(zip(candidates, names, strict=True), start=1)
+    )
+    return csv_text(rows, _COLUMNS)
 
 
 _COLUMNS = (
@@ -69,10 +68,10 @@ def _row(c: Candidate) -> dict[str, Any]:
         "formation_ev_atom": _round(c.formation),
         "formation_kj_mol_atoms": _kj(c.formation),
         "decomposition": "; ".join(f"{share:.4f} {phase}" for phase, share in c.decomposition.items()),
-        "converged": _yes(c.states[-1].converged),
-        "phonons_stable": _yes(phonons.get("stable")),
+        "converged": c.states[-1].converged,
+        "phonons_stable": phonons.get("stable"),
         "min_frequency_thz": _round(phonons.get("min_frequency")),
-        "elastic_stable": _yes(elastic.get("stable")),
+        "elastic_stable": elastic.get("stable"),
         "novelty": c.novelty.verdict if c.novelty else "",
         "nearest": c.novelty.nearest if c.novelty else "",
         "prototype": c.novelty.prototype if c.novelty else "",
@@ -81,7 +80,7 @@ def _row(c: Candidate) -> dict[str, Any]:
         "dft_code": dft.get("code", ""),
         "dft_energy_ev_atom": _round(dft.get("energy")),
         "dft_above_hull_ev_atom": _round(dft.get("above_hull")),
-        "dft_same": _yes(dft.get("same")),
+        "dft_same": dft.get("same"),
         "dft_space_group": dft.get("space_group") or "",
         "seed": c.seed,
     }
@@ -89,13 +88,9 @@ def _row(c: Candidate) -> dict[str, Any]:
     return row
 
 
-def _round(value: float | None) -> float | str:
-    return "" if value is None else round(float(value), 6) + 0.0
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 6) + 0.0
 
 
-def _kj(value: float | None) -> float | str:
-    return "" if value is None else round(value * KJ_PER_MOL, 4) + 0.0
-
-
-def _yes(value: bool | None) -> str:
-    return {True: "yes", False: "no"}.get(value, "") if isinstance(value, bool) else ""
+def _kj(value: float | None) -> float | None:
+    return None if value is None else round(value * KJ_PER_MOL, 4) + 0.0

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 
 from crystalsmith.dft.names import ranked_names, without_rank
 from crystalsmith.discovery.candidate import Candidate
-from crystalsmith.discovery.report.candidates import cards, short_list
-from crystalsmith.discovery.report.sections import funnel, heading, hull, reproduction, units
-from crystalsmith.discovery.report.style import STYLE
+from crystalsmith.discovery.report.page import to_html
 from crystalsmith.discovery.report.table import to_csv
 from crystalsmith.discovery.summary import RunSummary
 from crystalsmith.runs.atomic import write_whole, writing
@@ -40,27 +37,6 @@ def write_report(folder: Path, summary: RunSummary) -> None:
         _write_files(folder / POSCARS, ".vasp", poscars, summary)
         write_whole(folder / TABLE, to_csv(summary.shortlist))
         write_whole(folder / PAGE, page)
-
-
-def to_html(folder: Path, summary: RunSummary) -> str:
-    """The page; ``folder`` is where its phonon pictures are looked for."""
-    title = f"New crystals of {'-'.join(summary.system)}"
-    body = [
-        heading(summary),
-        funnel(summary),
-        hull(summary),
-        short_list(summary.shortlist),
-        "<h2>Each crystal</h2>" + cards(folder, summary.shortlist) if summary.shortlist else "",
-        units(summary),
-        reproduction(summary),
-    ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
-        + "\n".join(body)
-        + "\n</body></html>\n"
-    )
 
 
 def _poscar(candidate: Candidate) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from crystalsmith.discovery.novelty import KNOWN
 from crystalsmith.discovery.stages.work import Gone, Work
+from crystalsmith.generation.known import KNOWN
 
 
 def novelty(work: Work, came: list[str]) -> Gone:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from crystalsmith.discovery.candidate import Candidate, State
 from crystalsmith.discovery.clock import Clock
 from crystalsmith.discovery.database import CrystalDatabase
-from crystalsmith.discovery.novelty import KnownPhases
 from crystalsmith.discovery.settings import DiscoverySettings
+from crystalsmith.generation.known import KnownPhases
 from crystalsmith.hull import Hull
 from crystalsmith.runs.progress import Progress, silent
 
