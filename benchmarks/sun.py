@@ -23,16 +23,10 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from crystalsmith.discovery.duplicates import first_matching
-from crystalsmith.discovery.work import Limits, energies, relax
 
 from crystalsmith.crystal import SYMBOLS, Crystal
 from crystalsmith.data import Dataset
-<<<<<<< HEAD
-from crystalsmith.generation.known import KnownPhases
 from crystalsmith.discovery.stages.duplicates import first_matching
-=======
->>>>>>> 8782239 (The page of discover on the base page; what is known about a crystal is told in one place)
 from crystalsmith.errors import HullError
 from crystalsmith.generation import generate_records
 from crystalsmith.generation.known import KnownPhases

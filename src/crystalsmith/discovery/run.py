@@ -22,7 +22,6 @@ from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.clock import Clock
 from crystalsmith.discovery.database import BACKENDS, CrystalDatabase, shown
 from crystalsmith.discovery.funnel import run_stages
-from crystalsmith.generation.known import KnownPhases
 from crystalsmith.discovery.orders import make_orders
 from crystalsmith.discovery.settings import DiscoverySettings
 from crystalsmith.discovery.shortlist import SHORTLIST, write_shortlist
@@ -30,6 +29,7 @@ from crystalsmith.discovery.stages.hull import competing_phases
 from crystalsmith.discovery.stages.work import Work
 from crystalsmith.discovery.summary import RunSummary, StageCount
 from crystalsmith.errors import DiscoveryError, HullError, OutputError
+from crystalsmith.generation.known import KnownPhases
 from crystalsmith.hull import Hull, shipped
 from crystalsmith.hull.elements import element_crystals
 from crystalsmith.orders.sources import learned_source
