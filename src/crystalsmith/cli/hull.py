@@ -130,26 +130,19 @@ def _check_picture(path: Path, elements: int) -> None:
 
 
 def _draw(hull: Hull, elements: Sequence[str], path: Path) -> None:
-    import os
 
     from matplotlib import rc_context
 
     from crystalsmith.hull.pictures import draw_phase_diagram
     from crystalsmith.pictures.plotting import STYLE
-    from crystalsmith.runs.atomic import TEMPORARY, writing
+    from crystalsmith.runs.atomic import replacing, writing
 
     figure = draw_phase_diagram(hull.diagram(elements))
     form = path.suffix.lower().removeprefix(".")
-    partial = path.with_name(path.name + TEMPORARY)
-    with writing(path):
-        try:
-            # Without the date, and with the style's salt for its names, the same phases give the same file.
-            undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
-            with rc_context({**STYLE, "svg.fonttype": "path"}):
-                figure.savefig(partial, format=form, dpi=160, facecolor="white", metadata=undated)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+    # Without the date, and with the style's salt for its names, the same phases give the same file.
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+    with writing(path), replacing(path) as partial, rc_context({**STYLE, "svg.fonttype": "path"}):
+        figure.savefig(partial, format=form, dpi=160, facecolor="white", metadata=undated)
 
 
 def _build(args: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from crystalsmith.crystal.io.records import Item, Record
 from crystalsmith.crystal.io.sources import Source, open_source
 from crystalsmith.data.dataset import VERSION, Dataset, concatenate, pack
 from crystalsmith.errors import CrystalsmithError, DataError, StructureError
+from crystalsmith.runs.atomic import write_whole
 from crystalsmith.runs.lock import LOCK, FolderLock
 from crystalsmith.runs.pool import Failed, parallel_each
 from crystalsmith.runs.progress import Progress, silent
@@ -172,9 +173,7 @@ def _make_room(parts: Path, job: dict[str, object]) -> None:
             for path in parts.iterdir():
                 if path.name != LOCK:
                     path.unlink()
-        temporary = parts / ".job.json.tmp"
-        temporary.write_text(text)
-        os.replace(temporary, stamp)
+        write_whole(stamp, text)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot write {parts}: {getattr(error, 'strerror', None) or error}") from None
 

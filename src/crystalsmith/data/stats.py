@@ -14,6 +14,7 @@ from crystalsmith.data.counts import LATTICE_SYSTEMS, Statistics, lattice_system
 from crystalsmith.data.dataset import Dataset
 from crystalsmith.errors import DataError
 from crystalsmith.pictures.plotting import BAR, INK, LINE, STYLE, new_figure, percent, periodic_table
+from crystalsmith.runs.atomic import replacing
 from crystalsmith.symmetry import space_group
 
 if TYPE_CHECKING:
@@ -68,15 +69,11 @@ def draw_statistics(
 
 
 def _write(figure: Figure, path: Path) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     suffix = path.suffix.removeprefix(".")
     # Without the date the same data set gives the same file.
     metadata = {"Date": None} if suffix == "svg" else None
-    try:
-        figure.savefig(temporary, format=suffix, dpi=150, metadata=metadata, facecolor="white")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as partial:
+        figure.savefig(partial, format=suffix, dpi=150, metadata=metadata, facecolor="white")
     return path
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from crystalsmith.crystal import NUMBERS, SYMBOLS, reduced_formula
 from crystalsmith.errors import HullError
-from crystalsmith.runs.atomic import TEMPORARY, writing
+from crystalsmith.runs.atomic import replacing, writing
 
 FORMAT = "crystalsmith.hull"
 VERSION = "1"
@@ -156,16 +156,8 @@ class References:
         buffer = io.BytesIO()
         text = np.frombuffer(json.dumps(metadata).encode(), dtype=np.uint8)
         np.savez_compressed(buffer, allow_pickle=False, metadata=text, **self.arrays)
-        partial = path.with_name(path.name + TEMPORARY)
-        with writing(path):
-            try:
-                with partial.open("wb") as f:
-                    f.write(buffer.getvalue())
-                    f.flush()
-                    os.fsync(f.fileno())
-                os.replace(partial, path)
-            finally:
-                partial.unlink(missing_ok=True)
+        with writing(path), replacing(path, durable=True) as partial:
+            partial.write_bytes(buffer.getvalue())
 
     @property
     def potential(self) -> str:

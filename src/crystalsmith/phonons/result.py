@@ -13,6 +13,7 @@ from crystalsmith.errors import DataError, PhononError
 from crystalsmith.phonons.bandpath import BandPath
 from crystalsmith.phonons.stability import STABLE, Stability
 from crystalsmith.phonons.supercell import Supercell
+from crystalsmith.runs.atomic import replacing
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
@@ -67,9 +68,8 @@ class Phonons:
             raise PhononError(
                 "forces are not kept in JSON; phonopy's file is written where they are computed"
             )
-        partial = path.with_name(path.name + ".partial")
-        self.phonopy.save(partial, settings={"force_constants": True})
-        partial.replace(path)
+        with replacing(path) as partial:
+            self.phonopy.save(partial, settings={"force_constants": True})
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; ``from_json`` reads all of it back, phonopy's object apart."""

@@ -1,7 +1,6 @@
 """A contact sheet: many crystals drawn side by side in one picture file."""
 
 import math
-import os
 import re
 import textwrap
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from pymatgen.core.composition import Composition
 
 from crystalsmith.errors import ConfigError, StructureError, SymmetryError
 from crystalsmith.pictures.ball_and_stick import Drawing, ball, draw_cell, element_color
+from crystalsmith.runs.atomic import replacing
 from crystalsmith.symmetry import space_group
 
 # Lengths on the sheet, in inches.
@@ -73,13 +73,10 @@ def contact_sheet(
     if path.suffix.lower() not in _FORMATS:
         raise ConfigError(f"cannot draw '{path.name}': its name must end in one of {', '.join(_FORMATS)}")
     figure = sheet_figure(structures, labels=labels, columns=columns, title=title)
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    with replacing(path) as partial:
         # Large sheets get fewer dots per inch to stay openable everywhere.
-        figure.savefig(unfinished, dpi=200 if len(structures) <= 30 else 130)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        dots = 200 if len(structures) <= 30 else 130
+        figure.savefig(partial, dpi=dots, format=path.suffix.lower().removeprefix("."))
     return path
 
 

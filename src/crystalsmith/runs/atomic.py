@@ -36,25 +36,33 @@ def writing(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {path}: {error.strerror or error}; {mend}") from error
 
 
-def write_whole(path: Path, text: str | Iterable[str], *, durable: bool = True) -> None:
-    """Write a text file through a temporary one beside it.
+@contextmanager
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Where to write a file that takes the place of another one, whole or not at all.
 
     Args:
         path: the file.
-        text: its content, whole or in pieces.
         durable: wait until it is on the disk, so that it outlives a power cut too.
+
+    Yields:
+        A path beside it; what stands there at the end of the block is moved to ``path``.
+    """
+    partial = path.with_name(path.name + TEMPORARY)
+    try:
+        yield partial
+        if durable:
+            with partial.open("r+b") as f:
+                os.fsync(f.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str | Iterable[str], *, durable: bool = True) -> None:
+    """Write a text file, given whole or in pieces, through ``replacing``.
 
     Raises:
         OSError: it could not be written; the old file, if any, is untouched.
     """
-    partial = path.with_name(path.name + TEMPORARY)
-    try:
-        with partial.open("w", encoding="utf-8", newline="\n") as f:
-            f.writelines([text] if isinstance(text, str) else text)
-            f.flush()
-            if durable:
-                os.fsync(f.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with replacing(path, durable=durable) as partial, partial.open("w", encoding="utf-8", newline="\n") as f:
+        f.writelines([text] if isinstance(text, str) else text)

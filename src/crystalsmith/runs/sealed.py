@@ -7,14 +7,13 @@ of earlier versions have no checksum and pass.
 from __future__ import annotations
 
 import json
-import os
 import re
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from crystalsmith.runs.atomic import TEMPORARY
+from crystalsmith.runs.atomic import replacing
 
 _CRC = re.compile(rb'"crc":"([0-9a-f]{8})"')
 _BLANK = b'"crc":"00000000"'
@@ -40,20 +39,13 @@ def write_sealed(
     text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
     size = len(text).to_bytes(8, "little")
     crc = zlib.crc32(size + text)
-    partial = path.with_name(path.name + TEMPORARY)
-    try:
-        with partial.open("wb") as f:
-            f.write(size + text)
-            for block in blocks:
-                f.write(block)
-                crc = zlib.crc32(block, crc)
-            f.seek(8)
-            f.write(text.replace(_BLANK, b'"crc":"%08x"' % crc, 1))
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path, durable=True) as partial, partial.open("wb") as f:
+        f.write(size + text)
+        for block in blocks:
+            f.write(block)
+            crc = zlib.crc32(block, crc)
+        f.seek(8)
+        f.write(text.replace(_BLANK, b'"crc":"%08x"' % crc, 1))
 
 
 def read_header(path: Path) -> tuple[dict[str, Any], int]:

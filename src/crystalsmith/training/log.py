@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import os
 import time
 from pathlib import Path
 from typing import Any
 
+from crystalsmith.runs.atomic import replacing
 from crystalsmith.training.state import RunState
 
 
@@ -26,10 +26,8 @@ class Log:
             with path.open(newline="") as f:
                 header, *rows = list(csv.reader(f)) or [[]]
             kept = [r for r in rows if len(r) == len(header) and r[0].isdigit() and int(r[0]) <= step]
-            partial = path.with_name(path.name + ".partial")
-            with partial.open("w", newline="") as f:
+            with replacing(path) as partial, partial.open("w", newline="") as f:
                 csv.writer(f).writerows([header, *kept])
-            os.replace(partial, path)
 
     def write(
         self, state: RunState, position: float, lattice: float, rate: float, scores: dict[str, float]
