@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from crystalsmith.rediscovery.findings import MOMENTS, Finding, count
 from crystalsmith.rediscovery.match import TOLERANCES, Cell, cell_text
-from crystalsmith.rediscovery.targets import SETTINGS
+from crystalsmith.rediscovery.settings import SETTINGS
 from crystalsmith.symmetry import lattice_family
 
-_WIDTH = 150  # of a table that goes into a file or pipe
 
-
-def print_findings(findings: Sequence[Finding], folder: Path, elements: Collection[str] = ()) -> None:
-    """Print a table of the targets for each setting, and how many were recovered.
+def findings_text(findings: Sequence[Finding], folder: Path, elements: Collection[str] = ()) -> Group:
+    """A table of the targets for each setting, and how many were recovered.
 
     Args:
         findings: of a run.
         folder: where its files are.
         elements: those that the model was trained on; others in a target are pointed out.
     """
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    parts: list[Table | Text] = []
     for setting in dict.fromkeys(f.setting for f in findings):
         own = [f for f in findings if f.setting == setting]
-        console.print(f"{SETTINGS[setting]}, {max(f.made for f in own)} crystals for each target")
-        console.print(_targets(own))
-        console.print()
-    console.print(_counts(findings))
+        parts.append(Text(f"{SETTINGS[setting]}, {max(f.made for f in own)} crystals for each target"))
+        parts += [_targets(own), Text("")]
+    parts.append(_counts(findings))
     new = sorted({e for f in findings for e in f.target.crystal.counts} - set(elements)) if elements else []
     if new:
-        console.print(f"the model has never seen {', '.join(new)}", soft_wrap=True)
+        parts.append(Text(f"the model has never seen {', '.join(new)}"))
     failures = sum(len(f.failures) for f in findings)
     if failures:
-        console.print(f"{failures} crystals could not be compared; see {folder / 'results.json'}")
-    console.print(
-        "conventional cells in Angstrom, in the axes of the reference, of one matching crystal;"
-        f" distance: of its atoms, in (volume / atoms)^(1/3); files in {folder}",
-        soft_wrap=True,
+        parts.append(Text(f"{failures} crystals could not be compared; see {folder / 'results.json'}"))
+    parts.append(
+        Text(
+            "conventional cells in Angstrom, in the axes of the reference, of one matching crystal;"
+            f" distance: of its atoms, in (volume / atoms)^(1/3); files in {folder}"
+        )
     )
+    return Group(*parts)
 
 
 def _targets(findings: Sequence[Finding]) -> Table:

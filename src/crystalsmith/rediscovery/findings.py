@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +10,7 @@ from typing import Any
 from crystalsmith.rediscovery.match import TOLERANCES, Cell, cell_like
 from crystalsmith.rediscovery.targets import Target
 from crystalsmith.rediscovery.trials import Outcome, State
+from crystalsmith.runs.csv_text import csv_text
 
 MOMENTS = ("before", "after")
 """Before and after relaxation."""
@@ -183,28 +182,41 @@ def count(findings: Sequence[Finding]) -> list[Count]:
     return result
 
 
+_AXES = ("a", "b", "c", "alpha", "beta", "gamma")
+_FIGURES = [(f"{m}_{t.name}", m, k) for k, t in enumerate(TOLERANCES) for m in MOMENTS]
+_CELLS = ("generated", "relaxed", "reference")
+_COLUMNS = (
+    *("setting", "id", "formula", "space_group", "made", "same_composition", "relaxed"),
+    *(f"{what}_{name}" for name, _, _ in _FIGURES for what in ("matches", "first_rank")),
+    *("lowest_energy_matches", "shown_rank", "rms_before", "rms_after"),
+    *(f"{axis}_{which}" for which in _CELLS for axis in _AXES),
+)
+
+
 def to_csv(findings: Sequence[Finding]) -> str:
     """One row for each target and setting."""
-    axes = ("a", "b", "c", "alpha", "beta", "gamma")
-    head = ["setting", "id", "formula", "space_group", "made", "same_composition", "relaxed"]
-    figures = [(f"{m}_{t.name}", m, k) for k, t in enumerate(TOLERANCES) for m in MOMENTS]
-    for name, _, _ in figures:
-        head += [f"matches_{name}", f"first_rank_{name}"]
-    head += ["lowest_energy_matches", "shown_rank", "rms_before", "rms_after"]
-    head += [f"{axis}_{which}" for which in ("generated", "relaxed", "reference") for axis in axes]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    for f in findings:
-        relaxed = sum(a.outcome.after is not None for a in f.attempts)
-        row: list[Any] = [f.setting, f.target.id, f.target.crystal.formula, f.target.crystal.space_group]
-        row += [f.made, len(f.attempts) + len(f.failures), relaxed]
-        for _, moment, level in figures:
-            row += [len(f.matches(moment, level)), f.first_rank(moment, level)]
-        row += [int(f.lowest_matches()), None if f.shown is None else f.shown.rank]
-        distances = [None if f.shown is None else f.shown.rms(moment) for moment in MOMENTS]
-        row += [None if x is None else round(x, 5) for x in distances]
-        for cell in (*f.cells, f.target.crystal.cell):
-            row += [""] * 6 if cell is None else [round(x, 4) for x in cell]
-        writer.writerow(row)
-    return text.getvalue()
+    return csv_text(map(_row, findings), _COLUMNS)
+
+
+def _row(f: Finding) -> dict[str, Any]:
+    crystal = f.target.crystal
+    row: dict[str, Any] = {
+        "setting": f.setting,
+        "id": f.target.id,
+        "formula": crystal.formula,
+        "space_group": crystal.space_group,
+        "made": f.made,
+        "same_composition": len(f.attempts) + len(f.failures),
+        "relaxed": sum(a.outcome.after is not None for a in f.attempts),
+        "lowest_energy_matches": int(f.lowest_matches()),
+        "shown_rank": None if f.shown is None else f.shown.rank,
+    }
+    for name, moment, level in _FIGURES:
+        row[f"matches_{name}"] = len(f.matches(moment, level))
+        row[f"first_rank_{name}"] = f.first_rank(moment, level)
+    for moment in MOMENTS:
+        rms = None if f.shown is None else f.shown.rms(moment)
+        row[f"rms_{moment}"] = None if rms is None else round(rms, 5)
+    for which, cell in zip(_CELLS, (*f.cells, crystal.cell), strict=True):
+        row |= {f"{axis}_{which}": round(x, 4) for axis, x in zip(_AXES, cell or (), strict=cell is not None)}
+    return row

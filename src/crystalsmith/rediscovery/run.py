@@ -1,31 +1,31 @@
 """Known crystals found again: generate to order, relax, match.
 
-For every target, crystals are generated from a part of what is known of it
-(``rediscovery_targets.SETTINGS``); those of its composition are matched with it, relaxed with a potential,
-and matched again. A crystal of another composition cannot be the target, so it is not relaxed; it stays
-among the crystals of the order and in the ranks.
+For every target, crystals are generated from a part of what is known of it (``settings.SETTINGS``); those of
+its composition are matched with it, relaxed with a potential, and matched again. A crystal of another
+composition cannot be the target, so it is not relaxed; it stays among the crystals of the order and in the
+ranks.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crystalsmith.errors import ConfigError, OutputError
-from crystalsmith.generation import GenerateSettings, generate_into
+from crystalsmith.generation.run import generate_into
+from crystalsmith.generation.settings import GenerateSettings
 from crystalsmith.orders import parse_orders, sort_out
-from crystalsmith.orders.limits import positive
 from crystalsmith.potentials import check_potential
 from crystalsmith.rediscovery.findings import Attempt, Finding, count, to_csv
 from crystalsmith.rediscovery.match import TOLERANCES
-from crystalsmith.rediscovery.targets import SETTINGS, Target
-from crystalsmith.rediscovery.trials import Trial, TrialJournal
-from crystalsmith.runs.atomic import TEMPORARY, write_whole, writing
-from crystalsmith.runs.lock import LOCK, FolderLock
+from crystalsmith.rediscovery.settings import RediscoverySettings
+from crystalsmith.rediscovery.targets import Target
+from crystalsmith.rediscovery.trials import Trial, Trials
+from crystalsmith.runs.folder import RunFolder, RunKind
 from crystalsmith.runs.pool import Failed
+from crystalsmith.runs.progress import Progress, silent
 from crystalsmith.runs.versions import versions
 
 if TYPE_CHECKING:
@@ -34,74 +34,31 @@ if TYPE_CHECKING:
 
 TRIALS, RESULTS, TABLE, CIFS = "trials.jsonl", "results.json", "results.csv", "matches"
 
-Progress = Callable[[str, float, int], None]
-"""Told of a stage, how much of it is done, and of how much."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How targets are looked for.
-
-    Attributes:
-        settings: what is told of each target, some of ``SETTINGS``.
-        count: crystals for each target and setting.
-        seed: of the generation.
-        best_of: drafts of each crystal, of which the best is kept.
-        potential: ranks and relaxes; None for neither.
-        relax: how many of the target's composition are relaxed, by rank; all if None.
-        calls: evaluations of the potential for each of them at most.
-        max_atoms: largest primitive cell; what the model was trained on if None.
-        workers: processes that relax; one for each core if None.
-    """
-
-    settings: tuple[str, ...] = ("sites", "formula")
-    count: int = 50
-    seed: int = 0
-    best_of: int = 1
-    potential: str | None = "chgnet"
-    relax: int | None = None
-    calls: int = 60
-    max_atoms: int | None = None
-    workers: int | None = None
-
-    def check(self) -> None:
-        """Refuse what cannot be carried out, before any work.
-
-        Raises:
-            ConfigError: a setting unknown or twice, or a number below 1.
-            RelaxationError: the potential is unknown or not installed.
-        """
-        for name in self.settings:
-            if name not in SETTINGS:
-                raise ConfigError(f"unknown setting {name!r}; known are {', '.join(SETTINGS)}")
-        if not self.settings or len(set(self.settings)) < len(self.settings):
-            raise ConfigError("name at least one setting, and each of them once")
-        positive("count", self.count)
-        positive("best_of", self.best_of)
-        positive("calls", self.calls)
-        if self.potential is not None:
-            check_potential(self.potential)
+REDISCOVERY = RunKind("rediscovery", "run of rediscover", owned=(TRIALS, RESULTS, TABLE, f"{CIFS}/"))
 
 
 def rediscover(
     model: AnyModel,
     targets: Sequence[Target],
-    plan: Plan,
+    settings: RediscoverySettings,
     folder: str | Path,
     *,
+    arguments: Mapping[str, Any] | None = None,
     overwrite: bool = False,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
 ) -> list[Finding]:
     """Look for known crystals.
 
-    Everything that is finished is on disk; the same call goes on where it stopped. The folder gets a run of
-    ``generate`` for each setting, ``results.json``, ``results.csv``, and the CIFs of all matching crystals.
+    Everything that is finished is on disk; the same call goes on where it stopped, and one with other
+    settings adds to what is there. The folder gets a run of ``generate`` for each setting, ``results.json``,
+    ``results.csv``, and the CIFs of all matching crystals.
 
     Args:
         model: of any method; the paper's knows the setting ``sites`` only.
         targets: with distinct ids.
-        plan: how.
+        settings: how.
         folder: where to.
+        arguments: how the run was started, for the manifest only.
         overwrite: replace another run in the folder.
         progress: told how it goes.
 
@@ -109,103 +66,54 @@ def rediscover(
         A finding for each setting and target, in this order.
 
     Raises:
-        ConfigError: a plan that cannot be carried out.
         RelaxationError: a potential that cannot be used.
         OrderError: no target at all can be ordered, or an id that is not fit for a file's name.
         OutputError: the folder cannot be written, or belongs to another run.
     """
-    plan.check()
-    path = Path(folder)
-    orders = {s: [t.order(s, plan.count, plan.max_atoms) for t in targets] for s in plan.settings}
-    for setting in plan.settings:  # refused before anything is made
-        sort_out(parse_orders(orders[setting], "targets"), model)
-    lock = _open(path, overwrite)
-    try:
-        journal = TrialJournal.open(path / TRIALS)
-        crystals: dict[str, dict[str, list[Entry]]] = {}
+    if settings.potential is not None:
+        check_potential(settings.potential)
+    orders = {s: [t.order(s, settings.count, settings.max_atoms) for t in targets] for s in settings.settings}
+    for rows in orders.values():  # refused before anything is made
+        sort_out(parse_orders(rows, "targets"), model)
+    # Its parts know what they depend on: the runs of generate have identities, trials have keys.
+    with RunFolder.open(folder, REDISCOVERY, {}, arguments=arguments, overwrite=overwrite) as run:
+        trials = Trials(run.journal(TRIALS))
+        known = len(trials.rows)
+        made: dict[str, dict[str, list[Entry]]] = {}
         refused: dict[str, dict[str, str]] = {}
-        for setting in plan.settings:
-            crystals[setting], refused[setting] = _generate(
-                model, orders[setting], plan, path / setting, setting, overwrite, progress
+        fresh = 0
+        for setting, rows in orders.items():
+            result = generate_into(
+                parse_orders(rows, "targets"),
+                run.path / setting,
+                GenerateSettings(seed=settings.seed, best_of=settings.best_of, potential=settings.potential),
+                model=model,
+                overwrite=overwrite,
+                progress=lambda stage, *n, setting=setting: progress(f"generating, {setting}", *n),
             )
+            made[setting] = {
+                order.id: [entry for entry, _ in result.made.sound(order.id)] for order in result.orders
+            }
+            refused[setting] = {r.order.id: r.reason for r in result.refused}
+            fresh += result.made_now
         findings = []
-        for setting in plan.settings:
-            stage = f"relaxing, {setting}" if plan.potential else f"matching, {setting}"
-            found = _compare(
-                targets,
-                setting,
-                crystals[setting],
-                plan,
-                journal,
-                lambda *n, stage=stage: progress(stage, *n),
-            )
-            for finding in found:
+        for setting in settings.settings:
+            for finding in _compare(targets, setting, made[setting], settings, trials, progress):
                 why = refused[setting].get(finding.target.id, "")
                 findings.append(replace(finding, refused=why))
-        _write(path, findings, plan, model)
+        _write(run, findings, settings, model)
+        if fresh or len(trials.rows) > known or run.finished is None:
+            run.write_manifest("finished", checkpoint=model.hash, trials=len(trials.rows))
         return findings
-    finally:
-        lock.release()
-
-
-def _open(path: Path, overwrite: bool) -> FolderLock:
-    """Make the folder and hold it; its trials' journal is what makes it one of ours."""
-    with writing(path):
-        if path.exists() and not path.is_dir():
-            raise OutputError(f"{path} is a file; choose a folder with -o")
-        path.mkdir(parents=True, exist_ok=True)
-    lock = FolderLock.take(path / LOCK)
-    try:
-        with writing(path):
-            known = (path / TRIALS).exists()
-            others = [p for p in path.iterdir() if p.name != LOCK and not p.name.endswith(TEMPORARY)]
-            if others and not known and not overwrite:
-                raise OutputError(
-                    f"folder {path} is not empty and holds no run of rediscover; choose another one with -o"
-                    " or add --overwrite"
-                )
-            if overwrite:
-                for name in (RESULTS, TABLE, TRIALS):
-                    (path / name).unlink(missing_ok=True)
-            (path / TRIALS).touch()
-    except BaseException:
-        lock.release()
-        raise
-    return lock
-
-
-def _generate(
-    model: AnyModel,
-    mappings: list[dict[str, Any]],
-    plan: Plan,
-    path: Path,
-    setting: str,
-    overwrite: bool,
-    progress: Progress,
-) -> tuple[dict[str, list[Entry]], dict[str, str]]:
-    """Sound crystals of each order, best first, and why others could not be carried out."""
-    result = generate_into(
-        parse_orders(mappings, "targets"),
-        path,
-        GenerateSettings(seed=plan.seed, best_of=plan.best_of, potential=plan.potential),
-        model=model,
-        arguments=asdict(plan),
-        overwrite=overwrite,
-        progress=lambda stage, done, total: progress(f"generating, {setting}", int(done), int(total)),
-    )
-    found: dict[str, list[Entry]] = {order.id: [] for order in result.orders}
-    for ranked in result.ranked:
-        found[ranked.order.id].append(ranked.entry)
-    return found, {refusal.order.id: refusal.reason for refusal in result.refused}
 
 
 def _compare(
     targets: Sequence[Target],
     setting: str,
     crystals: Mapping[str, Sequence[Entry]],
-    plan: Plan,
-    journal: TrialJournal,
-    progress: Callable[[int, int], None],
+    settings: RediscoverySettings,
+    journal: Trials,
+    progress: Progress,
 ) -> list[Finding]:
     """Match and relax the crystals of one setting, all targets in one go."""
     trials: list[Trial] = []
@@ -215,11 +123,12 @@ def _compare(
         for rank, entry in enumerate(crystals.get(target.id, ()), start=1):
             if entry.crystal is None or entry.crystal.formula != target.crystal.formula:
                 continue
-            potential = plan.potential if plan.relax is None or relaxed < plan.relax else None
+            potential = settings.potential if settings.relax is None or relaxed < settings.relax else None
             relaxed += 1
-            trials.append(Trial(entry.crystal, target.crystal, potential, plan.calls))
+            trials.append(Trial(entry.crystal, target.crystal, potential, settings.calls))
             places.append((target.id, rank, entry.index))
-    outcomes = journal.carry_out(trials, plan.workers, lambda n: progress(n, len(trials)))
+    stage = f"relaxing, {setting}" if settings.potential else f"matching, {setting}"
+    outcomes = journal.carry_out(trials, settings.workers, stage, progress)
     attempts: dict[str, list[Attempt]] = {target.id: [] for target in targets}
     failures: dict[str, list[str]] = {target.id: [] for target in targets}
     for (name, rank, index), outcome in zip(places, outcomes, strict=True):
@@ -233,23 +142,24 @@ def _compare(
     ]
 
 
-def _write(path: Path, findings: Sequence[Finding], plan: Plan, model: AnyModel) -> None:
+def _write(
+    run: RunFolder, findings: Sequence[Finding], settings: RediscoverySettings, model: AnyModel
+) -> None:
     results = {
-        "plan": asdict(plan),
+        "plan": asdict(settings),
         "checkpoint": model.hash,
         "versions": versions(),
         "tolerances": [t._asdict() for t in TOLERANCES],
         "counts": [asdict(c) for c in count(findings)],
         "targets": [f.to_dict() for f in findings],
     }
-    with writing(path):
-        for identifier in {f.target.id: f for f in findings}:
-            _write_cifs(path / CIFS / identifier, [f for f in findings if f.target.id == identifier])
-        write_whole(path / TABLE, to_csv(findings))
-        write_whole(path / RESULTS, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    for identifier in {f.target.id: f for f in findings}:
+        _write_cifs(run, f"{CIFS}/{identifier}", [f for f in findings if f.target.id == identifier])
+    run.write(TABLE, to_csv(findings))
+    run.write(RESULTS, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
 
 
-def _write_cifs(path: Path, findings: Sequence[Finding]) -> None:
+def _write_cifs(run: RunFolder, place: str, findings: Sequence[Finding]) -> None:
     """The target and all that match it; those of an earlier run that do so no longer are removed."""
     texts = {}
     for finding in findings:
@@ -260,9 +170,8 @@ def _write_cifs(path: Path, findings: Sequence[Finding]) -> None:
                     texts[f"{finding.setting}_{a.index}{suffix}.cif"] = state.crystal.to_cif()
     if texts:
         texts["reference.cif"] = findings[0].target.crystal.to_cif()
-        path.mkdir(parents=True, exist_ok=True)
-    for stale in path.glob("*.cif"):
+    for stale in (run.path / place).glob("*.cif"):
         if stale.name not in texts:
             stale.unlink()
     for name, text in texts.items():
-        write_whole(path / name, text, durable=False)
+        run.write(f"{place}/{name}", text, durable=False)

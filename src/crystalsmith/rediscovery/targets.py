@@ -12,16 +12,9 @@ from crystalsmith.crystal.io.names import order_id
 from crystalsmith.errors import DataError, EvaluationError
 from crystalsmith.evaluation.measures.geometry import LOOSE
 from crystalsmith.evaluation.samples import read_samples
+from crystalsmith.rediscovery.settings import SETTINGS
 
 _logger = logging.getLogger(__name__)
-
-SETTINGS = {
-    "sites": "space group and number of inequivalent sites of each element",
-    "wyckoff": "space group and Wyckoff letters",
-    "formula": "formula alone",
-    "formula+group": "formula and space group",
-}
-"""What an order can tell of its target; ``sites`` is the setting of Sultanov et al. 2023, section 5.3."""
 
 
 @dataclass(frozen=True)

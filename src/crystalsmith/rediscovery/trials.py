@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import CrystalsmithError
-from crystalsmith.potentials import RelaxSettings, load_calculator, relax_symmetric
+from crystalsmith.potentials import RelaxSettings, relax_symmetric
+from crystalsmith.potentials.calculators import process_calculator
+from crystalsmith.potentials.many import each
 from crystalsmith.rediscovery.match import TOLERANCES, displacements
-from crystalsmith.runs.atomic import writing
-from crystalsmith.runs.journal import append_journal, read_journal
-from crystalsmith.runs.pool import Failed, parallel_map
+from crystalsmith.runs.folder import Journal
+from crystalsmith.runs.pool import Failed
+from crystalsmith.runs.progress import Progress, silent
 
 SECONDS = 900.0
 """Time limit for one crystal."""
@@ -124,12 +124,9 @@ def assess(trial: Trial) -> Outcome:
     before = _state(trial.crystal, trial.target)
     if trial.potential is None:
         return Outcome(before)
+    settings = RelaxSettings(max_calls=trial.calls, max_volume_change=None, seconds=SECONDS)
     try:
-        done = relax_symmetric(
-            trial.crystal,
-            _calculator(trial.potential),
-            RelaxSettings(max_calls=trial.calls, max_volume_change=None),
-        )
+        done = relax_symmetric(trial.crystal, process_calculator(trial.potential), settings)
     except CrystalsmithError as error:
         return Outcome(before, reason=str(error))
     if not done.sound:
@@ -141,54 +138,39 @@ def _state(crystal: Crystal, target: Crystal) -> State:
     return State(crystal, displacements(crystal, target))
 
 
-@lru_cache(maxsize=1)
-def _calculator(potential: str) -> Any:
-    import torch
-
-    torch.set_num_threads(1)  # one process a core
-    return load_calculator(potential)
-
-
 @dataclass
-class TrialJournal:
-    """Outcomes on disk, one line of JSON each, by the trials' keys.
+class Trials:
+    """Outcomes on disk by the trials' keys; what stands there is not tried again.
 
     Attributes:
-        path: the file.
+        journal: the file.
         rows: what stands in it; an outcome, or why there is none.
+
+    Raises:
+        OutputError: a damaged line, or a file that cannot be read or written.
     """
 
-    path: Path
+    journal: Journal
     rows: dict[str, Outcome | Failed] = field(default_factory=dict)
 
-    @classmethod
-    def open(cls, path: Path) -> TrialJournal:
-        """Read what is there, and make the file if there is none; a last line that was cut off is removed.
+    def __post_init__(self) -> None:
+        self.journal.read(self._take)
 
-        Raises:
-            OutputError: a damaged line, or a file that cannot be read or written.
-        """
-        journal = cls(path)
-
-        def take(data: Any, place: int) -> None:
-            failure = data.get("failure")
-            found = Outcome.from_dict(data) if failure is None else Failed(str(failure))
-            journal.rows[str(data["key"])] = found
-
-        with writing(path):
-            path.touch()
-            read_journal(path, take)
-        return journal
+    def _take(self, data: Any, place: int) -> None:
+        failure = data.get("failure")
+        found = Outcome.from_dict(data) if failure is None else Failed(str(failure))
+        self.rows[str(data["key"])] = found
 
     def carry_out(
-        self, trials: Sequence[Trial], workers: int | None, on_done: Callable[[int], None]
+        self, trials: Sequence[Trial], workers: int | None, stage: str, progress: Progress = silent
     ) -> list[Outcome | Failed]:
-        """Do what the journal does not hold yet; outcomes are on the disk as they come.
+        """Do what is not on disk yet; outcomes are there as they come.
 
         Args:
             trials: n of them.
             workers: processes; one for each core if None.
-            on_done: told how many trials of these are settled, at the start and as they come.
+            stage: name that ``progress`` is told.
+            progress: told how many trials are settled.
 
         Returns:
             n outcomes, or why there is none.
@@ -198,19 +180,14 @@ class TrialJournal:
         """
         keys = [trial.key for trial in trials]
         todo = {key: trial for key, trial in zip(keys, trials, strict=True) if key not in self.rows}
-        names = list(todo)
 
-        def take(done: list[tuple[int, Outcome | Failed, float]]) -> None:
-            rows = []
-            for place, result, _ in done:
-                self.rows[names[place]] = result
-                row = {"failure": result.reason} if isinstance(result, Failed) else result.to_dict()
-                rows.append({"key": names[place], **row})
-            with writing(self.path):
-                append_journal(self.path, rows)
-            on_done(sum(key in self.rows for key in keys))
+        def take(key: str, result: Outcome | Failed, seconds: float) -> None:
+            row = {"failure": result.reason} if isinstance(result, Failed) else result.to_dict()
+            self.journal.append([{"key": key, **row}])
+            self.rows[key] = result
+            progress(stage, sum(k in self.rows for k in keys), len(keys))
 
-        on_done(len(keys) - len(todo))
-        if todo:
-            parallel_map(assess, list(todo.values()), workers=workers, seconds=SECONDS, chunk=2, on_done=take)
+        progress(stage, sum(k in self.rows for k in keys), len(keys))
+        # The search looks at the time between calls; the limit here is for a call that never ends.
+        each(assess, todo, stage=stage, workers=workers, seconds=SECONDS + 60, on_done=take)
         return [self.rows[key] for key in keys]
