@@ -25,7 +25,7 @@ from crystalsmith.orders import parse_order
 from crystalsmith.rediscovery import trials as rediscovery_trials
 from crystalsmith.rediscovery.findings import Finding, count, to_csv
 from crystalsmith.rediscovery.match import cell_like, cell_text, displacements
-from crystalsmith.rediscovery.run import rediscover
+from crystalsmith.rediscovery.run import rediscover_into
 from crystalsmith.rediscovery.settings import RediscoverySettings
 from crystalsmith.rediscovery.targets import Target, read_targets
 from crystalsmith.rediscovery.trials import Outcome, State, Trial, Trials, assess
@@ -109,8 +109,8 @@ def plan(**changes: Any) -> RediscoverySettings:
 
 
 def find(targets: list[Target], folder: Path, model: FakeModel | None = None, **changes: Any):
-    found = rediscover(model or Memory(), targets, plan(**changes), folder)  # type: ignore[arg-type]
-    return {(f.setting, f.target.id): f for f in found}
+    found = rediscover_into(targets, folder, plan(**changes), model=model or Memory())  # type: ignore[arg-type]
+    return {(f.setting, f.target.id): f for f in found.findings}
 
 
 # --- what is told of a target ---
@@ -140,9 +140,7 @@ def test_each_setting_tells_what_it_says_and_nothing_else(targets: list[Target])
         rutile.order("colour", 1)
 
 
-def test_targets_that_cannot_be_used_are_refused(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_targets_that_cannot_be_used_are_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_targets(tmp_path / "twice.jsonl", ["rutile", "rutile"])
     with pytest.raises(EvaluationError, match="two targets have the id rutile"):
         read_targets(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from crystalsmith.cli import options
@@ -64,8 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from crystalsmith.cli.output import emit
     from crystalsmith.cli.rediscover_table import findings_text
     from crystalsmith.potentials import check_potential
-    from crystalsmith.rediscovery.findings import count
-    from crystalsmith.rediscovery.run import rediscover
+    from crystalsmith.rediscovery.run import rediscover_into
     from crystalsmith.rediscovery.settings import RediscoverySettings
     from crystalsmith.rediscovery.targets import read_targets
     from crystalsmith.runs.progress import Display
@@ -74,22 +72,25 @@ def run(args: argparse.Namespace) -> int:
     if args.method == "paper" and settings.settings != ("sites",):
         raise ConfigError("the paper's method knows the setting sites only; add --settings sites")
     if settings.potential is not None:
-        check_potential(settings.potential)
+        check_potential(settings.potential)  # before the model is loaded
     targets = read_targets(args.targets)
     model = options.load(args)
     os.environ["OMP_NUM_THREADS"] = "1"  # of the workers, one process a core
     with Display(quiet=args.quiet) as progress:
-        findings = rediscover(
-            *(model, targets, settings, args.output), overwrite=args.overwrite, progress=progress
+        done = rediscover_into(
+            targets,
+            args.output,
+            settings,
+            model=model,
+            arguments=options.arguments_of(args),
+            overwrite=args.overwrite,
+            progress=progress,
         )
-    refused = [f for f in findings if f.refused]
+    refused = [f for f in done.findings if f.refused]
     for finding in refused:
         print(
             f"crystalsmith: left out: {finding.target.id}, {finding.setting}: {finding.refused}",
             file=sys.stderr,
         )
-    emit(
-        {"folder": args.output, "counts": count(findings), "targets": findings},
-        None if args.quiet else findings_text(findings, Path(args.output), model.elements),
-    )
+    emit(done, None if args.quiet else findings_text(done.findings, done.folder, model.elements))
     return 1 if refused else 0

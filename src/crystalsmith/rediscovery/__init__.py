@@ -8,7 +8,8 @@ _HOMES = {
     "RediscoverySettings": "settings",
     "Target": "targets",
     "read_targets": "targets",
-    "rediscover": "run",
+    "Rediscovered": "run",
+    "rediscover_into": "run",
 }
 
 __all__ = list(_HOMES)

@@ -195,10 +195,11 @@ _COLUMNS = (
 
 def to_csv(findings: Sequence[Finding]) -> str:
     """One row for each target and setting."""
-    return csv_text(map(_row, findings), _COLUMNS)
+    return csv_text(map(to_row, findings), _COLUMNS)
 
 
-def _row(f: Finding) -> dict[str, Any]:
+def to_row(f: Finding) -> dict[str, Any]:
+    """What ``results.csv`` says of a finding."""
     crystal = f.target.crystal
     row: dict[str, Any] = {
         "setting": f.setting,

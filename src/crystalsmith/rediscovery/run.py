@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,10 @@ from crystalsmith.generation.run import generate_into
 from crystalsmith.generation.settings import GenerateSettings
 from crystalsmith.orders import parse_orders, sort_out
 from crystalsmith.potentials import check_potential
-from crystalsmith.rediscovery.findings import Attempt, Finding, count, to_csv
+from crystalsmith.rediscovery.findings import Attempt, Count, Finding, count, to_csv, to_row
 from crystalsmith.rediscovery.match import TOLERANCES
 from crystalsmith.rediscovery.settings import RediscoverySettings
-from crystalsmith.rediscovery.targets import Target
+from crystalsmith.rediscovery.targets import Target, read_targets
 from crystalsmith.rediscovery.trials import Trial, Trials
 from crystalsmith.runs.folder import RunFolder, RunKind
 from crystalsmith.runs.pool import Failed
@@ -37,16 +37,49 @@ TRIALS, RESULTS, TABLE, CIFS = "trials.jsonl", "results.json", "results.csv", "m
 REDISCOVERY = RunKind("rediscovery", "run of rediscover", owned=(TRIALS, RESULTS, TABLE, f"{CIFS}/"))
 
 
-def rediscover(
-    model: AnyModel,
-    targets: Sequence[Target],
-    settings: RediscoverySettings,
-    folder: str | Path,
+@dataclass(frozen=True)
+class Rediscovered:
+    """A finished run.
+
+    Attributes:
+        folder: where it is.
+        findings: one for each setting and target, in this order.
+    """
+
+    folder: Path
+    findings: tuple[Finding, ...]
+
+    @property
+    def counts(self) -> list[Count]:
+        """Targets recovered, by setting and tolerances."""
+        return count(self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Of plain JSON types."""
+        counts = [asdict(c) for c in self.counts]
+        return {"folder": str(self.folder), "counts": counts, "targets": [f.to_dict() for f in self.findings]}
+
+    def to_dataframe(self) -> Any:
+        """The rows of ``results.csv``, as a ``pandas.DataFrame``."""
+        import pandas as pd
+
+        return pd.DataFrame([to_row(f) for f in self.findings])
+
+    def __str__(self) -> str:
+        lines = [f"{c.setting}, {c.tolerances}: {c.after} of {c.targets}" for c in self.counts]
+        return f"recovered after relaxation: {'; '.join(lines)}; {self.folder}"
+
+
+def rediscover_into(
+    targets: Sequence[Target] | Any,
+    output: str | Path,
+    settings: RediscoverySettings | None = None,
     *,
+    model: AnyModel | None = None,
     arguments: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
-) -> list[Finding]:
+) -> Rediscovered:
     """Look for known crystals.
 
     Everything that is finished is on disk; the same call goes on where it stopped, and one with other
@@ -54,29 +87,33 @@ def rediscover(
     ``results.csv``, and the CIFs of all matching crystals.
 
     Args:
-        model: of any method; the paper's knows the setting ``sites`` only.
-        targets: with distinct ids.
+        targets: with distinct ids; or a source of crystals, as ``read_targets`` takes it.
+        output: folder, where to.
         settings: how.
-        folder: where to.
+        model: of any method, the one that ships if None; the paper's knows the setting ``sites`` only.
         arguments: how the run was started, for the manifest only.
         overwrite: replace another run in the folder.
         progress: told how it goes.
 
-    Returns:
-        A finding for each setting and target, in this order.
-
     Raises:
+        DataError: no targets.
         RelaxationError: a potential that cannot be used.
         OrderError: no target at all can be ordered, or an id that is not fit for a file's name.
         OutputError: the folder cannot be written, or belongs to another run.
     """
+    from crystalsmith.diffusion import load_model
+
+    settings = settings or RediscoverySettings()
     if settings.potential is not None:
         check_potential(settings.potential)
+    if not (isinstance(targets, Sequence) and targets and all(isinstance(t, Target) for t in targets)):
+        targets = read_targets(targets)
+    model = load_model() if model is None else model
     orders = {s: [t.order(s, settings.count, settings.max_atoms) for t in targets] for s in settings.settings}
     for rows in orders.values():  # refused before anything is made
         sort_out(parse_orders(rows, "targets"), model)
     # Its parts know what they depend on: the runs of generate have identities, trials have keys.
-    with RunFolder.open(folder, REDISCOVERY, {}, arguments=arguments, overwrite=overwrite) as run:
+    with RunFolder.open(output, REDISCOVERY, {}, arguments=arguments, overwrite=overwrite) as run:
         trials = Trials(run.journal(TRIALS))
         known = len(trials.rows)
         made: dict[str, dict[str, list[Entry]]] = {}
@@ -104,7 +141,7 @@ def rediscover(
         _write(run, findings, settings, model)
         if fresh or len(trials.rows) > known or run.finished is None:
             run.write_manifest("finished", checkpoint=model.hash, trials=len(trials.rows))
-        return findings
+        return Rediscovered(run.path, tuple(findings))
 
 
 def _compare(
