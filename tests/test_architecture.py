@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pictures": {"runs", "symmetry", "crystal"},
     "reports": {"runs", "symmetry", "crystal", "pictures"},
     "potentials": {"runs", "symmetry", "crystal"},
-    "assignments": {"symmetry", "crystal"},
+    "assignments": {"runs", "symmetry", "crystal"},
     "data": {"runs", "symmetry", "crystal", "pictures"},
     "graph": {"runs", "symmetry", "crystal", "assignments", "data"},
     "networks": {"runs", "symmetry", "crystal", "assignments", "data", "graph"},
