@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import sys
 import types
@@ -380,6 +381,21 @@ def test_entries_of_pymatgen(tmp_path):
     assert read_entries(path, "springs") == found[:1]
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_entries_of_an_api_and_packed_ones(tmp_path, pack):
+    path = tmp_path / "mp.json.gz"
+    rows = [
+        {"material_id": "mp-1", "composition": {"Li": 2.0, "O": 2.0}, "energy_per_atom": -4.5},
+        {"task_id": "mp-2", "composition": "Li", "energy_per_atom": -1.9},
+    ]
+    path.write_bytes(pack(json.dumps({"data": rows, "meta": {}}).encode()))
+    assert [(p.id, p.energy) for p in read_entries(path, "springs")] == [("mp-1", -4.5), ("mp-2", -1.9)]
+    for delimiter in ";\t":
+        lines = ("id", '"formula"', "energy_per_atom"), ("x", "Li", "-1.5")
+        path.write_bytes(pack("\n".join(delimiter.join(line) for line in lines).encode()))
+        assert [(p.id, p.energy) for p in read_entries(path, "springs")] == [("x", -1.5)]
+
+
 def test_entries_of_a_build(tmp_path):
     path = tmp_path / "r.dat"  # known by its content, not its name
     references().save(path)
@@ -428,7 +444,6 @@ def test_a_build_of_another_potential_is_refused(tmp_path):
         (" \n\n", "holds no entries"),
         ("[]", "holds no entries"),
         ("formula,energy_per_atom\n", "holds no entries"),
-        ("formula;energy_per_atom\nLi;-1\n", "lacks the columns"),
         ("formula,energy\nLi,-1\n", "lacks the columns"),
         ("formula,energy_per_atom\nLi,-1\nLi2O,low\n", "line 3 cannot be read"),
         ("formula,energy_per_atom\n\n\nLi2O,low\n", "line 4 cannot be read"),
@@ -441,7 +456,7 @@ def test_a_build_of_another_potential_is_refused(tmp_path):
         ("formula,energy_per_atom\nFe0,-1\n", "line 2 cannot be read"),
         ("formula,energy_per_atom\nLi-1,-1\n", "line 2 cannot be read"),
         ("[{", "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"a":' * 5_000, "nested too deeply"),
         ('{"entries": 5}', "holds no list of entries"),
         ("[5]", "entry 1 cannot be read"),

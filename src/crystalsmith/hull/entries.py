@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from crystalsmith.crystal import NUMBERS
-from crystalsmith.errors import HullError
+from crystalsmith.crystal.io.facts import ID_KEYS, first_of
+from crystalsmith.crystal.io.json_kinds import WRAPPED, load
+from crystalsmith.crystal.io.limits import Limits, read_bounded
+from crystalsmith.crystal.io.trees import DAMAGED, unpacked
+from crystalsmith.errors import DataError, HullError
 from crystalsmith.hull.phases import Phase, References
 
 # What pymatgen and plain Python raise for values that make no sense.
@@ -26,12 +27,9 @@ _UNREADABLE = (
     ArithmeticError,
     csv.Error,
 )
-DEEPEST = 100
-"""Brackets within brackets in JSON of entries; those with structures have about ten."""
-
 _FORMS = (
-    "a file of `crystalsmith hull build`, a JSON list of pymatgen's entries, or a CSV with the columns"
-    " formula and energy_per_atom (eV)"
+    "a file of `crystalsmith hull build`, JSON of pymatgen's entries or of the Materials Project, or a CSV"
+    " with the columns formula and energy_per_atom (eV)"
 )
 
 
@@ -40,8 +38,9 @@ def read_entries(path: str | os.PathLike[str], potential: str) -> list[Phase]:
 
     Args:
         path: a file of ``hull build``; JSON, a list of pymatgen's ComputedEntry or PDEntry as dictionaries
-            (composition, and energy in eV of that composition); or CSV with ``formula``,
-            ``energy_per_atom`` and optionally ``id`` and ``potential``.
+            (composition, and energy in eV of that composition) or of an API's answers (``energy_per_atom``);
+            or a table with ``formula``, ``energy_per_atom`` and optionally ``id`` and ``potential``, parted
+            by ``,``, ``;`` or tabs. Text may be packed.
         potential: whose energies they must be; files that do not say (``potential``, or pymatgen's
             ``run_type``, which names a density functional) are believed.
 
@@ -59,10 +58,11 @@ def read_entries(path: str | os.PathLike[str], potential: str) -> list[Phase]:
             references = References.open(path)
             _same(path, references.potential, potential)
             return list(references)
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as f:
+            text = read_bounded(unpacked(f), Limits().document).decode("utf-8-sig")
     except FileNotFoundError:
         raise HullError(f"there is no file of entries {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (*DAMAGED, UnicodeDecodeError, DataError) as error:
         raise HullError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     if not text.strip():
         found = []
@@ -75,22 +75,16 @@ def read_entries(path: str | os.PathLike[str], potential: str) -> list[Phase]:
     return found
 
 
-def _depth(text: str) -> int:
-    """How deeply brackets are nested; those within strings count too."""
-    byte = np.frombuffer(text.encode(), dtype=np.uint8)
-    opens, closes = np.isin(byte, (91, 123)), np.isin(byte, (93, 125))
-    return int((np.cumsum(opens) - np.cumsum(closes)).max(initial=0))
-
-
 def _from_json(path: Path, text: str, potential: str) -> list[Phase]:
-    # Python's reader would follow it until the stack of the process is full.
-    if _depth(text) > DEEPEST:
-        raise HullError(f"{path} is no JSON of entries: it is nested too deeply; give {_FORMS}")
     try:
-        rows = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        rows = load(text, Limits().nesting)
+    except DataError:
+        raise HullError(f"{path} is no JSON of entries: it is nested too deeply; give {_FORMS}") from None
+    except ValueError as error:
         raise HullError(f"{path} is no JSON ({error}); give {_FORMS}") from None
-    rows = rows.get("entries", [rows]) if isinstance(rows, Mapping) else rows
+    if isinstance(rows, Mapping):
+        wrapped = [key for key in WRAPPED if key in rows and "composition" not in rows]
+        rows = rows[wrapped[0]] if wrapped else [rows]
     if not isinstance(rows, list):
         raise HullError(f"{path} holds no list of entries; give {_FORMS}")
     phases = []
@@ -103,8 +97,11 @@ def _from_json(path: Path, text: str, potential: str) -> list[Phase]:
             else:
                 amounts = {str(e): float(x) for e, x in composition.items() if not e.startswith("@")}
                 counts, atoms = _whole(amounts), sum(amounts.values())
-            energy = (float(row["energy"]) + float(row.get("correction") or 0)) / atoms
-            name = row.get("entry_id") or row.get("name") or f"{path.stem}-{n}"
+            if "energy" not in row and "energy_per_atom" in row:
+                energy = float(row["energy_per_atom"])
+            else:
+                energy = (float(row["energy"]) + float(row.get("correction") or 0)) / atoms
+            name = row.get("entry_id") or first_of(row, ID_KEYS) or f"{path.stem}-{n}"
             _same(path, _source(row) or potential, potential)
             phases.append(_phase(str(name), counts, energy))
         except HullError:
@@ -115,13 +112,15 @@ def _from_json(path: Path, text: str, potential: str) -> list[Phase]:
 
 
 def _from_csv(path: Path, text: str, potential: str) -> list[Phase]:
-    lines = csv.reader(text.splitlines(), skipinitialspace=True)
+    first = text.lstrip().partition("\n")[0]
+    delimiter = max(",;\t", key=lambda d: len({"formula", "energy_per_atom"} & set(_names(first.split(d)))))
+    lines = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
     phases = []
     columns: list[str] = []
     try:
         for line in lines:
             if not columns:
-                columns = [name.strip() for name in line]
+                columns = _names(line)
                 if not {"formula", "energy_per_atom"} <= set(columns):
                     raise HullError(f"{path} lacks the columns formula and energy_per_atom; give {_FORMS}")
                 continue
@@ -140,6 +139,10 @@ def _from_csv(path: Path, text: str, potential: str) -> list[Phase]:
             f"{path}, line {lines.line_num} cannot be read ({_why(error)}); mend or remove it"
         ) from None
     return phases
+
+
+def _names(line: list[str]) -> list[str]:
+    return [name.strip().strip('"') for name in line]
 
 
 def _source(row: Mapping[str, Any]) -> str | None:

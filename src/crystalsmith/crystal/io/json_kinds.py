@@ -20,7 +20,7 @@ from crystalsmith.errors import DataError, StructureError
 TEXTS = ("cif", "cif_string", "cif_text", "structure", "poscar")
 """Keys, in lower case, under which the text of a structure stands; of JSON rows and of tables."""
 
-_WRAPPED = ("data", "response", "results", "entries", "structures", "materials", "documents", "candidates")
+WRAPPED = ("entries", "data", "response", "results", "structures", "materials", "documents", "candidates")
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
@@ -94,9 +94,9 @@ def rows(data: Any) -> Iterator[tuple[str, Any]]:
             yield str(name), dict(zip(map(str, data["columns"]), values, strict=False))
     elif isinstance(data.get("ids"), list) and "nextid" in data:
         yield from ((str(key), data[str(key)]) for key in data["ids"] if str(key) in data)
-    elif wrapped := next((key for key in _WRAPPED if isinstance(data.get(key), list)), None):
+    elif wrapped := next((key for key in WRAPPED if isinstance(data.get(key), list)), None):
         yield from rows(data[wrapped])
-    elif wrapped := next((key for key in _WRAPPED if isinstance(data.get(key), Mapping)), None):
+    elif wrapped := next((key for key in WRAPPED if isinstance(data.get(key), Mapping)), None):
         yield from rows(data[wrapped])
     elif any(key.lower() in (*TEXTS, "atoms") and isinstance(data[key], Mapping) for key in data):
         columns = {key: value for key, value in data.items() if isinstance(value, Mapping)}
