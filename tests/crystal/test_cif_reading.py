@@ -45,7 +45,8 @@ def failure(text: str) -> str:
     return record.failure
 
 
-PLAIN = HEAD + "_publ_author_name 'Müller, J.'\n" + CELL + ANGLES + GROUP + loop()
+FIELD = "_publ_author_name 'Müller, J.'\n_publ_section_title\n;\ndata_none\nof ; them\n;\n"
+PLAIN = HEAD + FIELD + CELL + ANGLES + GROUP + loop()
 
 
 @pytest.mark.parametrize(
@@ -383,6 +384,17 @@ def test_letters_of_another_setting_are_not_ours() -> None:
     )
     record = one(text)
     assert not record.failure and record.crystal is None and record.space_group == 14
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"), [("O1 O 4 f", "O1 O 4 k"), ("O1 O 4 f", "O1 O 4 g"), ("a 0.0", "b 0.0")]
+)
+def test_letters_that_the_points_contradict_are_not_believed(right: str, wrong: str) -> None:
+    """k is the general position, which every point is on; it would be sixteen oxygen atoms."""
+    text = KNOWN["rutile"].to_cif()
+    assert right in text
+    record = one(text.replace(right, wrong))
+    assert record.crystal is None and record.symmetrized().wyckoff == "Ti:a O:f"
 
 
 def test_extra_tags() -> None:
