@@ -196,6 +196,7 @@ def test_habits_that_are_understood(text: str) -> None:
         (HEAD + CELL + GROUP + loop((*ROWS, "Va1 Va .5 0 0")), "unknown element: the type 'Va'"),
         (HEAD + CELL + GROUP + loop((*ROWS, "X1 X .5 0 0")), "unknown element: the type 'X'"),
         (HEAD + CELL + GROUP + loop((*ROWS, "N1 NH4 .5 0 0")), "unknown element: the type 'NH4'"),
+        (HEAD + CELL + GROUP + loop((*ROWS, "NH4 NH4 .5 0 0")), "unknown element: the type 'NH4'"),
         (HEAD + CELL + GROUP + loop((*ROWS, "N1 NH .5 0 0")), "unknown element: the type 'NH'"),
         (HEAD + CELL + GROUP + loop((*ROWS, "O2 OH .5 0 0")), "unknown element: the type 'OH'"),
         (HEAD + CELL + GROUP + loop((*ROWS, "X1 O2 .5 0 0")), "unknown element: the type 'O2'"),

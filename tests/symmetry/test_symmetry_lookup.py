@@ -255,6 +255,14 @@ def test_misspelt_symbols_get_suggestions(which, meant):
     assert {group.symbol for group in GROUPS}.issuperset(suggestions)
 
 
+def test_misspelt_symbols_of_other_settings_get_suggestions_with_their_group():
+    message = refusal("Bmaq")
+    assert "Bmab (Cmce)" in message and "Bmam (Cmme)" in message
+    assert refusal("227:3").endswith("; 227 has the settings 1, 2")
+    assert refusal("R-3m:2").endswith("; R-3m has the settings H, R")
+    assert refusal("Fm-3m:R").endswith("; Fm-3m has one setting")
+
+
 @pytest.mark.parametrize(
     "which",
     [

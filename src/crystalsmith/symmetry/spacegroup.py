@@ -196,9 +196,20 @@ def _by_name(name: str, letters: bool) -> SpaceGroup:
 
 
 def _hint(name: str) -> str:
+    group, _, choice = name.partition(":")
+    if choice and (settings := settings_named(group[:50])):
+        known = ", ".join(dict.fromkeys(s.choice for s in settings if s.choice))
+        return f"{group.strip()} has " + (f"the settings {known}" if known else "one setting")
     plain = "".join(name.split()).replace("_", "").lower()[:50]
     near = difflib.get_close_matches(plain, near_names(name[:50]), n=8, cutoff=0.7)
-    symbols = dict.fromkeys(names()["symbol"][s.number] for key in near for s in settings_named(key))
-    if not symbols:
+    found = [(key, settings_named(key)) for key in near]
+    ours = dict.fromkeys(s.number for _, settings in found for s in settings if s.ours)
+    shown = [names()["symbol"][number] for number in ours]
+    if not shown:  # Bmab is nearer to what was meant than the Cmce that it is
+        other = {settings[0].number: key for key, settings in reversed(found)}
+        shown = [
+            f"{key.capitalize()} ({names()['symbol'][number]})" for number, key in reversed(other.items())
+        ]
+    if not shown:
         return "give a number from 1 to 230 or a Hermann-Mauguin symbol"
-    return f"did you mean {', '.join(list(symbols)[:3])}?"
+    return f"did you mean {', '.join(shown[:3])}?"

@@ -134,7 +134,7 @@ def read_sites(block: Block, formula: dict[str, float]) -> Sites:
             continue
         text = types[row] if types and types[row] else ""
         # Some programs write the label as the type; "O2" that is no label may be a molecule.
-        named = not text or (text == labels[row] and text[-1].isdigit())
+        named = not text or (text == labels[row] and text.rstrip("0123456789") in NUMBERS)
         numbers.append(_of_label(labels[row], formula) if named else _of_type(text, upper, formula))
         shares.append(share)
         rows.append(row)
