@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import ase.build
@@ -16,7 +17,8 @@ import crystalsmith
 import crystalsmith.api
 from crystals import KNOWN
 from crystalsmith import Crystals
-from crystalsmith.errors import ConfigError, DataError, HullError, RelaxationError
+from crystalsmith.errors import ConfigError, DataError, HullError, OrderError, RelaxationError
+from priors import clever
 
 EMT = "emt_potential:make"
 
@@ -109,12 +111,40 @@ def test_results_go_into_the_next_function():
 
 
 @pytest.mark.parametrize(
+    ("orders", "n", "made"),
+    [
+        ("NaCl", 2, {"NaCl": 2}),
+        ({"formula": "CaO", "count": 1}, 5, {"CaO": 1}),
+        ([{"formula": "CaO"}, {"formula": "KCl", "space_group": 225}], 2, {"CaO": 2, "KCl": 2}),
+        ("file", None, {"MgO": 3}),
+    ],
+)
+def test_generate_takes_orders_of_every_form(orders, n, made, tmp_path):
+    if orders == "file":
+        orders = tmp_path / "orders.jsonl"
+        orders.write_text('{"formula": "MgO", "count": 3}\n')
+    model = clever()
+    found = crystalsmith.generate(orders, tmp_path / "run", n=n, model=model, seed=1)
+    assert Counter(crystal.formula for crystal in found.crystals) == made
+    assert len(found.to_dataframe()) == sum(made.values())
+    again = crystalsmith.read(tmp_path / "run")
+    assert Counter(again) == Counter(found.crystals)
+
+
+def test_a_system_is_told_from_a_formula():
+    (system,), (formula,) = (crystalsmith.api._orders(text, 2) for text in ("Cu-K-Si", "CuKSi"))
+    assert type(system.content) is not type(formula.content) and system.count == 2
+
+
+@pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         (lambda: crystalsmith.relax(copper(), fmaxx=1), ConfigError, "did you mean fmax?"),
         (lambda: crystalsmith.relax(copper(), fmax=-1), ConfigError, "fmax: '-1' is not a positive number"),
         (lambda: crystalsmith.relax(copper(), potential="x"), RelaxationError, "unknown potential"),
         (lambda: crystalsmith.evaluate("none", "none", metrix=1), ConfigError, "did you mean metrics?"),
+        (lambda: crystalsmith.generate("NaCl", sead=1), ConfigError, "did you mean seed?"),
+        (lambda: crystalsmith.generate("Nacl"), OrderError, "Nacl"),
         (lambda: crystalsmith.hull("Li-Xx"), HullError, "'Xx' is no element"),
         (lambda: crystalsmith.phonons(copper(), lenght=1), ConfigError, "did you mean length?"),
         (lambda: crystalsmith.discover("Cu-K", cristals=1), ConfigError, "did you mean crystals?"),

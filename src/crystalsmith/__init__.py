@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crystalsmith.api import (
         discover,
         evaluate,
+        generate,
         hull,
         phonons,
         read,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from crystalsmith.crystal import Crystal
     from crystalsmith.crystal.crystals import Crystals
     from crystalsmith.diffusion import load_model
-    from crystalsmith.generation import generate
     from crystalsmith.orders import Order
 
 __version__ = "0.1.0"
@@ -48,13 +48,12 @@ __all__ = [
     "train",
 ]
 
-_FUNCTIONS = ("discover", "evaluate", "hull", "phonons", "read", "relax", "train")
+_FUNCTIONS = ("discover", "evaluate", "generate", "hull", "phonons", "read", "relax", "train")
 # Loaded on first use: torch takes seconds to import, and the command line has to answer --help at once.
 _HOMES = {
     "Crystal": "crystalsmith.crystal",
     "Crystals": "crystalsmith.crystal.crystals",
     "Order": "crystalsmith.orders",
-    "generate": "crystalsmith.generation",
     "load_model": "crystalsmith.diffusion",
     **dict.fromkeys(_FUNCTIONS, "crystalsmith.api"),
 }

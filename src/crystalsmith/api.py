@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Structure
 
-    from crystalsmith.diffusion import Model
+    from crystalsmith.diffusion import AnyModel, Model
     from crystalsmith.discovery.run import Outcome
     from crystalsmith.evaluation.figures import Evaluation
     from crystalsmith.evaluation.settings import Settings as EvaluationSettings
+    from crystalsmith.generation.run import GenerationResult
+    from crystalsmith.generation.settings import GenerateSettings
     from crystalsmith.hull import Hull
     from crystalsmith.hull.system import PhaseTable
     from crystalsmith.phonons.run import PhononRun
@@ -63,6 +65,68 @@ def read(*sources: Source | Iterable[Source]) -> Crystals:
     from crystalsmith.crystal.io import named_crystals
 
     return Crystals(named_crystals(sources[0] if len(sources) == 1 else list(sources)))
+
+
+def generate(
+    orders: str | os.PathLike[str] | Mapping[str, Any] | Iterable[Any],
+    out: Place | None = None,
+    *,
+    n: int | None = None,
+    model: AnyModel | None = None,
+    settings: GenerateSettings | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+    **changes: Any,
+) -> GenerationResult:
+    """Make crystals to order.
+
+    Args:
+        orders: a formula ("TiO2"), a chemical system ("Cu-K-Si"), a file of orders, a mapping such as
+            ``{"space_group": 225, "sites": {"Na": 1, "Cl": 1}, "count": 10}``, or several mappings.
+        out: folder of the run; the same call goes on where it stopped.
+        n: crystals, of an order that does not say.
+        model: from ``load_model``; the one that ships if not given.
+        settings: how; the usual ones if not given.
+        overwrite: replace another run in the folder.
+        progress: told how far it is.
+        changes: fields of ``GenerateSettings``, such as ``seed=3`` or ``best_of=8``.
+
+    Returns:
+        The crystals, best first within each order, with scores.
+
+    Raises:
+        OrderError: orders that are wrong or that no crystal can satisfy.
+        ConfigError: a setting that there is not.
+        OutputError: the folder cannot be used.
+
+    Example:
+        >>> import crystalsmith
+        >>> made = crystalsmith.generate("NaCl", n=2, seed=1)
+        >>> {crystal.formula for crystal in made.crystals}
+        {'NaCl'}
+    """
+    from crystalsmith.generation.run import generate_into
+    from crystalsmith.generation.settings import GenerateSettings
+
+    chosen = settings_of(GenerateSettings, settings, changes)
+    folder, temporary = _folder(out)
+    made = generate_into(
+        _orders(orders, n), folder, chosen, model=model, overwrite=overwrite, progress=progress
+    )
+    return _keep(made, temporary)
+
+
+def _orders(orders: Any, n: int | None) -> Any:
+    from crystalsmith.orders import parse_orders, read_orders
+
+    if isinstance(orders, os.PathLike) or (isinstance(orders, str) and Path(orders).is_file()):
+        return read_orders(Path(orders))
+    if isinstance(orders, str):
+        orders = {"system" if "-" in orders else "formula": orders}
+    if isinstance(orders, Mapping):
+        orders = [orders]
+    extra = {} if n is None else {"count": n}
+    return parse_orders([extra | dict(one) if isinstance(one, Mapping) else one for one in orders])
 
 
 def relax(

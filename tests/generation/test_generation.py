@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import crystalsmith
+import crystalsmith.api
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.crystal.validity import fault
 from crystalsmith.errors import ConfigError, OrderError
@@ -219,13 +220,11 @@ def test_flat_cell_is_a_fault_and_is_found_fast() -> None:
 def test_public_names_load_lazily() -> None:
     assert crystalsmith.Crystal is Crystal
     assert crystalsmith.Order is Order
-    assert crystalsmith.generate is generate
+    assert crystalsmith.generate is crystalsmith.api.generate
     assert {"generate", "load_model", "Order", "Crystal"} <= set(dir(crystalsmith))
     with pytest.raises(AttributeError, match="no attribute 'generator'"):
         crystalsmith.generator  # noqa: B018
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        crystals = crystalsmith.generate(
-            FakeModel(), [{"space_group": 225, "sites": {"Na": 1, "Cl": 1}}], seed=0
-        )
+        crystals = generate(FakeModel(), [{"space_group": 225, "sites": {"Na": 1, "Cl": 1}}], seed=0)
         assert isinstance(next(crystals), Crystal)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith import __version__
-from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.crystals import Crystals
 from crystalsmith.errors import OutputError
 from crystalsmith.generation.generator import generate_batches
 from crystalsmith.generation.journal import Entry
@@ -95,9 +95,9 @@ class GenerationResult:
         return not self.manifest["failures"] and not self.refused
 
     @cached_property
-    def crystals(self) -> dict[str, Crystal]:
+    def crystals(self) -> Crystals:
         """Sound crystals by the names of their files, best first within each order."""
-        return {r.stem: r.entry.crystal for r in self.ranked if r.entry.crystal is not None}
+        return Crystals({r.stem: r.entry.crystal for r in self.ranked if r.entry.crystal is not None})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
