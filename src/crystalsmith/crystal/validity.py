@@ -6,6 +6,10 @@ import numpy as np
 
 from crystalsmith.crystal.crystal import Crystal
 
+SOUND = ("converged", "out of calls", "out of time", "stalled")
+"""Why a relaxation may end whose crystal is worth its energy; after anything else it was on its way to
+nowhere. ``potentials.Relaxation.sound`` asks for the energy too."""
+
 SHORTEST_DISTANCE = 0.5
 """Angstrom. Atoms closer than this are not a crystal; H-H in a hydrogen molecule is 0.74."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset, pack
 from crystalsmith.errors import CrystalsmithError, HullError
+from crystalsmith.runs.extras import install_command
 
 KEY = "MP_API_KEY"
 """Environment variable that holds the user's key."""
@@ -35,7 +36,8 @@ def fetch_system(elements: Sequence[str], max_above_hull: float) -> Dataset:
     try:
         from mp_api.client import MPRester
     except ImportError:
-        raise HullError("the Materials Project's client is not installed; `pip install mp-api`") from None
+        command = install_command(["mp_api"])
+        raise HullError(f"the Materials Project's client is not installed: {command}") from None
     systems = ["-".join(c) for n in range(1, len(elements) + 1) for c in combinations(sorted(elements), n)]
     try:
         with MPRester(os.environ[KEY]) as client:

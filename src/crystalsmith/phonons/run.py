@@ -28,6 +28,7 @@ from crystalsmith.potentials.calculators import (
     process_calculator,
 )
 from crystalsmith.potentials.many import each, never
+from crystalsmith.potentials.run import same_crystal
 from crystalsmith.potentials.settings import Engine
 from crystalsmith.runs.atomic import TEMPORARY, write_whole, writing
 from crystalsmith.runs.folder import RunFolder, RunKind, check_folder
@@ -250,7 +251,7 @@ def read_finished(
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         study = Study.from_json(data)
         same = data["version"] == VERSION
-        made_with, before = data["made_with"], data["given"]
+        made_with, before = data["made_with"], Crystal.from_dict(data["given"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, CrystalsmithError) as error:
@@ -259,7 +260,7 @@ def read_finished(
         ) from None
     if not same or made_with != _made_with(settings, potential):
         raise OutputError(f"{path} was made with other settings; give the same or choose another folder")
-    if before != given.to_dict():
+    if not same_crystal(before, given):
         raise OutputError(f"{path} is of another crystal of that name; choose another folder")
     return None if study.elastic_failure else study
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import io
 import sys
 import warnings
@@ -17,18 +16,15 @@ from typing import TYPE_CHECKING, Any
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.crystal.elements import NUMBERS
 from crystalsmith.errors import RelaxationError
+from crystalsmith.runs import extras
+from crystalsmith.runs.extras import install_command, missing
 from crystalsmith.runs.warned import logged_warnings
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
-# Name before the colon: module that must be installed, and the pip package that holds it.
-_PACKAGES = {
-    "chgnet": ("chgnet", "chgnet"),
-    "7net-0": ("sevenn", "sevenn"),
-    "7net-l3i5": ("sevenn", "sevenn"),
-    "mace": ("mace", "mace-torch"),
-}
+_MODULES = {"chgnet": "chgnet", "7net-0": "sevenn", "7net-l3i5": "sevenn", "mace": "mace"}
+"""Names before the colon, and the module that must be installed."""
 CHGNET_ELEMENTS = frozenset(range(1, 95)) - frozenset(range(84, 89))
 """Those of its training data, MPtrj: up to Pu without Po, At, Rn, Fr and Ra, of which it has weights that
 never saw a crystal."""
@@ -48,14 +44,14 @@ def check_potential(name: str) -> None:
         RelaxationError: unknown, not installed, or a model file that does not exist.
     """
     kind, colon, rest = name.partition(":")
-    if kind in _PACKAGES and (kind == "mace") == bool(colon):
-        module, package = _PACKAGES[kind]
-        if not _installed(module):
-            raise RelaxationError(f"potential {name} is not installed; `pip install {package}`")
+    if kind in _MODULES and (kind == "mace") == bool(colon):
+        module = _MODULES[kind]
+        if missing([module]):
+            raise RelaxationError(f"potential {name} is not installed: {install_command([module])}")
         if kind == "mace" and not Path(rest).is_file():
             raise RelaxationError(f"potential {name} needs a model file, and {rest or 'no file'} is not one")
-    elif colon and kind not in _PACKAGES and kind and rest.isidentifier():
-        if not _installed(kind):
+    elif colon and kind not in _MODULES and kind and rest.isidentifier():
+        if missing([kind]):
             raise RelaxationError(
                 f"potential {name}: there is no module {kind}; install it or mend PYTHONPATH"
             )
@@ -135,12 +131,13 @@ def chgnet_model(calculator: Calculator) -> Any:
 
 def module_of(name: str) -> str:
     """The module that a potential needs; empty where that is the user's own affair."""
-    return _PACKAGES.get(name.partition(":")[0], ("", ""))[0]
+    return _MODULES.get(name.partition(":")[0], ("", ""))[0]
 
 
 def package_of(name: str) -> str:
     """The pip package that holds a potential; empty where that is the user's own affair."""
-    return _PACKAGES.get(name.partition(":")[0], ("", ""))[1]
+    module = _MODULES.get(name.partition(":")[0], "")
+    return extras.package_of(module) if module else ""
 
 
 def one_line(error: BaseException) -> str:
@@ -164,10 +161,3 @@ def _load(name: str) -> Any:
 
         return MACECalculator(model_paths=rest, device="cpu")
     return getattr(importlib.import_module(kind), rest)()
-
-
-def _installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):  # a parent is missing, or is no package; or no module's name at all
-        return False

@@ -12,7 +12,7 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal, Site, crystal_from_arrays
 from crystalsmith.crystal.elements import NUMBERS
-from crystalsmith.crystal.validity import fault
+from crystalsmith.crystal.validity import SOUND, fault
 from crystalsmith.errors import StructureError
 from crystalsmith.potentials.search import COLLAPSE, Point, Search
 from crystalsmith.potentials.settings import RelaxSettings
@@ -20,9 +20,6 @@ from crystalsmith.symmetry import lattice_to_cell
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
-
-SOUND = ("converged", "out of calls", "out of time", "stalled")
-"""Reasons after which the crystal is worth its energy; after any other one it was on its way to nowhere."""
 
 KICK_SHIFT = 0.02
 """Length (Angstrom) of the random displacement of each atom that a free relaxation begins with."""

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from crystalsmith import __version__
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.crystals import Crystals
@@ -26,7 +28,8 @@ from crystalsmith.potentials.outcome import Outcome
 from crystalsmith.potentials.settings import STAGES, Engine, RelaxSettings
 from crystalsmith.potentials.table import COLUMNS, extxyz_frames, table_row
 from crystalsmith.runs.csv_text import csv_lines
-from crystalsmith.runs.folder import RunFolder, RunKind, check_folder
+from crystalsmith.runs.folder import Journal, RunFolder, RunKind, check_folder
+from crystalsmith.runs.manifest import read_manifest
 from crystalsmith.runs.pool import Failed
 from crystalsmith.runs.progress import Progress, silent
 
@@ -192,6 +195,8 @@ def relax_into(
     check_potential(engine.potential)
     found = dict(sources) if isinstance(sources, Mapping) else named_crystals(sources)
     identity = relax_identity(found, engine.potential, settings)
+    if not overwrite:
+        _take_up_earlier(output, identity, found)
     old = check_folder(output, RELAXATION, identity, overwrite=overwrite)
     if old is None or old["status"] != "finished" or overwrite:
         load_calculator(engine.potential)  # what is wrong with it shows here, before anything is written
@@ -253,6 +258,35 @@ def relax_identity(
         **settings.to_json(),
         "crystals": digest.hexdigest(),
     }
+
+
+def same_crystal(one: Crystal, other: Crystal) -> bool:
+    """Whether two readings of one file differ in nothing but the last digits."""
+    if (one.space_group, one.wyckoff) != (other.space_group, other.wyckoff):
+        return False
+    first, second = ([*c.cell, *(x for site in c.sites for x in site.free)] for c in (one, other))
+    return bool(np.allclose(first, second, atol=1e-5))
+
+
+def _take_up_earlier(path: Path, identity: dict[str, Any], found: Mapping[str, Crystal | Failed]) -> None:
+    """Let the identity be that of the run in a folder, if an earlier version read the same crystals there.
+
+    It searched the symmetry of every file anew, which left its mark on the last digits.
+    """
+    old = read_manifest(path)
+    if not old or old["kind"] != RELAXATION.name or old["run"].get("crystals") == identity["crystals"]:
+        return
+    entries: dict[str, Entry] = {}
+    Journal(path / JOURNAL).read(lambda row, _: _keep(entries, Entry.from_json(row)), mend=False)
+
+    def same(entry: Entry) -> bool:
+        crystal, outcome = found.get(entry.name), entry.outcome
+        if isinstance(outcome, Failed):  # in reading, or at work
+            return crystal is not None
+        return isinstance(crystal, Crystal) and same_crystal(outcome.start, crystal)
+
+    if entries and len(found) == old.get("asked") and all(map(same, entries.values())):
+        identity["crystals"] = old["run"]["crystals"]
 
 
 def _keep(entries: dict[str, Entry], entry: Entry) -> None:

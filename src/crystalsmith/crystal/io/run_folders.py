@@ -11,14 +11,13 @@ from typing import Any
 
 from crystalsmith.crystal.crystal import Crystal
 from crystalsmith.crystal.io.records import Record
+from crystalsmith.crystal.validity import SOUND
 from crystalsmith.errors import CrystalsmithError, DataError
 from crystalsmith.runs.journal import read_journal
 from crystalsmith.runs.manifest import kind_of, read_manifest
 
 RUN_FILES = re.compile(r"(^|/)[^/]+\.(json|jsonl|db)$")
 """Files of a run that are read here."""
-
-SOUND = ("converged", "out of calls", "out of time", "stalled")
 
 
 def reads_run(path: Path) -> bool:
