@@ -1,12 +1,14 @@
 """A function over many items: order, failures, time limits, dead workers, and the end of all of them."""
 
 import itertools
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections import deque
 from pathlib import Path
 
@@ -45,6 +47,10 @@ def work(x):
         raise Panic("of Rust")
     if x == "unsendable":
         return threading.Lock()
+    if x == "warn":
+        warnings.warn("odd cell", UserWarning, stacklevel=1)
+        logging.getLogger("crystalsmith.demo").info("seen %s", x)
+        logging.getLogger("library").debug("not this")
     if x == "surroundings":
         return os.environ["OMP_NUM_THREADS"], os.getpid()
     if isinstance(x, tuple):  # a file to say so, then nothing for long
@@ -109,6 +115,15 @@ def test_whatever_cannot_be_sent_or_is_no_exception_costs_only_itself(workers):
     assert results[1] == Failed("Panic: of Rust") and results[2] == Failed("TypeError: cannot be sent")
     assert results[3] == Failed("cannot be made of this") and "pickle" in results[4].reason
     assert parallel_map(work, ["panic", 3], workers=1) == [Failed("Panic: of Rust"), 6]
+
+
+def test_what_workers_log_and_warn_of_is_heard_here(capfd, caplog):
+    with caplog.at_level(logging.INFO):
+        assert parallel_map(work, ["warn", 2], workers=2) == ["warnwarn", 4]
+    heard = [(r.name, r.getMessage()) for r in caplog.records]
+    assert ("crystalsmith.demo", "seen warn") in heard and len(heard) == 2
+    assert any(name == "py.warnings" and "odd cell" in text for name, text in heard)
+    assert capfd.readouterr().err == ""
 
 
 def test_workers_have_one_thread_and_this_process_keeps_its_own(monkeypatch):

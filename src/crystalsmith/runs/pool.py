@@ -7,6 +7,7 @@ watchdog sits in this process, so that what never comes back from a C call is en
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import signal
@@ -36,6 +37,7 @@ GRACE = 1.0
 """Seconds beyond its limit after which a worker that has not given up an item by itself is killed."""
 
 _FALSE_STARTS = 3
+_MOST_RECORDS = 100  # of the log of one item
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -286,11 +288,13 @@ class _Pool:
             self._lose(worker, None)
             return
         except Exception as error:  # a result that cannot be taken apart here
-            message = _why(error), 0.0
+            message = _why(error), 0.0, []
         if worker.ready:
             place, _ = worker.jobs.popleft()
             worker.since = time.monotonic()
-            self.done.append((place, *message))
+            self.done.append((place, *message[:2]))
+            for record in message[2]:
+                logging.getLogger(record.name).handle(record)
         elif message is None:
             worker.ready, self.false_starts = True, 0
         else:
@@ -363,7 +367,7 @@ def _surroundings_of_a_worker(hide_main: bool) -> Iterator[None]:
 
 
 def _serve(pipe: Connection, seconds: float | None) -> None:
-    """What a worker does: take chunks, and send back (result, seconds) of each item."""
+    """What a worker does: take chunks, and send back (result, seconds, log) of each item."""
     for number in SIGNALS:  # they go to all of a terminal's or job's processes; the main one decides
         signal.signal(number, lambda *_: None)
     if hasattr(signal, "pthread_sigmask"):
@@ -377,6 +381,7 @@ def _serve(pipe: Connection, seconds: float | None) -> None:
             return
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)
+        log = _Log()
         pipe.send(None)
         while (chunk := pipe.recv()) is not None:
             for data in chunk:
@@ -384,10 +389,30 @@ def _serve(pipe: Connection, seconds: float | None) -> None:
                 result = guarded(lambda data: function(ForkingPickler.loads(data)), data, seconds)
                 spent = time.perf_counter() - began
                 try:
-                    message = ForkingPickler.dumps((result, spent))
+                    message = ForkingPickler.dumps((result, spent, log.take()))
                 except Exception as error:
-                    message = ForkingPickler.dumps((_why(error), spent))
+                    message = ForkingPickler.dumps((_why(error), spent, []))
                 pipe.send_bytes(message)
+
+
+class _Log(logging.Handler):
+    """What is logged and warned of in a worker; the main process hears of it with the result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+        logging.captureWarnings(True)
+        logging.getLogger().addHandler(self)
+        logging.getLogger("crystalsmith").setLevel(logging.INFO)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.msg, record.args, record.exc_info = record.getMessage(), None, None
+        if len(self.records) < _MOST_RECORDS:
+            self.records.append(record)
+
+    def take(self) -> list[logging.LogRecord]:
+        records, self.records = self.records, []
+        return records
 
 
 def _end_with_parent() -> None:
