@@ -21,7 +21,7 @@ from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
 from crystalsmith.errors import HullError
 from crystalsmith.hull import Hull, References, shipped
-from crystalsmith.potentials import load_calculator, relax_symmetric
+from crystalsmith.potentials import RelaxSettings, load_calculator, relax_symmetric
 from crystalsmith.runs.pool import Failed, parallel_map
 
 STABLE = 0.1
@@ -40,7 +40,7 @@ def calculator(potential: str) -> Any:
 
 def energy(potential: str, calls: int, crystal: Crystal) -> tuple[float, float]:
     """Of the crystal as it is and relaxed, eV per atom."""
-    done = relax_symmetric(crystal, calculator(potential), max_calls=calls)
+    done = relax_symmetric(crystal, calculator(potential), RelaxSettings(max_calls=calls))
     return done.energy_start, done.energy
 
 

@@ -30,7 +30,7 @@ import numpy as np
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.crystal import Crystal, crystal_from_arrays
 from crystalsmith.evaluation import read_samples
-from crystalsmith.potentials import load_calculator, relax_free, relax_symmetric
+from crystalsmith.potentials import RelaxSettings, load_calculator, relax_free, relax_symmetric
 from crystalsmith.potentials.variables import SymmetricVariables
 
 SAME = 0.005  # eV per atom
@@ -105,7 +105,9 @@ def main() -> None:
     samples = [s.arrays for s in read_samples(a.source) if s.arrays is not None]
     rng = np.random.default_rng(a.seed)
     rows = rng.permutation(len(samples))[: a.n] if a.n else range(len(samples))
-    limits = {"max_calls": a.max_calls, "fmax": a.fmax, "smax": a.smax}
+    limits = RelaxSettings(
+        max_calls=a.max_calls, fmax=a.fmax, smax=a.smax, max_volume_change=None, seconds=None
+    )
     methods = a.against.split(",")
     print(f"{'row':>6} {'formula':14} group atoms free " + "".join(f"{m:>18}" for m in ["ours", *methods]))
     calls: dict[str, list[tuple[int, int]]] = {m: [] for m in methods}
@@ -120,7 +122,7 @@ def main() -> None:
         if a.strain or a.shift:
             crystal = disturbed(crystal, rng, a.strain, a.shift)
         began = time.process_time()
-        ours = relax_symmetric(crystal, calculator, **limits)
+        ours = relax_symmetric(crystal, calculator, limits)
         seconds["symmetric"] += time.process_time() - began
         line = f"{row:6d} {crystal.formula:14.14} {crystal.space_group:5d} {crystal.n_atoms:5d}"
         line += f" {len(SymmetricVariables(crystal).start):4d} {ours.calls:8d} {ours.energy:9.3f}"
@@ -128,7 +130,7 @@ def main() -> None:
         counted += 1
         if ours.sound:
             began = time.process_time()
-            free = relax_free(ours.crystal, calculator, **limits)
+            free = relax_free(ours.crystal, calculator, limits)
             seconds["free"] += time.process_time() - began
             free_calls.append(free.calls)
         for method in methods:
