@@ -24,7 +24,7 @@ def model():
 
 @pytest.fixture
 def workshop():
-    return Workshop(Cache(None), workers=1, quiet=True)
+    return Workshop(Cache(None), workers=1)
 
 
 def emt():

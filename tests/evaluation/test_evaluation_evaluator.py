@@ -57,7 +57,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def workshop(cache):
-    return Workshop(cache, workers=1, quiet=True)
+    return Workshop(cache, workers=1)
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +239,7 @@ def test_missing_packages_leave_metrics_out_or_refuse(reference, workshop, monke
 
 def test_the_same_sets_give_the_same_figures(reference, train, workshop, evaluation):
     sets = [sample_set("good", rng=np.random.default_rng(3)), sample_set("elements", shuffled_elements)]
-    again = evaluate(sets, reference, train, workshop=Workshop(Cache(None), workers=1, quiet=True))
+    again = evaluate(sets, reference, train, workshop=Workshop(Cache(None), workers=1))
     for column, before in zip(again.columns, evaluation.columns[:2], strict=True):
         for key, figure in column.figures.items():
             assert figure == before.figures[key] or np.isnan(figure.value), key

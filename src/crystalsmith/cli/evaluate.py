@@ -99,18 +99,20 @@ def run(args: argparse.Namespace) -> int:
     from crystalsmith.evaluation.cache import default_cache
     from crystalsmith.evaluation.run import Controls, evaluate_sets
     from crystalsmith.evaluation.settings import Settings
+    from crystalsmith.runs.progress import Display
 
     potential = None if args.potential == "none" else args.potential
-    evaluation = evaluate_sets(
-        map(_named, args.generated),
-        args.reference,
-        args.train,
-        options.settings_from(args, Settings),
-        with_controls=Controls(Path(args.controls_folder), potential) if args.controls else None,
-        workers=args.workers,
-        cache=None if args.no_cache else args.cache or default_cache(),
-        quiet=args.quiet,
-    )
+    with Display(quiet=args.quiet) as progress:
+        evaluation = evaluate_sets(
+            map(_named, args.generated),
+            args.reference,
+            args.train,
+            options.settings_from(args, Settings),
+            with_controls=Controls(Path(args.controls_folder), potential) if args.controls else None,
+            workers=args.workers,
+            cache=None if args.no_cache else args.cache or default_cache(),
+            progress=progress,
+        )
     _write(args, evaluation)
     asked = evaluation.columns[: len(args.generated)]
     return 1 if any(len(column.failures) == column.size for column in asked) else 0

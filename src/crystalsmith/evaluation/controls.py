@@ -11,10 +11,8 @@ The made ones are kept in a folder as they come, one JSON row each, so that noth
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,14 +20,17 @@ from typing import Any
 import numpy as np
 
 from crystalsmith.crystal import Crystal, crystal_from_arrays
-from crystalsmith.errors import CrystalsmithError, EvaluationError
+from crystalsmith.errors import EvaluationError
 from crystalsmith.evaluation.features import GEOMETRY, Workshop, matrix
 from crystalsmith.evaluation.measures.arrays import crystal_arrays
-from crystalsmith.evaluation.measures.geometry import Geometry, standard_crystal
+from crystalsmith.evaluation.measures.geometry import Geometry
 from crystalsmith.evaluation.samples import Sample, SampleSet
 from crystalsmith.generation import crystal_seed
-from crystalsmith.potentials import RelaxSettings, check_potential, load_calculator, relax_symmetric
-from crystalsmith.runs.pool import Failed, parallel_map
+from crystalsmith.potentials import Outcome, RelaxSettings, check_potential, relax_many
+from crystalsmith.potentials.many import each
+from crystalsmith.runs.atomic import writing
+from crystalsmith.runs.journal import append_journal, read_journal
+from crystalsmith.runs.pool import Failed
 
 RANDOM_SECONDS, RELAX_SECONDS = 60.0, 600.0
 """Time limits for one crystal."""
@@ -95,43 +96,43 @@ def check_controls(potential: str | None) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """One crystal to make.
-
-    Attributes:
-        id, index: whose place it takes.
-        crystal: gives space group, elements and letters (PyXtal), or the start of a relaxation.
-        seed: of PyXtal.
-        potential: of the relaxation.
-    """
+    """One random crystal to make: in the place of which one, with its group, elements and letters."""
 
     id: str
     index: int
     crystal: Crystal
-    seed: int = 0
-    potential: str = ""
+    seed: int
 
     @property
     def key(self) -> str:
         """What the result depends on."""
-        place = [self.id, self.index, self.crystal.space_group]
-        if self.potential:
-            return json.dumps([*place, self.crystal.to_dict(), self.potential, RELAX])
-        return json.dumps([*place, self.crystal.wyckoff, self.seed])
+        return json.dumps([self.id, self.index, self.crystal.space_group, self.crystal.wyckoff, self.seed])
 
 
 def random_crystals(model: SampleSet, workshop: Workshop, folder: Path, *, seed: int = 0) -> SampleSet:
     """PyXtal's crystals in place of a model's; where the model failed, or PyXtal does, stands a failure.
 
     Raises:
-        EvaluationError: the folder cannot be written.
+        OutputError: the folder cannot be written, or its file is damaged.
     """
-    jobs = [
-        Job(sample.id, sample.index, crystal, crystal_seed(seed, sample.id, sample.index) % 2**32)
+    jobs = {
+        (sample.id, sample.index): Job(
+            sample.id, sample.index, crystal, crystal_seed(seed, sample.id, sample.index) % 2**32
+        )
         for sample, crystal in _described(model)
-    ]
-    made = _make("PyXtal", model, jobs, _random, workshop, folder / "pyxtal.jsonl", RANDOM_SECONDS, 8)
+    }
+    kept = _Kept(folder / "pyxtal.jsonl", {place: job.key for place, job in jobs.items()})
+    each(
+        _random,
+        {job.key: job for job in jobs.values() if job.key not in kept.rows},
+        stage="PyXtal control",
+        workers=workshop.workers,
+        seconds=RANDOM_SECONDS,
+        on_done=lambda key, row, seconds: kept.add(key, row, seconds),
+        progress=workshop.progress,
+    )
     note = f"random cells and free parameters with the space groups and letters of {model.name}"
-    return replace(made, note=note)
+    return SampleSet("PyXtal", kept.samples(model), note)
 
 
 def relaxed_crystals(
@@ -140,90 +141,80 @@ def relaxed_crystals(
     """Crystals relaxed with a potential under their symmetry; a failure stays one.
 
     Raises:
-        EvaluationError: the folder cannot be written.
+        OutputError: the folder cannot be written, or its file is damaged.
+        RelaxationError: the potential is unknown or not installed.
     """
-    jobs = [Job(s.id, s.index, crystal, 0, potential) for s, crystal in _described(start)]
+    crystals = {(sample.id, sample.index): crystal for sample, crystal in _described(start)}
+    keys = {
+        place: json.dumps([*place, crystal.space_group, crystal.to_dict(), potential, RELAX])
+        for place, crystal in crystals.items()
+    }
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in potential)
-    path = folder / f"relaxed-{safe}.jsonl"
-    made = _make(name, start, jobs, _relaxed, workshop, path, RELAX_SECONDS, 1)
-    return replace(made, note=f"{start.name} after relaxation with {potential} under its symmetry")
+    kept = _Kept(folder / f"relaxed-{safe}.jsonl", keys)
+    relax_many(
+        {keys[place]: crystal for place, crystal in crystals.items() if keys[place] not in kept.rows},
+        potential,
+        RelaxSettings(**RELAX, only="symmetric", seconds=RELAX_SECONDS, max_volume_change=None),  # type: ignore[arg-type]
+        stage=f"{name} control",
+        workers=workshop.workers,
+        on_done=lambda key, outcome, seconds: kept.add(key, _relaxed(outcome), seconds),
+        progress=workshop.progress,
+    )
+    note = f"{start.name} after relaxation with {potential} under its symmetry"
+    return SampleSet(name, kept.samples(start), note)
 
 
 def _described(samples: SampleSet) -> Iterator[tuple[Sample, Crystal]]:
     """The samples that there are, in the standard settings of their groups."""
     for sample in samples:
-        crystal = None if sample.arrays is None else standard_crystal(sample.arrays)
+        crystal = sample.standard
         if crystal is not None:
             yield sample, crystal
 
 
-def _make(
-    name: str,
-    model: SampleSet,
-    jobs: Sequence[Job],
-    function: Callable[[Job], dict[str, Any]],
-    workshop: Workshop,
-    path: Path,
-    seconds: float,
-    chunk: int,
-) -> SampleSet:
-    """Do what the file does not hold yet, append it, and return everything in the model's order."""
-    rows = _read(path)
-    todo = [job for job in jobs if job.key not in rows]
-    if todo:
-        try:
+class _Kept:
+    """What was made in this run and in earlier ones, a row of a journal each.
+
+    Args:
+        path: the journal; its folder is made.
+        keys: what each result depends on, by id and index of the crystal in whose place it stands.
+    """
+
+    def __init__(self, path: Path, keys: Mapping[tuple[str, int], str]) -> None:
+        self.path, self.keys = path, keys
+        self.places = {key: place for place, key in keys.items()}
+        self.rows: dict[str, dict[str, Any]] = {}
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("a", encoding="utf-8")
-        except OSError as error:
-            raise EvaluationError(f"cannot write {path} ({error.strerror}); choose another folder") from None
-        with file, workshop.bar(f"{name} control", len(todo)) as advance:
+            read_journal(path, self._take, advice="remove it to make them anew")
 
-            def take(done: list[tuple[int, dict[str, Any] | Failed, float]]) -> None:
-                for place, result, spent in done:
-                    job = todo[place]
-                    row = {"failure": result.reason} if isinstance(result, Failed) else result
-                    row = {"id": job.id, "index": job.index, **row, "seconds": round(spent, 3)}
-                    rows[job.key] = row
-                    file.write(json.dumps({**row, "key": job.key}) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-                advance(len(done))
+    def _take(self, row: Any, _: int) -> None:
+        if "failure" not in row:
+            Crystal.from_dict(row["crystal"])
+        self.rows[row["key"]] = row
 
-            parallel_map(function, todo, workers=workshop.workers, seconds=seconds, chunk=chunk, on_done=take)
-    by_place = {(job.id, job.index): rows[job.key] for job in jobs}
-    samples = []
-    for sample in model:
-        row = by_place.get((sample.id, sample.index), {"failure": f"nothing to start from: {sample.failure}"})
-        made = None if row.get("failure") else crystal_arrays(Crystal.from_dict(row["crystal"]))
-        samples.append(
-            Sample(sample.id, sample.index, made, str(row.get("failure") or ""), sample.asked_group)
-        )
-    return SampleSet(name, tuple(samples))
+    def add(self, key: str, result: dict[str, Any] | Failed, seconds: float) -> None:
+        """Keep a result."""
+        row = {"failure": result.reason} if isinstance(result, Failed) else result
+        identity, index = self.places[key]
+        row = {"id": identity, "index": index, **row, "seconds": round(seconds, 3), "key": key}
+        self.rows[key] = row
+        with writing(self.path):
+            append_journal(self.path, [row])
 
+    def samples(self, model: SampleSet) -> tuple[Sample, ...]:
+        """What was made in the place of each crystal of a set."""
+        return tuple(self._sample(sample) for sample in model)
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
-    """Rows of an earlier run by key; lines that were cut off or damaged do not count."""
-    rows: dict[str, dict[str, Any]] = {}
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return rows
-    except OSError as error:
-        raise EvaluationError(f"cannot read {path} ({error.strerror})") from None
-    for line in lines:
-        try:
-            row = json.loads(line)
-            key = row.pop("key")
-            if "failure" not in row:
-                Crystal.from_dict(row["crystal"])
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue
-        rows[key] = row
-    # A last line that a kill cut off must not swallow the next one.
-    if lines and not path.read_bytes().endswith(b"\n"):
-        with path.open("a", encoding="utf-8") as f:
-            f.write("\n")
-    return rows
+    def _sample(self, s: Sample) -> Sample:
+        key = self.keys.get((s.id, s.index))
+        if key is None:
+            return Sample(s.id, s.index, None, f"nothing to start from: {s.failure}", s.asked_group)
+        row = self.rows[key]
+        if row.get("failure"):
+            return Sample(s.id, s.index, None, str(row["failure"]), s.asked_group)
+        crystal = Crystal.from_dict(row["crystal"])
+        return Sample(s.id, s.index, crystal_arrays(crystal), "", s.asked_group, crystal)
 
 
 def _row(crystal: Crystal, **more: Any) -> dict[str, Any]:
@@ -269,18 +260,11 @@ def _random(job: Job) -> dict[str, Any]:
     return _row(crystal)
 
 
-@lru_cache(maxsize=1)
-def _calculator(potential: str) -> Any:
-    import torch
-
-    torch.set_num_threads(1)  # one process a core
-    return load_calculator(potential)
-
-
-def _relaxed(job: Job) -> dict[str, Any]:
-    """The crystal after relaxation; one that fell apart counts as a failure."""
-    settings = RelaxSettings(**RELAX, max_volume_change=None)  # type: ignore[arg-type]
-    result = relax_symmetric(job.crystal, _calculator(job.potential), settings)
-    if not result.sound:
-        raise CrystalsmithError(f"relaxation failed: {result.reason}")
-    return _row(result.crystal, energy=result.energy, calls=result.calls, reason=result.reason)
+def _relaxed(outcome: Outcome | Failed) -> dict[str, Any] | Failed:
+    """The row of a relaxed crystal; one that fell apart counts as a failure."""
+    if isinstance(outcome, Failed):
+        return outcome
+    result = outcome.result
+    if result is None:
+        return Failed(f"relaxation failed: {outcome.reason}")
+    return _row(result.crystal, energy=result.energy, calls=outcome.calls, reason=outcome.reason)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,7 +17,8 @@ from crystalsmith.evaluation.measures.crystal_nn import crystal_nn
 from crystalsmith.evaluation.measures.geometry import geometry
 from crystalsmith.evaluation.measures.matching import rms_displacement
 from crystalsmith.evaluation.measures.validity import composition_is_valid
-from crystalsmith.runs.pool import Failed, parallel_map
+from crystalsmith.runs.pool import Failed, parallel_each
+from crystalsmith.runs.progress import Progress, silent
 
 T = TypeVar("T")
 
@@ -59,12 +58,12 @@ RMS = Feature("matching", 1, rms_displacement, "matching.rms_displacement")
 
 
 class Workshop:
-    """Computes features: with how many processes, which cache, and whether progress is shown.
+    """Computes features: with how many processes, which cache, and who is told of it.
 
     Args:
         cache: where vectors are kept.
         workers: processes; one a core if not given.
-        quiet: no progress bar.
+        progress: told how it goes.
         seconds: time limit for one vector.
 
     Attributes:
@@ -72,11 +71,16 @@ class Workshop:
     """
 
     def __init__(
-        self, cache: Cache, *, workers: int | None = None, quiet: bool = False, seconds: float = SECONDS
+        self,
+        cache: Cache,
+        *,
+        workers: int | None = None,
+        progress: Progress = silent,
+        seconds: float = SECONDS,
     ) -> None:
         self.cache = cache
         self.workers = workers
-        self.quiet = quiet
+        self.progress = progress
         self.seconds = seconds
         self.timings: dict[str, dict[str, float]] = {}
 
@@ -86,7 +90,7 @@ class Workshop:
         Args:
             feature: which.
             items: ``Arrays``, pairs of them, or compositions.
-            label: whose they are, for the progress bar.
+            label: whose they are, for ``progress``.
         """
         began = time.perf_counter()
         keys = [_key(feature, item) for item in items]
@@ -94,31 +98,27 @@ class Workshop:
         found.update(self.cache.get(list(dict.fromkeys(keys))))
         cached = len(found)
         todo = {key: item for key, item in zip(keys, items, strict=True) if key not in found}
-        names, work = list(todo), list(todo.values())
         unsaved: list[tuple[bytes, np.ndarray]] = []
 
         def store() -> None:
             self.cache.put(unsaved)
             unsaved.clear()
 
-        def take(done: list[tuple[int, np.ndarray | Failed, float]]) -> None:
-            for place, result, _ in done:
-                found[names[place]] = result
-                if not isinstance(result, Failed):
-                    unsaved.append((names[place], result))
-            advance(len(done))
-            if len(unsaved) >= _STORE_EVERY:
-                store()
-
-        if work:
-            with self.bar(f"{feature.name}{f' of {label}' if label else ''}", len(work)) as advance:
-                try:
-                    parallel_map(
-                        feature.function, work, workers=self.workers, seconds=self.seconds, on_done=take
-                    )
-                finally:  # also when interrupted: finished work is kept
+        names, stage = list(todo), f"{feature.name}{f' of {label}' if label else ''}"
+        done = parallel_each(feature.function, todo.values(), workers=self.workers, seconds=self.seconds)
+        try:
+            for some in done if todo else ():
+                for place, result, _ in some:
+                    found[names[place]] = result
+                    if not isinstance(result, Failed):
+                        unsaved.append((names[place], result))
+                if len(unsaved) >= _STORE_EVERY:
                     store()
-        self.spent(feature.name, time.perf_counter() - began, len(work), cached)
+                self.progress(stage, len(found) - cached, len(todo))
+        finally:  # also when interrupted: finished work is kept
+            done.close()
+            store()
+        self.spent(feature.name, time.perf_counter() - began, len(todo), cached)
         return [found[key] for key in keys]
 
     def spent(self, step: str, seconds: float, computed: int, cached: int) -> None:
@@ -126,19 +126,6 @@ class Workshop:
         entry = self.timings.setdefault(step, {"seconds": 0.0, "computed": 0, "cached": 0})
         for name, value in (("seconds", seconds), ("computed", computed), ("cached", cached)):
             entry[name] += value
-
-    @contextmanager
-    def bar(self, text: str, total: int) -> Iterator[Callable[[int], None]]:
-        """A progress bar on standard error; what it yields advances it."""
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        console = Console(file=sys.stderr)
-        hidden = self.quiet or not total or not console.is_terminal
-        with Progress(*columns, console=console, disable=hidden, transient=True) as progress:
-            task = progress.add_task(text, total=total)
-            yield lambda n: progress.advance(task, n)
 
 
 def _key(feature: Feature, item: Any) -> bytes:

@@ -54,13 +54,9 @@ def _tell_apart(context: Context, part: Prepared, train: SampleSet | None) -> tu
     work = [([part.present(k) for k in rows], known.get(b, [])) for b, rows in crowded.items()]
     began = time.perf_counter()
     workshop = context.workshop
-    with workshop.bar(f"duplicates of {part.name}", len(work)) as advance:
-        results = parallel_map(
-            uniqueness.compare_bucket,
-            work,
-            workers=workshop.workers if len(work) > 100 else 1,
-            on_done=lambda done: advance(len(done)),
-        )
+    results = parallel_map(
+        uniqueness.compare_bucket, work, workers=workshop.workers if len(work) > 100 else 1
+    )
     workshop.spent("duplicates", time.perf_counter() - began, len(work), 0)
     for rows, result in zip(crowded.values(), results, strict=True):
         if isinstance(result, Failed):

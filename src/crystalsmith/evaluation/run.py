@@ -16,6 +16,7 @@ from crystalsmith.evaluation.features import Workshop
 from crystalsmith.evaluation.figures import Evaluation
 from crystalsmith.evaluation.samples import SampleSet, read_samples
 from crystalsmith.evaluation.settings import Settings
+from crystalsmith.runs.progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def evaluate_sets(
     with_controls: Controls | None = None,
     workers: int | None = None,
     cache: str | os.PathLike[str] | None = None,
-    quiet: bool = True,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Measure sets of crystals against a reference of real ones.
 
@@ -52,7 +53,7 @@ def evaluate_sets(
         with_controls: make these columns too.
         workers: processes; one for each core if None.
         cache: file in which costly vectors are kept; none if None.
-        quiet: show no progress.
+        progress: told how it goes.
 
     Raises:
         DataError: a source that cannot be read.
@@ -71,7 +72,7 @@ def evaluate_sets(
     real = read_samples(reference)
     trained = None if train is None else read_samples(train)
     with Cache(cache) as kept:
-        workshop = Workshop(kept, workers=workers, quiet=quiet)
+        workshop = Workshop(kept, workers=workers, progress=progress)
         if with_controls is not None and trained is not None:
             sets += _controls(with_controls, sets[0], trained, settings, workshop)
         evaluation = evaluate(sets, real, trained, settings=settings, workshop=workshop)
