@@ -16,6 +16,7 @@ import pytest
 import inputs
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.io import Limits, Record, named_crystals, read_records
+from crystalsmith.crystal.io.facts import named_group
 from crystalsmith.crystal.io.json_kinds import load
 from crystalsmith.crystal.io.names import LONGEST, file_name, file_names, order_id
 from crystalsmith.crystal.io.poscar import read_poscar
@@ -385,3 +386,23 @@ def test_selections_of_a_database(tmp_path: Path) -> None:
         list(read_records(f"{tmp_path}/c.db@>>"))
     with pytest.raises(DataError, match="holds no"):
         list(read_records(f"{tmp_path}/c.db@candidate=nobody"))
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        *(
+            (225, 225),
+            ("225", 225),
+            (225.0, 225),
+            ("Fm-3m", 225),
+            ("P2_1/n", 14),
+            ("Bmab", 64),
+            ("227:1", 227),
+        ),
+        *((0, 0), (231, 0), ("", 0), ("cubic", 0), (None, 0), ("P 4 2", 0), (2.5, 0), (True, 0)),
+        pytest.param("x" * 10_000, 0, id="long"),
+    ],
+)
+def test_groups_that_rows_name(value: object, number: int) -> None:
+    assert named_group(value) == number

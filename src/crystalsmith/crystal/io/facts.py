@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from crystalsmith.symmetry.settings import settings_named
+
 ID_KEYS = (
     *("id", "material_id", "task_id", "jid", "entry_id", "identifier", "structure_id", "mp_id", "name"),
     *("candidate", "order"),
@@ -55,9 +57,10 @@ def _observed(row: Mapping[str, Any]) -> int:
 
 
 def named_group(value: Any) -> int:
-    """Space-group number of a source's statement, 0 where it is none."""
-    text = str(value).strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= 230 else 0
+    """Space-group number of a source's statement (number or symbol), 0 where it is none."""
+    text = str(value).strip().removesuffix(".0")
+    numbers = {s.number for s in settings_named(text)} if len(text) <= 60 else set()
+    return numbers.pop() if len(numbers) == 1 else 0
 
 
 def _index(value: Any) -> int:
