@@ -27,7 +27,7 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def json_lines(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in answer(capsys, *arguments, "--json").splitlines()]
+    return [json.loads(line) for line in answer(capsys, *arguments, "--lines").splitlines()]
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -68,6 +68,12 @@ def test_the_order_of_the_list_is_that_of_the_letters(capsys: pytest.CaptureFixt
     assert len(lines) == count_assignments(47, (1, 1, 3)) > 50
     expected = [to_pairs(47, ("Ba", "Ti", "O"), a) for a in list_assignments(47, (1, 1, 3))]
     assert [tuple(map(tuple, line["wyckoff"])) for line in lines] == expected
+
+
+@pytest.mark.parametrize("more", [[], ["--count"]])
+def test_json_is_all_lines_in_one_document(capsys: pytest.CaptureFixture[str], more: list[str]) -> None:
+    document = json.loads(answer(capsys, *PEROVSKITE, *more, "--json"))
+    assert document["result"] == json_lines(capsys, *PEROVSKITE, *more)
 
 
 def test_json_lines_are_what_orders_take(capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,7 +176,7 @@ def test_huge_numbers_have_separators(capsys: pytest.CaptureFixture[str]) -> Non
         ("--formula BaTiO3", "--space-group"),
     ],
 )
-@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize("form", [[], ["--lines"]])
 def test_refusals(capsys: pytest.CaptureFixture[str], arguments: str, words: str, form: list[str]) -> None:
     assert words in refused(capsys, *arguments.split(), *form)
 
@@ -179,7 +185,7 @@ def process(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "crystalsmith", "wyckoff", *arguments]
 
 
-@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize("form", [[], ["--lines"]])
 def test_who_has_read_enough_stops_it(form: list[str]) -> None:
     """Of more assignments than anybody could list, ten lines are read."""
     command = process("--space-group", "47", "--formula", "BaTiO3", "--z", "8", "--limit", "0", *form)
@@ -199,7 +205,7 @@ def test_who_has_read_enough_stops_it(form: list[str]) -> None:
 def test_torch_and_its_like_stay_away() -> None:
     code = (
         "import sys; from crystalsmith.cli.main import main;"
-        "status = main(['wyckoff', '--space-group', '221', '--formula', 'BaTiO3', '--z', '1', '--json']);"
+        "status = main(['wyckoff', '--space-group', '221', '--formula', 'BaTiO3', '--z', '1', '--lines']);"
         "print(status, [m for m in ('torch', 'pymatgen', 'pyxtal', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

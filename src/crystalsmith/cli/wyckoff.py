@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.cli import options
+from crystalsmith.cli.output import emit
 from crystalsmith.symmetry import SpaceGroup, space_group, strain_mask
 
 if TYPE_CHECKING:
@@ -65,9 +66,10 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--count", action="store_true", help="count only")
     parser.add_argument(
-        "--json",
+        "--lines",
         action="store_true",
-        help="JSON lines, one assignment each, its wyckoff as orders take it; with --count one cell each",
+        help="JSON lines as they are found, one assignment each, its wyckoff as orders take it; with --count"
+        " one cell each (--json: all of them at the end)",
     )
     parser.set_defaults(run=run)
 
@@ -131,7 +133,10 @@ def run(args: argparse.Namespace) -> int:
     cells = possible_cells(formula, group.number, args.z, args.atoms, args.max_atoms)
     answer = _Answer(group, formula, cells, args.z, args.atoms, args.max_atoms)
     if args.json:
-        _print_json(answer, args.count, args.limit)
+        emit(list(_lines(answer, args.count, args.limit)))
+    elif args.lines:
+        for line in _lines(answer, args.count, args.limit):
+            print(json.dumps(line), flush=True)
     else:
         _print_cells(answer)
         if not args.count:
@@ -139,14 +144,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_json(answer: _Answer, count: bool, limit: int) -> None:
+def _lines(answer: _Answer, count: bool, limit: int) -> Iterator[dict[str, Any]]:
     if count:
         for cell in answer.cells:
             numbers = {
                 "assignments": answer.count(cell),
                 "with_equivalent_ones": answer.count(cell, distinct=False),
             }
-            print(json.dumps(answer.facts(cell) | numbers), flush=True)
+            yield answer.facts(cell) | numbers
         return
     for cell, pairs in answer.listed(limit):
         more = {
@@ -154,7 +159,7 @@ def _print_json(answer: _Answer, count: bool, limit: int) -> None:
             "free_parameters": _free(answer.group, pairs),
             "lattice_parameters": int(strain_mask(answer.group.number).sum()),
         }
-        print(json.dumps(answer.facts(cell) | more), flush=True)
+        yield answer.facts(cell) | more
 
 
 def _print_cells(answer: _Answer) -> None:
