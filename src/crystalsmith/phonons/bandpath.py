@@ -45,25 +45,6 @@ class BandPath:
                 ticks.append((float(place), name))
         return ticks
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "q": self.q.tolist(),
-            "distance": self.distance.tolist(),
-            "names": list(self.names),
-            "segments": [list(s) for s in self.segments],
-        }
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> BandPath:
-        """Inverse of ``to_json``."""
-        return BandPath(
-            np.array(data["q"], dtype=float).reshape(-1, 3),
-            np.array(data["distance"], dtype=float),
-            tuple(data["names"]),
-            tuple((int(a), int(b)) for a, b in data["segments"]),
-        )
-
 
 def band_path(crystal: Crystal) -> BandPath:
     """The path for the crystal's own primitive cell, whatever cell seekpath would prefer."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.errors import DataError, PhononError
-from crystalsmith.phonons.budget import Budget, finite_or_none
+from crystalsmith.errors import PhononError
+from crystalsmith.phonons.budget import Budget
 from crystalsmith.potentials.calculators import one_line
 from crystalsmith.runs.warned import logged_warnings
 
@@ -49,32 +49,6 @@ class Elasticity:
     asymmetry: float
     calls: int
     seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON data; NaN becomes null."""
-        return {
-            "tensor": self.tensor.tolist(),
-            "lowest": self.lowest,
-            "stable": self.stable,
-            "bulk": finite_or_none(self.bulk),
-            "shear": finite_or_none(self.shear),
-            "asymmetry": self.asymmetry,
-            "calls": self.calls,
-            "seconds": self.seconds,
-        }
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> Elasticity:
-        """Inverse of ``to_json``.
-
-        Raises:
-            DataError: a key is missing or of another type.
-        """
-        try:
-            moduli = {k: math.nan if data[k] is None else float(data[k]) for k in ("bulk", "shear")}
-            return Elasticity(**{**data, **moduli, "tensor": np.array(data["tensor"]).reshape(6, 6)})
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"not the data of elasticity ({type(error).__name__}: {error})") from None
 
 
 def compute_elasticity(

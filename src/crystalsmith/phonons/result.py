@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.errors import DataError, PhononError
+from crystalsmith.errors import PhononError
 from crystalsmith.phonons.bandpath import BandPath
 from crystalsmith.phonons.stability import STABLE, Stability
 from crystalsmith.phonons.supercell import Supercell
 from crystalsmith.runs.atomic import replacing
-
-if TYPE_CHECKING:
-    from phonopy import Phonopy
+from crystalsmith.runs.plain import UNKEPT
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +49,7 @@ class Phonons:
     residual: float
     calls: int
     seconds: float
-    phonopy: Phonopy | None = None
+    phonopy: Any = field(default=None, metadata=UNKEPT)
 
     @property
     def stable(self) -> bool:
@@ -70,55 +68,3 @@ class Phonons:
             )
         with replacing(path) as partial:
             self.phonopy.save(partial, settings={"force_constants": True})
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON data; ``from_json`` reads all of it back, phonopy's object apart."""
-        cell = self.supercell
-        return {
-            "crystal": self.crystal.to_dict(),
-            "supercell": {
-                "matrix": [list(row) for row in cell.matrix],
-                "n_atoms": cell.n_atoms,
-                "shortest": cell.shortest,
-                "halves": cell.halves,
-                "cut": cell.cut,
-            },
-            "displacement": self.displacement,
-            "tolerance": self.tolerance,
-            "stability": self.stability.to_json(),
-            "path": self.path.to_json(),
-            "bands": self.bands.tolist(),
-            "dos_frequency": self.dos_frequency.tolist(),
-            "dos": self.dos.tolist(),
-            "residual": self.residual,
-            "calls": self.calls,
-            "seconds": self.seconds,
-        }
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> Phonons:
-        """Inverse of ``to_json``.
-
-        Raises:
-            DataError: a key is missing or of another type.
-            StructureError: as ``Crystal.from_dict``.
-        """
-        try:
-            cell = dict(data["supercell"])
-            cell["matrix"] = tuple((int(a), int(b), int(c)) for a, b, c in cell["matrix"])
-            return Phonons(
-                crystal=Crystal.from_dict(data["crystal"]),
-                supercell=Supercell(**cell),
-                displacement=float(data["displacement"]),
-                tolerance=float(data["tolerance"]),
-                stability=Stability.from_json(data["stability"]),
-                path=BandPath.from_json(data["path"]),
-                bands=np.array(data["bands"], dtype=float),
-                dos_frequency=np.array(data["dos_frequency"], dtype=float),
-                dos=np.array(data["dos"], dtype=float),
-                residual=float(data["residual"]),
-                calls=int(data["calls"]),
-                seconds=float(data["seconds"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"not the data of phonons ({type(error).__name__}: {error})") from None

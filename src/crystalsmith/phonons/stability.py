@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,19 +35,6 @@ class Stability:
     lowest_name: str
     interpolated: float
     interpolated_q: tuple[float, float, float]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self) | {
-            "lowest_q": list(self.lowest_q),
-            "interpolated_q": list(self.interpolated_q),
-        }
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> Stability:
-        """Inverse of ``to_json``."""
-        points = {key: _point(data[key]) for key in ("lowest_q", "interpolated_q")}
-        return Stability(**{**data, **points})
 
 
 def judge(

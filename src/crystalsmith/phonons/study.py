@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from crystalsmith.phonons.elastic import Elasticity, compute_elasticity
 from crystalsmith.phonons.result import Phonons
 from crystalsmith.phonons.settings import PhononSettings
 from crystalsmith.phonons.vibrations import compute_phonons, relax_tightly
+from crystalsmith.runs.plain import from_plain, to_plain
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -42,32 +44,19 @@ class Study:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; ``from_json`` reads it back, phonopy's object apart."""
-        return {
-            "phonons": self.phonons.to_json(),
-            "elasticity": None if self.elasticity is None else self.elasticity.to_json(),
-            "elastic_failure": self.elastic_failure,
-            "calls": self.calls,
-            "seconds": self.seconds,
-        }
+        return dict(to_plain(self))
 
     @staticmethod
-    def from_json(data: dict[str, Any]) -> Study:
-        """Inverse of ``to_json``.
+    def from_json(data: Mapping[str, Any]) -> Study:
+        """Inverse of ``to_json``; further keys do no harm.
 
         Raises:
             DataError: a key is missing or of another type.
             StructureError: as ``Crystal.from_dict``.
         """
         try:
-            elastic = data["elasticity"]
-            return Study(
-                Phonons.from_json(data["phonons"]),
-                None if elastic is None else Elasticity.from_json(elastic),
-                str(data["elastic_failure"]),
-                int(data["calls"]),
-                float(data["seconds"]),
-            )
-        except (KeyError, TypeError) as error:
+            return from_plain(Study, data)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"not the data of a study ({type(error).__name__}: {error})") from None
 
 

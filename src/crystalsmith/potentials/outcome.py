@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from crystalsmith.crystal import Crystal
 from crystalsmith.potentials.energies import single_points
 from crystalsmith.potentials.relaxation import Relaxation, relax_free, relax_symmetric
 from crystalsmith.potentials.settings import RelaxSettings
+from crystalsmith.runs.plain import from_plain, to_plain
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -65,12 +65,7 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """All of it in plain JSON types."""
-        return {
-            "start": self.start.to_dict(),
-            "asked": list(self.asked),
-            "energy_start": self.energy_start if math.isfinite(self.energy_start) else None,
-            "stages": {name: stage.to_json() for name, stage in self.stages.items()},
-        }
+        return dict(to_plain(self))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Outcome:
@@ -79,12 +74,10 @@ class Outcome:
         Raises:
             KeyError, TypeError, ValueError: it is not of an outcome.
         """
-        stages = {str(name): Relaxation.from_json(stage) for name, stage in data["stages"].items()}
-        asked = tuple(str(name) for name in data["asked"])
-        if not asked or not stages or not set(stages) <= set(asked):
+        outcome = from_plain(cls, data)
+        if not outcome.asked or not outcome.stages or not set(outcome.stages) <= set(outcome.asked):
             raise ValueError("an outcome has the stages that were asked for")
-        energy = math.nan if data["energy_start"] is None else float(data["energy_start"])
-        return cls(Crystal.from_dict(data["start"]), asked, stages, energy)
+        return outcome
 
 
 def relax_crystal(crystal: Crystal, calculator: Calculator, settings: RelaxSettings | None = None) -> Outcome:

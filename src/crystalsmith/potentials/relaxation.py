@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,8 +30,6 @@ SYMMETRIC_CALLS = 15
 """Calls at most that it takes to see what a symmetry costs."""
 SAME_ENERGY = 1e-3
 """A symmetry is believed if the crystal made exactly symmetric is at most this much (eV per atom) higher."""
-
-_NUMBERS = ("energy", "energy_start", "fmax", "stress")
 
 
 @dataclass(frozen=True)
@@ -71,33 +68,6 @@ class Relaxation:
         This is the one definition; nothing that uses a relaxed crystal or energy may have another.
         """
         return self.reason in SOUND and math.isfinite(self.energy)
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it in plain JSON types; a number that is not finite is None."""
-        numbers = {name: float(getattr(self, name)) for name in _NUMBERS}
-        return {
-            "crystal": self.crystal.to_dict(),
-            "calls": self.calls,
-            "converged": self.converged,
-            "reason": self.reason,
-            **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Relaxation:
-        """The inverse of ``to_json``.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is not of a relaxation.
-        """
-        numbers = {name: math.nan if data[name] is None else float(data[name]) for name in _NUMBERS}
-        return cls(
-            crystal=Crystal.from_dict(data["crystal"]),
-            calls=int(data["calls"]),
-            converged=bool(data["converged"]),
-            reason=str(data["reason"]),
-            **numbers,
-        )
 
 
 def relax_symmetric(

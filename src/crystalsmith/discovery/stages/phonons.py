@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith.discovery.stages.work import Gone, Work
 from crystalsmith.runs.atomic import writing
+from crystalsmith.runs.plain import to_plain
 from crystalsmith.runs.pool import Failed
 
 if TYPE_CHECKING:
@@ -69,4 +70,4 @@ def _facts(study: Study | Failed) -> tuple[dict[str, Any], dict[str, Any] | None
     }
     if study.elasticity is None:
         return verdict, {"stable": None, "failure": study.elastic_failure}
-    return verdict, study.elasticity.to_json()
+    return verdict, dict(to_plain(study.elasticity))
