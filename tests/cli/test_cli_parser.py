@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import logging
 import signal
@@ -55,10 +56,17 @@ def test_every_command_has_the_common_options(words, capsys):
     assert "--json" in text and "-v, --verbose" in text
 
 
+@pytest.mark.parametrize("leaf", leaves(build_parser()), ids=lambda leaf: leaf.prog)
+def test_every_command_has_a_result_for_json(leaf):
+    """It goes through the one function that knows of ``--json``, its own or that of ``generate``."""
+    source = inspect.getsource(inspect.getmodule(leaf.get_default("run")))
+    assert "emit(" in source or "import make" in source
+
+
 @pytest.mark.parametrize("words", [["generate"], ["relax"], ["data", "build"]], ids=" ".join)
 def test_help_of_no_command_loads_what_is_heavy(words):
     code = "import sys; from crystalsmith.cli.main import main; main(sys.argv[1:]); "
-    code += "print([m for m in ('torch', 'pymatgen.core', 'ase', 'scipy') if m in sys.modules])"
+    code += "print([m for m in ('torch', 'pymatgen.core', 'ase.io', 'scipy.linalg') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code, *words, "--help"], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
@@ -224,4 +232,4 @@ def test_text_that_the_terminal_cannot_show_is_escaped(tmp_path):
     code = "import sys; from crystalsmith.cli.main import main; sys.exit(main(['show', sys.argv[1]]))"
     environment = {"PYTHONIOENCODING": "ascii", "PATH": "", "PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code, "Ångström.cif"], capture_output=True, env=environment)
-    assert done.returncode == 2 and done.stderr.startswith(b"crystalsmith: error: \\xc5ngstr\\xf6m.cif")
+    assert done.returncode == 2 and rb"\xc5ngstr\xf6m.cif" in done.stderr
