@@ -20,6 +20,7 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.io.cif import CifWriter
 
 from crystalsmith.crystal import Crystal, Site
+from crystalsmith.crystal.crystals import Crystals
 from crystalsmith.data import pack
 from crystalsmith.discovery.candidate import Candidate, State
 from crystalsmith.discovery.shortlist import write_shortlist
@@ -437,6 +438,7 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "Structures": lambda: [structure(name) for name in CRYSTALS],
     "Crystals": lambda: tuple(CRYSTALS.values()),
     "Crystals by name": lambda: dict(CRYSTALS),
+    "Crystals, read": lambda: Crystals(CRYSTALS),
 }
 """Every form in Python."""
 
@@ -450,6 +452,7 @@ LOSSLESS = (
         "zip in a zip",
         "Crystals",
         "Crystals by name",
+        "Crystals, read",
     ),
     *(name for name in FILES if name.startswith(("generate", "relax", "discover", "rediscover", "phonons"))),
 )

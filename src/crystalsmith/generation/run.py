@@ -8,7 +8,6 @@ undisturbed one. Where drafts are judged, all of them stand in the journal and t
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith import __version__
 from crystalsmith.crystal.crystals import Crystals
+from crystalsmith.crystal.io.write import extxyz_frame
 from crystalsmith.errors import OutputError
 from crystalsmith.generation.generator import generate_batches
 from crystalsmith.generation.journal import Entry
@@ -34,8 +34,6 @@ from crystalsmith.runs.progress import Progress, silent
 from crystalsmith.runs.stop import stop_signals
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
     from crystalsmith.diffusion import AnyModel
     from crystalsmith.ranking import Ladder
 
@@ -310,47 +308,24 @@ def _judge_timings(folder: RunFolder, ladder: Ladder) -> dict[str, dict[str, flo
 
 
 def _extxyz(ranked: Iterable[Ranked]) -> Iterator[str]:
-    """The extxyz file crystal by crystal."""
-    from ase.io import write
-
+    """The extxyz file crystal by crystal, with names, figures and the parts of their scores."""
     for r in ranked:
-        text = io.StringIO()
-        write(text, _atoms(r), format="extxyz")
-        yield text.getvalue()
-
-
-def _atoms(r: Ranked) -> Atoms:
-    """A crystal with its name, its figure and the parts of its score, those that it has.
-
-    The energy of the whole cell (eV) becomes that of a calculator, which is where ASE looks for it.
-    """
-    from ase.calculators.singlepoint import SinglePointCalculator
-
-    entry = r.entry
-    assert entry.crystal is not None
-    atoms = entry.crystal.to_atoms(primitive=True)
-    atoms.info = {
-        "order": entry.order_id,
-        "index": entry.index,
-        "seed": entry.seed,
-        "space_group": entry.crystal.space_group,
-        "formula": entry.crystal.formula,
-        "wyckoff": entry.crystal.wyckoff,
-    }
-    if entry.score is not None:
+        entry, score = r.entry, r.entry.score
+        assert entry.crystal is not None
+        info = {"order": entry.order_id, "index": entry.index, "seed": entry.seed}
+        if score is None:
+            yield extxyz_frame(entry.crystal, info)
+            continue
         parts = {
             "score": r.figure,
-            "p_given_letters": entry.score.p_given_letters,
-            "score_denoising": entry.score.denoising,
-            "score_agreement": entry.score.agreement,
-            "log_prior": entry.score.log_prior,
-            "energy_per_atom": entry.score.energy,
-            "relaxed_energy_per_atom": entry.score.relaxed_energy,
+            "p_given_letters": score.p_given_letters,
+            "score_denoising": score.denoising,
+            "score_agreement": score.agreement,
+            "log_prior": score.log_prior,
+            "energy_per_atom": score.energy,
+            "relaxed_energy_per_atom": score.relaxed_energy,
         }
-        atoms.info |= {name: value for name, value in parts.items() if value is not None}
-        if entry.score.energy is not None:
-            atoms.calc = SinglePointCalculator(atoms, energy=entry.score.energy * len(atoms))
-    return atoms
+        yield extxyz_frame(entry.crystal, info | parts, score.energy)
 
 
 def _draw(folder: RunFolder, ranked: Sequence[Ranked]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.io.write import extxyz_frame
 from crystalsmith.potentials.outcome import Outcome
 from crystalsmith.runs.pool import Failed
 
@@ -60,27 +60,17 @@ def table_row(name: str, outcome: Outcome | Failed, seconds: float) -> dict[str,
 
 def extxyz_frames(outcomes: Iterable[tuple[str, Outcome | Failed]]) -> Iterator[str]:
     """``relaxed.extxyz``, crystal by crystal; those without a result are left out."""
-    from ase.calculators.singlepoint import SinglePointCalculator
-    from ase.io import write
-
     for name, outcome in outcomes:
         if isinstance(outcome, Failed) or outcome.result is None:
             continue
-        result = outcome.result
-        atoms = result.crystal.to_atoms(primitive=True)
-        atoms.calc = SinglePointCalculator(atoms, energy=round(result.energy * len(atoms), 6))
-        atoms.info = {
+        info = {
             "name": name,
-            "formula": result.crystal.formula,
-            "space_group": result.crystal.space_group,
             "space_group_start": outcome.start.space_group,
             **{f"space_group_{k}": s.crystal.space_group for k, s in outcome.stages.items() if s.sound},
             "converged": outcome.converged,
             "reason": outcome.reason,
         }
-        text = io.StringIO()
-        write(text, atoms, format="extxyz")
-        yield text.getvalue()
+        yield extxyz_frame(outcome.result.crystal, info, outcome.result.energy)
 
 
 def _volume(crystal: Crystal) -> float:

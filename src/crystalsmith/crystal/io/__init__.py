@@ -3,5 +3,6 @@
 from crystalsmith.crystal.io.limits import Limits
 from crystalsmith.crystal.io.read import named_crystals, read_records
 from crystalsmith.crystal.io.records import Record
+from crystalsmith.crystal.io.write import write_crystals
 
-__all__ = ["Limits", "Record", "named_crystals", "read_records"]
+__all__ = ["Limits", "Record", "named_crystals", "read_records", "write_crystals"]

@@ -12,6 +12,7 @@ import numpy as np
 
 from crystalsmith.crystal.convert import structure_to_arrays
 from crystalsmith.crystal.crystal import Crystal
+from crystalsmith.crystal.crystals import Crystals
 from crystalsmith.crystal.elements import SYMBOLS, reduced_formula
 from crystalsmith.crystal.io.limits import Limits
 from crystalsmith.crystal.io.names import file_names
@@ -62,7 +63,7 @@ def named_crystals(sources: Any, limits: Limits | None = None) -> dict[str, Crys
     """
     ids: list[str] = []
     found: list[Crystal | Failed] = []
-    for source in [sources] if _is_one(sources) or isinstance(sources, Mapping) else sources:
+    for source in [sources] if _is_one(sources) or isinstance(sources, (Mapping, Crystals)) else sources:
         records = list(read_records(source, limits))
         several = {r.id for r in records if r.index > 0}
         repeated = Counter(r.id for r in records)
@@ -93,8 +94,9 @@ _METHODS = ("get_atomic_numbers", "is_ordered")  # of Atoms, of a Structure
 def _records(source: Any, limits: Limits) -> Iterator[Record]:
     if _is_one(source):
         yield from _of_one(source, "", limits)
-    elif isinstance(source, Mapping):
-        for name, one in source.items():
+    elif isinstance(source, (Mapping, Crystals)):
+        named = source.to_dict() if isinstance(source, Crystals) else source
+        for name, one in named.items():
             yield from _of_one(one, str(name), limits)
     elif isinstance(source, Iterable):
         for one in source:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from crystalsmith.crystal.io.write import poscar
 from crystalsmith.dft.names import ranked_names, without_rank
-from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.report.page import to_html
 from crystalsmith.discovery.report.table import to_csv
 from crystalsmith.discovery.summary import RunSummary
@@ -33,20 +33,10 @@ def write_report(folder: Path, summary: RunSummary) -> None:
     page = to_html(folder, summary)
     with writing(folder):
         _write_files(folder / CIFS, ".cif", texts, summary)
-        poscars = {c.name: _poscar(c) for c in summary.shortlist}
+        poscars = {c.name: poscar(c.crystal, f"{c.crystal.formula} {c.name}") for c in summary.shortlist}
         _write_files(folder / POSCARS, ".vasp", poscars, summary)
         write_whole(folder / TABLE, to_csv(summary.shortlist))
         write_whole(folder / PAGE, page)
-
-
-def _poscar(candidate: Candidate) -> str:
-    from pymatgen.io.vasp import Poscar
-
-    crystal = candidate.crystal
-    structure = crystal.to_structure(primitive=True).get_sorted_structure()
-    return str(
-        Poscar(structure, comment=f"{crystal.formula} {candidate.name}").get_str(significant_figures=12)
-    )
 
 
 def _write_files(folder: Path, suffix: str, texts: Mapping[str, str], summary: RunSummary) -> None:
