@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
 import zlib
@@ -15,6 +16,12 @@ import yaml
 from crystalsmith.errors import OrderError
 from crystalsmith.orders.order import Order, parse_order, unique_orders
 from crystalsmith.orders.values import short
+
+MOST_BYTES = 1 << 28
+"""Of a file, unpacked."""
+
+_DEEPEST = 50
+_MOST_MERGED = 1000
 
 
 def read_orders(path: str | Path) -> list[Order]:
@@ -52,14 +59,18 @@ def read_orders(path: str | Path) -> list[Order]:
 
 def _read(path: Path) -> str:
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as f:
+            raw = f.read(MOST_BYTES + 1)
     except FileNotFoundError:
         raise OrderError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise OrderError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     try:
         if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
+            with gzip.open(io.BytesIO(raw)) as packed:
+                raw = packed.read(MOST_BYTES + 1)
+        if len(raw) > MOST_BYTES:
+            raise OrderError(f"{path}: more than {MOST_BYTES >> 20} MB are no list of orders")
         return raw.decode("utf-8-sig")
     except (OSError, EOFError, zlib.error):
         raise OrderError(f"{path}: the gzip file is truncated or damaged") from None
@@ -104,6 +115,12 @@ def _from_json(text: str) -> list[tuple[str, Any]]:
 
 
 def _from_yaml(text: str) -> list[tuple[str, Any]]:
+    # Before anything is built of it, which goes as deep as the text does, in C.
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise RecursionError
     try:
         return _unpack(yaml.load(text, Loader=_Loader))
     except (ValueError, RecursionError, yaml.YAMLError):
@@ -153,6 +170,13 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     """Safe YAML with the plain values of YAML 1.2: ``No`` stays nobelium, ``12:30`` and dates stay text."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > _MOST_MERGED:  # merged merges multiply
+            raise yaml.constructor.ConstructorError(
+                None, None, f"more than {_MOST_MERGED} keys in one place", node.start_mark
+            )
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         self.flatten_mapping(node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -33,6 +33,12 @@ class FormulaKind:
 
     key: ClassVar[str] = "formula"
     takes: ClassVar[tuple[str, ...]] = ("z", "atoms", "max_atoms")
+    needs_group: ClassVar[bool] = False
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "minLength": 1,
+        "description": "a composition such as BaTiO3 or CuSO4·5H2O",
+    }
     formula: Formula
 
     @classmethod

@@ -7,7 +7,7 @@ new kind is a new class in ``KINDS`` and a field of its name in ``Order``.
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -26,6 +26,11 @@ class Kind(Protocol):
     key: ClassVar[str]
     takes: ClassVar[tuple[str, ...]]
     """Fields of ``Bounds`` that go with it, besides ``groups``."""
+
+    needs_group: ClassVar[bool]
+    """Whether a space group must be named."""
+    schema: ClassVar[dict[str, Any]]
+    """JSON schema of the value that ``parse`` reads."""
 
     @classmethod
     def parse(cls, value: object, bounds: Bounds) -> Kind:

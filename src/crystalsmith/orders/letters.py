@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from crystalsmith.assignments import Request
 from crystalsmith.errors import OrderError
 from crystalsmith.orders.bounds import Bounds
 from crystalsmith.orders.sources import Source
-from crystalsmith.orders.values import MAX_SITES, parse_element, parse_letter, short
+from crystalsmith.orders.values import ELEMENT, MAX_SITES, parse_element, parse_letter, short
 from crystalsmith.symmetry import space_group
 
 
@@ -22,6 +22,19 @@ class Letters:
 
     key: ClassVar[str] = "wyckoff"
     takes: ClassVar[tuple[str, ...]] = ()
+    needs_group: ClassVar[bool] = True
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_SITES,
+        "items": {
+            "type": "array",
+            "prefixItems": [ELEMENT, {"type": "string", "pattern": "^[0-9]{0,3}[A-Za-z]$"}],
+            "minItems": 2,
+            "maxItems": 2,
+        },
+        "description": "[element, Wyckoff letter] of every site",
+    }
     pairs: tuple[tuple[str, str], ...]
 
     @classmethod

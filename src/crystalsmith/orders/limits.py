@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crystalsmith.errors import ConfigError, ImpossibleOrder
+from crystalsmith.orders.formula import FormulaKind
 from crystalsmith.orders.order import Order
 from crystalsmith.orders.settings import LETTERS
 from crystalsmith.orders.sources import Learned, learned_source
@@ -103,6 +104,23 @@ def check_orders(orders: Sequence[Order], model: AnyModel, letters: str = LETTER
 
 def _check(order: Order, model: AnyModel) -> list[str]:
     """Warnings about one order; raises ImpossibleOrder."""
+    return [*_reduced(order), *_check_size(order, model)]
+
+
+def _reduced(order: Order) -> list[str]:
+    """A note where cells may hold less of a formula than was written."""
+    if not isinstance(order.content, FormulaKind) or order.z is not None or order.atoms is not None:
+        return []
+    formula = order.content.formula
+    if formula.units == 1:
+        return []
+    return [
+        f"order {order.id}: {formula} is {formula.units} units of {formula.name}, and cells of any number of"
+        " these are made; give z or atoms to fix it"
+    ]
+
+
+def _check_size(order: Order, model: AnyModel) -> list[str]:
     groups = order.bounds.groups
     if model.method == "paper":
         _check_paper(order, model)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from crystalsmith.errors import OrderError
@@ -22,7 +23,10 @@ MAX_ATOMS = 1000
 
 _BOUNDS = ("z", "atoms", "max_atoms", "max_sites")
 _KEYS = ("id", "space_group", *KINDS, *_BOUNDS, "count")
-_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", re.ASCII)
+SAFE_ID = "[A-Za-z0-9][A-Za-z0-9._+-]{0,99}"
+"""Pattern of ids, which are names of files too."""
+
+_SAFE_ID = re.compile(SAFE_ID, re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,12 @@ class Order:
             object.__setattr__(self, key, normal)
         object.__setattr__(self, "id", _default_id(self) if self.id == "" else _parse_id(self.id))
 
+    def renamed(self, name: str) -> Order:
+        """The same order under another id, which must be a valid one."""
+        result = copy.copy(self)
+        object.__setattr__(result, "id", name)
+        return result
+
     @property
     def groups_name(self) -> str:
         """The space groups, for people: ``Fm-3m (225)``, or ``any``."""
@@ -127,11 +137,13 @@ def parse_order(mapping: object, where: str = "order") -> Order:
         OrderError: anything wrong with it, naming ``where`` and the mend.
     """
     try:
-        return replace(_parse(mapping), place=where)
+        order = _parse(mapping)
     except OrderError as error:
         name = mapping.get("id") if isinstance(mapping, Mapping) else None
         known = f" ({name})" if isinstance(name, str) and _SAFE_ID.fullmatch(name) else ""
         raise OrderError(f"{where}{known}: {error}") from None
+    object.__setattr__(order, "place", where)
+    return order
 
 
 def parse_orders(orders: Iterable[object], where: str = "orders") -> list[Order]:
@@ -172,14 +184,18 @@ def unique_orders(orders: Sequence[tuple[Order, bool]], where: str) -> list[Orde
                 raise OrderError(f"{where}: two orders have the id {order.id}; give each its own")
             taken.add(order.id.lower())
     result = []
+    numbers: dict[str, int] = {}  # up to which names are taken, so that many equal orders are no burden
     for order, own_id in orders:
         if not own_id:
-            number, name = 1, order.id
+            name, number = order.id, numbers.get(order.id.lower(), 1)
+            if number > 1:
+                name = f"{order.id}-{number}"
             while name.lower() in taken:
                 number += 1
                 name = f"{order.id}-{number}"
             taken.add(name.lower())
-            order = replace(order, id=name) if number > 1 else order
+            numbers[order.id.lower()] = number + 1
+            order = order.renamed(name)
         result.append(order)
     return result
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,7 +16,15 @@ from crystalsmith.errors import ImpossibleOrder, OrderError
 from crystalsmith.orders.bounds import Bounds
 from crystalsmith.orders.frequencies import count_choices, fewest_atoms
 from crystalsmith.orders.sources import Source
-from crystalsmith.orders.values import MAX_SITES, name_groups, parse_count, parse_element, short
+from crystalsmith.orders.values import (
+    ELEMENT,
+    MAX_SITES,
+    SITES,
+    name_groups,
+    parse_count,
+    parse_element,
+    short,
+)
 from crystalsmith.symmetry import space_group
 
 _COUNTABLE = 200_000  # table entries up to which counting choices takes well under a second
@@ -29,6 +37,20 @@ class Sites:
 
     key: ClassVar[str] = "sites"
     takes: ClassVar[tuple[str, ...]] = ("max_atoms",)
+    needs_group: ClassVar[bool] = True
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": ELEMENT,
+        "additionalProperties": {
+            "anyOf": [
+                SITES,
+                {"type": "string", "pattern": "^\\s*[0-9]{1,6}\\s*-\\s*[0-9]{1,6}\\s*$"},
+                {"type": "array", "items": SITES, "minItems": 2, "maxItems": 2},
+            ]
+        },
+        "description": "inequivalent sites of each element, or a range such as 1-2",
+    }
     ranges: tuple[tuple[str, int, int], ...]
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,12 @@ class System:
 
     key: ClassVar[str] = "system"
     takes: ClassVar[tuple[str, ...]] = ("max_atoms", "max_sites")
+    needs_group: ClassVar[bool] = False
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "minLength": 1,
+        "description": f"up to {MOST_ELEMENTS} elements, such as Cu-K-Si",
+    }
     symbols: tuple[str, ...]
 
     @classmethod

@@ -6,6 +6,7 @@ import difflib
 import re
 import reprlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from crystalsmith.symmetry import SpaceGroup, space_group
 
 MAX_SITES = 200
 """More inequivalent sites than this in one order are taken for a mistake."""
+
+ELEMENT: dict[str, Any] = {"enum": list(SYMBOLS[1:])}
+SITES: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": MAX_SITES}
+"""JSON schemas of an element and of a number of sites."""
 
 
 def short(value: object) -> str:

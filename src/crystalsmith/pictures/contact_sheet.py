@@ -209,7 +209,8 @@ def _write_legend(axes: Axes, centre: float, y: float, formula: str) -> None:
 
 
 def _formula(atoms: Atoms) -> str:
-    return Composition(atoms.get_chemical_formula()).reduced_formula
+    formula = str(Composition(atoms.get_chemical_formula()).reduced_formula)
+    return re.sub("HO(?![a-z0-9])", "OH", formula)  # of hydroxides, as everybody writes them
 
 
 def _subscripted(formula: str) -> str:
