@@ -443,7 +443,7 @@ def test_orders_of_every_kind_read_back_from_the_manifest(tmp_path: Path) -> Non
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert parse_orders(manifest["run"]["orders"]) == orders
     assert [r.order for r in result.ranked] == [o for o in orders for _ in range(o.count)]
-    assert list(result.crystals) == sorted(p.stem for p in (tmp_path / "out" / "cif").iterdir())
+    assert list(result.crystals.names) == sorted(p.stem for p in (tmp_path / "out" / "cif").iterdir())
     again = generate_into(manifest["run"]["orders"], tmp_path / "out", model=clever())  # type: ignore[arg-type]
     assert again.made_now == 0 and again.crystals == result.crystals
 

@@ -41,6 +41,9 @@ class Crystals(Sequence[Crystal]):
             return Crystals(dict(zip(self.names[place], self._crystals[place], strict=True)))
         return self._crystals[place]
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Crystals) and self.to_dict() == other.to_dict()
+
     def __repr__(self) -> str:
         failed = f", {len(self.failures)} not read" if self.failures else ""
         return f"<{len(self)} crystals{failed}>"
