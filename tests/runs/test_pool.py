@@ -18,6 +18,7 @@ from crystalsmith.errors import CrystalsmithError, StructureError
 from crystalsmith.runs.pool import (
     DIED,
     Failed,
+    _Pickler,
     available_cores,
     guarded,
     parallel_each,
@@ -130,6 +131,15 @@ def test_workers_have_one_thread_and_this_process_keeps_its_own(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     ((threads, process),) = parallel_map(work, ["surroundings"], apart=True)
     assert threads == "1" and process != os.getpid() and os.environ["OMP_NUM_THREADS"] == "7"
+
+
+def test_tensors_can_go_to_any_number_of_workers():
+    """torch's own way sends them as open files, which one worker could take and no other."""
+    import torch
+
+    sent = bytes(_Pickler.dumps({"weights": torch.arange(5.0)}))
+    for _ in range(3):
+        assert _Pickler.loads(sent)["weights"].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_items_are_taken_as_workers_come_to_them_and_no_more_is_begun_after_the_end():

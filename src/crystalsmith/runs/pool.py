@@ -7,6 +7,7 @@ watchdog sits in this process, so that what never comes back from a C call is en
 
 from __future__ import annotations
 
+import copyreg
 import logging
 import math
 import os
@@ -174,6 +175,14 @@ Job = tuple[int, bytes]
 """Place of an item, and the item as it is sent."""
 
 
+class _Pickler(ForkingPickler):
+    """Without the reducers of torch, which send tensors as open files that one process can take, once."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.dispatch_table = copyreg.dispatch_table
+
+
 @dataclass(eq=False)
 class _Worker:
     """A process, and what it was given: the first of ``jobs`` is what it is at, ``since`` then."""
@@ -202,7 +211,7 @@ class _Pool:
         chunk: int,
         items: Iterator[tuple[int, Any]],
     ) -> None:
-        self.function, self.most = bytes(ForkingPickler.dumps(function)), workers
+        self.function, self.most = bytes(_Pickler.dumps(function)), workers
         self.seconds, self.chunk, self.items = seconds, chunk, items
         self.workers: list[_Worker] = []
         self.queue: deque[list[Job]] = deque()
@@ -249,7 +258,7 @@ class _Pool:
             jobs = []
             for place, item in part:
                 try:
-                    jobs.append((place, bytes(ForkingPickler.dumps(item))))
+                    jobs.append((place, bytes(_Pickler.dumps(item))))
                 except Exception as error:
                     self.done.append((place, _why(error), 0.0))
             if jobs:
@@ -389,9 +398,9 @@ def _serve(pipe: Connection, seconds: float | None) -> None:
                 result = guarded(lambda data: function(ForkingPickler.loads(data)), data, seconds)
                 spent = time.perf_counter() - began
                 try:
-                    message = ForkingPickler.dumps((result, spent, log.take()))
+                    message = _Pickler.dumps((result, spent, log.take()))
                 except Exception as error:
-                    message = ForkingPickler.dumps((_why(error), spent, []))
+                    message = _Pickler.dumps((_why(error), spent, []))
                 pipe.send_bytes(message)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from crystalsmith.discovery.candidate import Candidate, State
 from crystalsmith.discovery.stages.work import NO_TIME, Work
-from crystalsmith.generation import generate_batches
+from crystalsmith.generation import Generated, generate_batches
+from crystalsmith.runs.pool import available_cores
 
 STAGE = "generation"
 
@@ -32,22 +35,32 @@ def _make(work: Work, asked: int) -> None:
     done: dict[tuple[str, int, int], str | None] = {(o, n, t): reason for o, n, t, reason in work.failures}
     done |= {_key(c): None for c in work.candidates.values()}
     work.progress(STAGE, len(work.candidates), asked)
-    for batch in generate_batches(work.model, work.orders, seed=work.settings.seed, done=done):
-        records: list[tuple[Any, Candidate | None]] = []
-        for record in batch:
-            if record.crystal is None:
-                records.append((record, None))
-                work.failures.append((*record.key, record.failure or ""))
-                continue
-            name = f"{record.order_id}-{record.index:04d}"
-            order = {**by_id[record.order_id], "index": record.index, "attempt": record.tries}
-            states = (State("generated", record.crystal),)
-            records.append((record, Candidate(name, order, record.seed, states, log_prior=record.log_prior)))
-        work.database.add_generated(records)
-        work.candidates.update({c.name: c for _, c in records if c is not None})
-        work.progress(STAGE, len(work.candidates), asked)
-        if work.over():
-            break
+    # Crystals are the same with any number of processes; a GPU is one.
+    on_cpu = str(getattr(work.model, "device", "cpu")) == "cpu"
+    workers = work.workers or available_cores() if on_cpu else 1
+    batches = generate_batches(work.model, work.orders, seed=work.settings.seed, workers=workers, done=done)
+    with closing(batches):
+        for batch in batches:
+            _keep(work, batch, by_id)
+            work.progress(STAGE, len(work.candidates), asked)
+            if work.over():
+                break
+
+
+def _keep(work: Work, batch: Sequence[Generated], orders: Mapping[str, Mapping[str, Any]]) -> None:
+    records: list[tuple[Generated, Candidate | None]] = []
+    for record in batch:
+        if record.crystal is None:
+            records.append((record, None))
+            work.failures.append((*record.key, record.failure or ""))
+            continue
+        name = f"{record.order_id}-{record.index:04d}"
+        order = {**orders[record.order_id], "index": record.index, "attempt": record.tries}
+        states = (State("generated", record.crystal),)
+        made = Candidate(name, order, record.seed, states, log_prior=record.log_prior)
+        records.append((record, made))
+    work.database.add_generated(records)
+    work.candidates.update({c.name: c for _, c in records if c is not None})
 
 
 def _key(candidate: Candidate) -> tuple[str, int, int]:
