@@ -70,30 +70,6 @@ def _finder(number: int) -> _Finder:
     )
 
 
-def orbit_sizes(group: SpaceGroup, points: np.ndarray, lattice: np.ndarray, tolerance: float) -> np.ndarray:
-    """Distinct images in the primitive cell of each point.
-
-    Args:
-        group: the space group.
-        points: (r, 3) conventional fractional coordinates.
-        lattice: (3, 3) conventional, Angstrom.
-        tolerance: images closer than this (Angstrom) are one.
-
-    Returns:
-        (r,) integers.
-    """
-    primitive = group.primitive @ lattice
-    to_primitive = np.linalg.inv(group.primitive)
-    images = np.einsum("nij,rj->rni", group.rotations, points) + group.translations
-    shift = (images - points[:, None]) @ to_primitive
-    shift -= np.rint(shift)
-    # The operations that leave the point where it is are a group: its index is the number of images.
-    stays = (np.linalg.norm(shift @ primitive, axis=-1) < tolerance).sum(axis=1)
-    if (len(group.rotations) % stays).any():
-        raise StructureError("an atom lies too close to a symmetry element to say whether it is on it")
-    return len(group.rotations) // stays
-
-
 def find_wyckoff(
     group: SpaceGroup, points: np.ndarray, sizes: np.ndarray, lattice: np.ndarray, tolerance: float
 ) -> list[tuple[WyckoffPosition, np.ndarray]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING
 
@@ -78,8 +77,3 @@ class Budget:
         if not np.isfinite(forces).all():
             raise PhononError(f"the potential gave forces that are not finite at {doing}")
         return forces
-
-
-def finite_or_none(value: float) -> float | None:
-    """NaN and infinities, which JSON has not, as None."""
-    return value if math.isfinite(value) else None
