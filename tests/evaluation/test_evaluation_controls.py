@@ -12,6 +12,7 @@ from crystalsmith.errors import EvaluationError, RelaxationError
 from crystalsmith.evaluation import Cache, Sample, SampleSet, Workshop, controls, read_samples
 from crystalsmith.evaluation.measures.arrays import Arrays, crystal_arrays
 from crystalsmith.evaluation.measures.geometry import Geometry, geometry, standard_crystal
+from crystalsmith.runs import extras
 
 NAMES = ["rutile", "quartz", "rock salt", "wurtzite"]
 
@@ -118,6 +119,6 @@ def test_what_is_missing_is_said_before_any_work(monkeypatch):
     controls.check_controls(None)
     with pytest.raises(RelaxationError, match="known"):
         controls.check_controls("no-such-potential")
-    monkeypatch.setattr(controls, "find_spec", lambda name: None)
-    with pytest.raises(EvaluationError, match="pip install 'crystalsmith"):
+    monkeypatch.setattr(extras, "_is_installed", lambda module: False)
+    with pytest.raises(EvaluationError, match=r"needs pyxtal, not installed here: .*install"):
         controls.check_controls(None)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from crystalsmith.generation import crystal_seed
 from crystalsmith.potentials import Outcome, RelaxSettings, check_potential, relax_many
 from crystalsmith.potentials.many import each
 from crystalsmith.runs.atomic import writing
+from crystalsmith.runs.extras import need
 from crystalsmith.runs.journal import append_journal, read_journal
 from crystalsmith.runs.pool import Failed
 
@@ -88,8 +88,7 @@ def check_controls(potential: str | None) -> None:
         EvaluationError: PyXtal is not installed.
         RelaxationError: the potential is unknown or not installed.
     """
-    if find_spec("pyxtal") is None:
-        raise EvaluationError("the PyXtal control needs PyXtal: pip install 'crystalsmith[evaluate]'")
+    need("the PyXtal control", "pyxtal", error=EvaluationError)
     if potential is not None:
         check_potential(potential)
 

