@@ -29,7 +29,7 @@ from crystalsmith.potentials import (
     relax_symmetric,
     single_points,
 )
-from crystalsmith.potentials.calculators import known_elements, unknown_to
+from crystalsmith.potentials.calculators import known_elements, module_of, package_of, unknown_to
 from crystalsmith.potentials.relaxation import Relaxation
 from crystalsmith.potentials.run import RELAXATION, relax_into, same_crystal
 from crystalsmith.runs.manifest import read_manifest
@@ -261,3 +261,16 @@ def test_the_same_crystal():
     assert same_crystal(quartz, replace(quartz, cell=(4.913, 4.913 + 1e-9, 5.405, 90.0, 90.0, 120.0)))
     assert not same_crystal(quartz, replace(quartz, sites=(Site("Si", "a", (0.48,)),)))
     assert not same_crystal(quartz, replace(quartz, space_group=154))
+
+
+@pytest.mark.parametrize(
+    ("potential", "module", "package"),
+    [
+        ("chgnet", "chgnet", "chgnet"),
+        ("7net-0", "sevenn", "sevenn"),
+        ("mace:model.pt", "mace", "mace-torch"),
+        ("mine:make", "", ""),
+    ],
+)
+def test_where_a_potential_comes_from(potential, module, package):
+    assert module_of(potential) == module and package_of(potential) == package

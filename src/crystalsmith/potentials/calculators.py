@@ -131,12 +131,12 @@ def chgnet_model(calculator: Calculator) -> Any:
 
 def module_of(name: str) -> str:
     """The module that a potential needs; empty where that is the user's own affair."""
-    return _MODULES.get(name.partition(":")[0], ("", ""))[0]
+    return _MODULES.get(name.partition(":")[0], "")
 
 
 def package_of(name: str) -> str:
     """The pip package that holds a potential; empty where that is the user's own affair."""
-    module = _MODULES.get(name.partition(":")[0], "")
+    module = module_of(name)
     return extras.package_of(module) if module else ""
 
 
