@@ -27,7 +27,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from crystalsmith.errors import CrystalsmithError
-from crystalsmith.runs.stop import SIGNALS
+from crystalsmith.runs.stop import SIGNALS, masked
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -356,14 +356,13 @@ def _surroundings_of_a_worker(hide_main: bool) -> Iterator[None]:
     names = ("__file__", "__spec__") if hide_main else ()
     script: dict[str, Any] = {name: main[name] for name in names if name in main}
     before = {name: os.environ.get(name) for name in _THREADS}
-    masked = hasattr(signal, "pthread_sigmask")
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if masked else set()
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     if hide_main:
         main.pop("__file__", None)
         main["__spec__"] = None
     try:
-        yield
+        with masked("SIG_BLOCK"):
+            yield
     finally:
         main.update(script)
         for name, value in before.items():
@@ -371,18 +370,14 @@ def _surroundings_of_a_worker(hide_main: bool) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-        if masked:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _serve(pipe: Connection, seconds: float | None) -> None:
     """What a worker does: take chunks, and send back (result, seconds, log) of each item."""
     for number in SIGNALS:  # they go to all of a terminal's or job's processes; the main one decides
         signal.signal(number, lambda *_: None)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with suppress(EOFError, OSError):  # the main process has gone
+    with masked("SIG_UNBLOCK"), suppress(EOFError, OSError):  # the main process has gone
         try:
             function = ForkingPickler.loads(pipe.recv_bytes())
         except Exception as error:

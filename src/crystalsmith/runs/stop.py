@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType
 from typing import Any
 
@@ -79,3 +80,17 @@ def deferred_stop(patient: bool = False) -> Iterator[Stop]:
     with _handled(stop._take):
         yield stop
     stop.check()
+
+
+@contextmanager
+def masked(how: str) -> Iterator[None]:
+    """Within, signals wait (``SIG_BLOCK``) or come (``SIG_UNBLOCK``); a process started within begins so."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # which would unmask them, if the first process were to start it
+    before = signal.pthread_sigmask(getattr(signal, how), SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

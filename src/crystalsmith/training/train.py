@@ -22,7 +22,7 @@ from crystalsmith.diffusion import AnyModel, save_model
 from crystalsmith.errors import ConfigError, DataError
 from crystalsmith.runs.folder import RunFolder, RunKind, check_folder
 from crystalsmith.runs.progress import Display
-from crystalsmith.runs.stop import Stop, deferred_stop
+from crystalsmith.runs.stop import Stop, deferred_stop, masked
 from crystalsmith.training.config import TrainConfig, read_config
 from crystalsmith.training.examples import Examples
 from crystalsmith.training.log import Log
@@ -85,9 +85,10 @@ def _run_together(c: TrainConfig, quiet: bool) -> None:
     """Run in all processes. A signal is passed on to them, so that they stop after the same step."""
     with tempfile.TemporaryDirectory() as folder, deferred_stop() as stop:
         store = Path(folder) / "rendezvous"
-        running = mp.start_processes(
-            _run, args=(c, quiet, str(store)), nprocs=c.processes, start_method="spawn", join=False
-        )
+        with masked("SIG_BLOCK"):  # until they can note them
+            running = mp.start_processes(
+                _run, args=(c, quiet, str(store)), nprocs=c.processes, start_method="spawn", join=False
+            )
         told = False
         try:
             while not running.join(timeout=0.2):
@@ -155,6 +156,7 @@ def _train(rank: int, c: TrainConfig, quiet: bool, store: str, run: RunFolder | 
     # Together, all are told of a signal several times over: by the terminal, and by their parent.
     with (
         deferred_stop(patient=c.processes > 1) as stop,
+        masked("SIG_UNBLOCK"),
         Display(quiet=quiet or rank > 0) as progress,
     ):
         _loop(c, rank, model, examples, validation, state, log, progress, stop)
