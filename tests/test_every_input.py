@@ -88,6 +88,14 @@ def test_data_orders(form: str, forms: dict[str, Any]) -> None:
     assert sorted(letters) == sorted(c.wyckoff for c in inputs.CRYSTALS.values())
 
 
+def test_crystals_of_one_order_become_several_targets() -> None:
+    from crystalsmith.rediscovery.targets import read_targets
+
+    twice = [Record.of_crystal("a", c, index=i) for i, c in enumerate(inputs.CRYSTALS.values())]
+    assert [order["id"] for order in target_orders(read_samples(twice))] == ["a_0", "a_1"]
+    assert [target.id for target in read_targets(twice)] == ["a_0", "a_1"]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_rediscover(form: str, forms: dict[str, Any]) -> None:
     from crystalsmith.rediscovery.targets import read_targets

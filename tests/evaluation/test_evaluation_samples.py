@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from crystals import KNOWN
+from crystalsmith.crystal.io.records import array_fault
 from crystalsmith.data import pack
 from crystalsmith.errors import DataError, EvaluationError
-from crystalsmith.evaluation.measures.arrays import Arrays, fault_of
 from crystalsmith.evaluation.samples import read_samples
 from crystalsmith.evaluation.targets import target_orders
 from crystalsmith.generation import generate_into
@@ -118,7 +118,7 @@ def test_samples_of_one_id_are_numbered(sources):
 
 @pytest.mark.parametrize(
     ("keys", "number"),
-    [({"sg": 136}, 136), ({"space_group": "136"}, 136), ({}, 0), ({"sg": "P4"}, 0), ({"sg": 999}, 0)],
+    [({"sg": 136}, 136), ({"space_group": "136"}, 136), ({}, 0), ({"sg": "P4"}, 75), ({"sg": 999}, 0)],
 )
 def test_the_group_that_a_source_names(sources, keys, number):
     (sources / "one.jsonl").write_text(row("rutile", **keys) + "\n")
@@ -164,13 +164,13 @@ def test_what_is_no_set_is_refused(tmp_path, name, words):
 
 
 def test_faults():
-    good = Arrays(np.eye(3) * 4, np.zeros((1, 3)), np.array([11]))
-    assert fault_of(good) == ""
-    assert "no volume" in fault_of(Arrays(np.zeros((3, 3)), good.fractional, good.numbers))
-    assert "not finite" in fault_of(Arrays(np.eye(3) * np.nan, good.fractional, good.numbers))
-    assert "million" in fault_of(Arrays(np.eye(3) * 1e9, good.fractional, good.numbers))
-    assert "do not fit" in fault_of(Arrays(np.eye(3), np.zeros((2, 3)), good.numbers))
-    assert "not an element" in fault_of(Arrays(np.eye(3), good.fractional, np.array([0])))
+    cell, point, sodium = np.eye(3) * 4, np.zeros((1, 3)), np.array([11])
+    assert array_fault(cell, point, sodium) == ""
+    assert "no volume" in array_fault(np.zeros((3, 3)), point, sodium)
+    assert "not finite" in array_fault(cell * np.nan, point, sodium)
+    assert "million" in array_fault(cell * 1e9, point, sodium)
+    assert "do not fit" in array_fault(cell, np.zeros((2, 3)), sodium)
+    assert "not an element" in array_fault(cell, point, np.array([0]))
 
 
 def test_orders_for_the_crystals_of_a_reference(sources):

@@ -142,9 +142,11 @@ def test_each_setting_tells_what_it_says_and_nothing_else(targets: list[Target])
 
 def test_targets_that_cannot_be_used_are_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_targets(tmp_path / "twice.jsonl", ["rutile", "rutile"])
-    with pytest.raises(EvaluationError, match="two targets have the id rutile"):
+    assert [target.id for target in read_targets(path)] == ["rutile_0", "rutile_1"]
+    path.write_text(path.read_text().replace("rutile", "Rutile", 1))
+    with pytest.raises(EvaluationError, match="two targets have the id rutile but for case"):
         read_targets(path)
-    good = path.read_text().splitlines()[0]
+    good = path.read_text().splitlines()[1]
     path.write_text(
         good + "\n" + json.dumps({"id": "odd", "cell": [1, 2], "species": ["Na"], "frac": []}) + "\n"
     )

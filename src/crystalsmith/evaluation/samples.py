@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +14,7 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.io import Record, read_records
+from crystalsmith.crystal.io.names import order_id
 from crystalsmith.evaluation.measures.arrays import Arrays
 from crystalsmith.evaluation.measures.geometry import standard_crystal
 
@@ -72,6 +74,12 @@ class SampleSet:
     def failures(self) -> list[Sample]:
         """Those without a crystal."""
         return [s for s in self.samples if s.arrays is None]
+
+    @cached_property
+    def order_ids(self) -> list[str]:
+        """An id for an order of each: its own, with its index where several have it."""
+        counts = Counter(s.id for s in self.samples)
+        return [order_id(s.name if counts[s.id] > 1 else s.id) for s in self.samples]
 
     def subset(self, rows: Sequence[int] | np.ndarray) -> SampleSet:
         """The samples of these rows, in this order."""

@@ -10,7 +10,6 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.elements import reduced_formula
-from crystalsmith.crystal.io.names import order_id
 from crystalsmith.errors import EvaluationError, OrderError
 from crystalsmith.evaluation.samples import SampleSet
 from crystalsmith.orders import parse_order
@@ -33,7 +32,7 @@ def target_orders(
     """Orders for random crystals of a reference, under their ids.
 
     Args:
-        reference: real crystals; ids that no order may have are mended.
+        reference: real crystals; ids that repeat or that no order may have are mended.
         number: how many orders; all that qualify, in the reference's order, if None.
         give: one of ``GIVEN``.
         count: crystals of each order.
@@ -45,7 +44,7 @@ def target_orders(
         Mappings as ``generation.parse_order`` takes them.
 
     Raises:
-        EvaluationError: too few crystals qualify, an id repeats, or no order can be made of a crystal.
+        EvaluationError: too few crystals qualify, or no order can be made of a crystal.
     """
     if give not in GIVEN:
         raise EvaluationError(f"an order gives {' or '.join(GIVEN)}, not {give!r}")
@@ -53,7 +52,6 @@ def target_orders(
     if number is not None:
         rows = np.random.default_rng(seed).permutation(rows)
     orders: list[dict[str, Any]] = []
-    taken: set[str] = set()
     for row in rows:
         if len(orders) == number:
             break
@@ -63,10 +61,7 @@ def target_orders(
             continue
         if max_atoms is not None and crystal.n_atoms > max_atoms:
             continue
-        name = order_id(sample.id)
-        if name in taken:
-            raise EvaluationError(f"{reference.name}: two crystals have the id {sample.id}")
-        taken.add(name)
+        name = reference.order_ids[int(row)]
         order = {"id": name, **_given(crystal, give)}
         try:
             parse_order({**order, "count": count})

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.crystal.io.names import order_id
 from crystalsmith.errors import DataError, EvaluationError
 from crystalsmith.evaluation.measures.geometry import LOOSE
 from crystalsmith.evaluation.samples import read_samples
@@ -61,19 +60,19 @@ def read_targets(source: Any) -> list[Target]:
 
     Raises:
         DataError: a source that cannot be read, or not one target in it.
-        EvaluationError: an id twice.
+        EvaluationError: two ids that differ in case alone.
     """
     targets: list[Target] = []
     taken: set[str] = set()
-    for sample in read_samples(source):
+    samples = read_samples(source)
+    for name, sample in zip(samples.order_ids, samples, strict=True):
         crystal = sample.standard
         if crystal is None:
             why = sample.failure or f"its symmetry cannot be described at {LOOSE} A"
             _logger.warning("%s is left out: %s", sample.id, why)
             continue
-        name = order_id(sample.id)
         if name.lower() in taken:
-            raise EvaluationError(f"{source}: two targets have the id {sample.id}; give each its own")
+            raise EvaluationError(f"{source}: two targets have the id {name} but for case; give each its own")
         taken.add(name.lower())
         targets.append(Target(name, crystal))
     if not targets:

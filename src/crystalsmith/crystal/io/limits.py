@@ -1,4 +1,4 @@
-"""How much of a source is read before it is refused."""
+"""How much of a source is read before it is refused, and as what text."""
 
 from __future__ import annotations
 
@@ -56,6 +56,26 @@ def lines_bounded(stream: IO[str], most: int) -> Iterator[str]:
         if len(line) > most:
             raise DataError(f"too large: it has a line of more than {size(most)}")
         yield line
+
+
+_BOMS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+def encoding_of(head: bytes) -> str:
+    """UTF-8, unless the first bytes say or show otherwise."""
+    for mark, name in _BOMS.items():
+        if head.startswith(mark):
+            return name
+    try:
+        head[: max(len(head) - 4, 4)].decode("utf-8-sig")  # the last character may be cut off
+        return "utf-8-sig"
+    except UnicodeDecodeError as error:
+        return "utf-8-sig" if error.reason == "unexpected end of data" else "latin-1"
+
+
+def decoded(data: bytes) -> str:
+    """The text of a whole file."""
+    return data.decode(encoding_of(data), errors="replace")
 
 
 def size(number: int) -> str:

@@ -12,7 +12,7 @@ from crystalsmith.crystal.io.cif import read_cif
 from crystalsmith.crystal.io.extxyz import read_frame
 from crystalsmith.crystal.io.facts import facts_of
 from crystalsmith.crystal.io.json_kinds import atoms_of, load, text_of
-from crystalsmith.crystal.io.limits import Limits
+from crystalsmith.crystal.io.limits import Limits, decoded
 from crystalsmith.crystal.io.poscar import looks_like_poscar, read_poscar
 from crystalsmith.crystal.io.records import Item, Record
 from crystalsmith.crystal.io.stated import stated_crystal
@@ -121,7 +121,8 @@ def _cif(item: Item, limits: Limits) -> list[Record]:
 
 
 def _poscar(item: Item, limits: Limits) -> list[Record]:
-    return [Record(item.id, *read_poscar(_decoded(item.data), limits.atoms))]
+    text = decoded(item.data) if isinstance(item.data, bytes) else item.data
+    return [Record(item.id, *read_poscar(text, limits.atoms))]
 
 
 def _text(item: Item, limits: Limits) -> list[Record]:
@@ -145,15 +146,6 @@ def _extxyz(item: Item, limits: Limits) -> list[Record]:
     name = facts.pop("id", item.id)
     crystal = stated_crystal(info, lattice, fractional, numbers)
     return [Record(name, lattice, fractional, numbers, crystal=crystal, **facts)]
-
-
-def _decoded(data: str | bytes) -> str:
-    if isinstance(data, str):
-        return data
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
 
 
 _PARSERS: dict[str, Callable[[Item, Limits], list[Record]]] = {

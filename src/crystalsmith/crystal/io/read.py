@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +24,9 @@ from crystalsmith.errors import CrystalsmithError, DataError
 from crystalsmith.runs.pool import Failed
 
 _SHOWN = 3
-"""Reasons that are shown where nothing can be read."""
+"""Reasons that are shown where nothing can be read, and warnings of one source."""
+
+_logger = logging.getLogger(__name__)
 
 
 def read_records(source: Any, limits: Limits | None = None) -> Iterator[Record]:
@@ -38,12 +41,18 @@ def read_records(source: Any, limits: Limits | None = None) -> Iterator[Record]:
         DataError: missing, of no known kind, damaged, or without one crystal that can be read.
     """
     reasons: list[str] = []
+    warned: list[str] = []
     any_read = False
     for record in _records(source, limits or Limits()):
         any_read |= not record.failure
         if record.failure:
             reasons.append(f"{record.id}: {record.failure}")
+        warned += [f"{record.id}: {warning}" for warning in record.warnings]
         yield record
+    for warning in warned[:_SHOWN]:
+        _logger.warning("%s", warning)
+    if len(warned) > _SHOWN:
+        _logger.warning("%d more warnings of %s", len(warned) - _SHOWN, _name(source))
     if not any_read:
         raise DataError(f"{_name(source)} holds no crystal that can be read{_first(reasons)}")
 

@@ -17,7 +17,7 @@ from typing import IO
 from crystalsmith.crystal.io.extxyz import frames
 from crystalsmith.crystal.io.facts import facts_of
 from crystalsmith.crystal.io.json_kinds import is_structure, load, rows
-from crystalsmith.crystal.io.limits import Limits, lines_bounded, read_bounded
+from crystalsmith.crystal.io.limits import Limits, decoded, encoding_of, lines_bounded, read_bounded
 from crystalsmith.crystal.io.poscar import looks_like_poscar
 from crystalsmith.crystal.io.records import Item
 from crystalsmith.crystal.io.run_folders import RUN_FILES, reads_run, run_records
@@ -43,12 +43,6 @@ _TABLES = re.compile(
 )
 _OURS = re.compile(f"{_STRUCTURES.pattern}|{_TABLES.pattern}", re.IGNORECASE)
 _ENDING = re.compile(r"\.(cif|mcif|vasp|poscar|contcar|xyz|extxyz)" + _PACKED, re.IGNORECASE)
-_BOMS = (
-    (b"\xff\xfe\0\0", "utf-32"),
-    (b"\0\0\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
 _HEAD = 1 << 16
 _MANY = 1 << 20
 """Bytes of a CIF whose blocks are handed out one by one."""
@@ -178,7 +172,7 @@ def _recognise(stream: IO[bytes], name: str, limits: Limits) -> tuple[str, IO[by
         return "dataset", rejoined(head, stream)
     head += stream.readline(limits.structure) + stream.read(_HEAD)
     whole = rejoined(head, stream)
-    text = head.decode(_encoding(head), errors="replace").lstrip("\ufeff")
+    text = head.decode(encoding_of(head), errors="replace").lstrip("\ufeff")
     if not text.strip() and not stream.read(1):
         raise DataError("the file is empty")
     return _kind_of_text(text, name, limits), whole
@@ -209,21 +203,9 @@ def _kind_of_text(text: str, name: str, limits: Limits) -> str:
     return "cif" if re.search(r"\.m?cif(\.|$)", name, re.IGNORECASE) else ""
 
 
-def _encoding(head: bytes) -> str:
-    """UTF-8, unless the first bytes say or show otherwise."""
-    for mark, name in _BOMS:
-        if head.startswith(mark):
-            return name
-    try:
-        head[: len(head) - 4].decode("utf-8-sig")
-        return "utf-8-sig"
-    except UnicodeDecodeError:
-        return "latin-1"
-
-
 def _text(stream: IO[bytes]) -> IO[str]:
     head = stream.read(_HEAD)
-    return io.TextIOWrapper(rejoined(head, stream), _encoding(head), errors="replace")
+    return io.TextIOWrapper(rejoined(head, stream), encoding_of(head), errors="replace")
 
 
 def _of_file(path: Path, limits: Limits) -> Iterator[Item]:
@@ -346,7 +328,7 @@ def _read_cif(stream: IO[bytes], name: str, label: str, limits: Limits) -> Itera
     if len(data) <= _MANY:
         yield Item(stem, "cif", data, source=label)
         return
-    for block, text in split_cif(_cif_text(data)):
+    for block, text in split_cif(decoded(data)):
         if len(text) > limits.structure:
             yield Item(f"{stem}:{block}", "cif", "", source=label, fault="too large: a block of the CIF")
         else:
@@ -372,7 +354,7 @@ def _read_json(stream: IO[bytes], name: str, label: str, limits: Limits) -> Iter
 def _read_csv(stream: IO[bytes], name: str, label: str, limits: Limits) -> Iterator[Item]:
     head = stream.readline(limits.structure) + stream.read(_HEAD)
     text = _text(rejoined(head, stream))
-    table = find_table(head.decode(_encoding(head), errors="replace").lstrip("\ufeff\r\n "))
+    table = find_table(head.decode(encoding_of(head), errors="replace").lstrip("\ufeff\r\n "))
     assert table is not None
     for number, (structure, row) in enumerate(
         table.rows(lines_bounded(text, limits.structure), limits.structure), 1
@@ -411,14 +393,6 @@ _READERS: dict[str, Callable[[IO[bytes], str, str, Limits], Iterator[Item]]] = {
     "jsonl": _read_jsonl,
     "csv": _read_csv,
 }
-
-
-def _cif_text(raw: bytes) -> str:
-    """CIF is ASCII by its standard; older files hold Latin-1 in names and titles."""
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
 
 
 def split_cif(text: str) -> list[tuple[str, str]]:

@@ -67,20 +67,3 @@ def crystal_arrays(crystal: Crystal) -> Arrays:
     """The primitive cell of a crystal."""
     symbols, fractional = crystal.positions(primitive=True)
     return Arrays(crystal.primitive_lattice, fractional, np.array([NUMBERS[s] for s in symbols]))
-
-
-def fault_of(arrays: Arrays) -> str:
-    """What makes arrays no crystal at all, whatever its quality."""
-    if not len(arrays.numbers):
-        return "empty: no atoms"
-    if arrays.lattice.shape != (3, 3) or arrays.fractional.shape != (len(arrays.numbers), 3):
-        return "unreadable: cell, coordinates and elements do not fit together"
-    if not (np.isfinite(arrays.lattice).all() and np.isfinite(arrays.fractional).all()):
-        return "not finite: a cell or coordinate is no number"
-    if max(np.abs(arrays.lattice).max(), np.abs(arrays.fractional).max()) > 1e6:
-        return "absurd: a cell or coordinate beyond a million"
-    if not arrays.volume > 1e-6:
-        return "flat cell: the cell has no volume"
-    if arrays.numbers.min() < 1 or arrays.numbers.max() >= len(SYMBOLS):
-        return "unreadable: not an element"
-    return ""
