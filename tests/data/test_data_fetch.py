@@ -91,17 +91,19 @@ def assert_complete(folder: Path) -> None:
 
 
 def test_fetch_and_leave_alone(server: Server, tmp_path: Path) -> None:
-    paths = fetch("tiny", tmp_path / "new", progress=False)
+    paths = fetch("tiny", tmp_path / "new")
     assert paths == [tmp_path / "new" / "a.csv", tmp_path / "new" / "b.csv"]
     assert_complete(tmp_path / "new")
     assert len(server.requests) == 2
-    fetch("tiny", tmp_path / "new", progress=True)
+    told: list[tuple[str, float, float]] = []
+    fetch("tiny", tmp_path / "new", progress=lambda *a: told.append(a))
+    assert told and all(stage.endswith(", bytes") and done == total for stage, done, total in told)
     assert len(server.requests) == 2
 
 
 def test_a_cut_connection_is_resumed(server: Server, tmp_path: Path) -> None:
     server.faults = ["cut"]
-    fetch("tiny", tmp_path, progress=False)
+    fetch("tiny", tmp_path)
     assert_complete(tmp_path)
     half = len(CONTENT["a.csv"]) // 2
     assert server.requests[:2] == [("/data/a.csv", None), ("/data/a.csv", f"bytes={half}-")]
@@ -110,12 +112,12 @@ def test_a_cut_connection_is_resumed(server: Server, tmp_path: Path) -> None:
 def test_a_later_call_goes_on(server: Server, tmp_path: Path) -> None:
     server.faults = ["cut", "503", "503"]
     with pytest.raises(FetchError, match=r"503.*by hand"):
-        fetch("tiny", tmp_path, progress=False)
+        fetch("tiny", tmp_path)
     half = len(CONTENT["a.csv"]) // 2
     assert (tmp_path / "a.csv.part").stat().st_size == half
     assert not (tmp_path / "a.csv").exists()
     server.requests.clear()
-    fetch("tiny", tmp_path, progress=False)
+    fetch("tiny", tmp_path)
     assert server.requests[0] == ("/data/a.csv", f"bytes={half}-")
     assert_complete(tmp_path)
 
@@ -123,7 +125,7 @@ def test_a_later_call_goes_on(server: Server, tmp_path: Path) -> None:
 def test_a_server_without_ranges(server: Server, tmp_path: Path) -> None:
     server.ranges = False
     (tmp_path / "a.csv.part").write_bytes(CONTENT["a.csv"][:1000])
-    fetch("tiny", tmp_path, progress=False)
+    fetch("tiny", tmp_path)
     assert_complete(tmp_path)
 
 
@@ -132,33 +134,33 @@ def test_a_server_without_ranges(server: Server, tmp_path: Path) -> None:
 )
 def test_any_part_file_ends_well(part: bytes, server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.csv.part").write_bytes(part)
-    fetch("tiny", tmp_path, progress=False)
+    fetch("tiny", tmp_path)
     assert_complete(tmp_path)
 
 
 def test_a_damaged_file_is_replaced(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"x")
-    fetch("tiny", tmp_path, progress=False)
+    fetch("tiny", tmp_path)
     assert_complete(tmp_path)
 
 
 def test_wrong_content_is_discarded(server: Server, tmp_path: Path) -> None:
     server.faults = ["wrong"]
     with pytest.raises(FetchError, match="another checksum"):
-        fetch("tiny", tmp_path, progress=False)
+        fetch("tiny", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_file(server: Server, tmp_path: Path) -> None:
     server.faults = ["404"]
     with pytest.raises(FetchError, match=r"404.*download it by hand to .*a\.csv"):
-        fetch("tiny", tmp_path, progress=False)
+        fetch("tiny", tmp_path)
     assert len(server.requests) == 1, "a missing file is not asked for again"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_mirror(server: Server, tmp_path: Path) -> None:
-    fetch("tiny", tmp_path, base_url=server.url.rstrip("/"), progress=False)
+    fetch("tiny", tmp_path, base_url=server.url.rstrip("/"))
     assert_complete(tmp_path)
 
 
@@ -166,7 +168,7 @@ def test_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: 
     server.shutdown()
     server.server_close()
     with pytest.raises(FetchError, match=r"cannot fetch http://127.*refused.*by hand"):
-        fetch("tiny", tmp_path, progress=False)
+        fetch("tiny", tmp_path)
 
 
 def test_bad_arguments(tmp_path: Path, server: Server) -> None:
@@ -176,7 +178,7 @@ def test_bad_arguments(tmp_path: Path, server: Server) -> None:
         fetch("tiny", tmp_path, base_url="file:///etc/")
     (tmp_path / "file").write_text("x")
     with pytest.raises(FetchError, match="cannot write"):
-        fetch("tiny", tmp_path / "file", progress=False)
+        fetch("tiny", tmp_path / "file")
 
 
 def test_blob_id_is_gits(tmp_path: Path) -> None:

@@ -166,8 +166,10 @@ def _orders(args: argparse.Namespace) -> int:
 
 def _fetch(args: argparse.Namespace) -> int:
     from crystalsmith.data.fetch import fetch
+    from crystalsmith.runs.progress import Display
 
     folder = Path(args.output) if args.output is not None else Path("data") / args.name
-    paths = list(fetch(args.name, folder, base_url=args.base_url, progress=not args.quiet))
+    with Display(quiet=args.quiet) as progress:
+        paths = list(fetch(args.name, folder, base_url=args.base_url, progress=progress))
     emit({"files": paths}, "\n".join(map(str, paths)))
     return 0

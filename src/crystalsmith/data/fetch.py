@@ -11,9 +11,11 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from crystalsmith.errors import FetchError
+from crystalsmith.runs.progress import Progress, silent
 
 _TIMEOUT = 30.0
 _ATTEMPTS = 3
@@ -66,7 +68,7 @@ DATA_SETS: dict[str, RemoteData] = {
 
 
 def fetch(
-    name: str, folder: str | os.PathLike[str], base_url: str | None = None, progress: bool = True
+    name: str, folder: str | os.PathLike[str], base_url: str | None = None, progress: Progress = silent
 ) -> list[Path]:
     """Download a public data set.
 
@@ -77,7 +79,7 @@ def fetch(
         name: a key of ``DATA_SETS``.
         folder: where to put the files; made if missing.
         base_url: a mirror's folder (http or https) in place of the original address.
-        progress: draw a progress bar on standard error.
+        progress: told of the bytes of each file.
 
     Returns:
         The files' paths.
@@ -86,9 +88,6 @@ def fetch(
         FetchError: unknown name, no connection, no such file, wrong checksum, or the folder cannot be
             written.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
     if name not in DATA_SETS:
         raise FetchError(f"unknown data set {name!r}; known: {', '.join(DATA_SETS)}")
     data = DATA_SETS[name]
@@ -97,22 +96,19 @@ def fetch(
         raise FetchError(f"{base_url!r} is not an http or https address")
     folder = Path(folder)
     paths = []
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
-        for file in data.files:
-            task = bar.add_task(file.name, total=None)
-
-            def show(done: int, total: int | None, task: object = task) -> None:
-                bar.update(task, completed=done, total=total)  # type: ignore[arg-type]
-
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                paths.append(_fetch_file(file, base, folder / file.name, show))
-            except OSError as error:
-                if isinstance(error, FetchError):
-                    raise
-                raise FetchError(f"cannot write to {folder}: {error.strerror or error}") from None
+    for file in data.files:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            paths.append(_fetch_file(file, base, folder / file.name, partial(_tell, progress, file.name)))
+        except OSError as error:
+            if isinstance(error, FetchError):
+                raise
+            raise FetchError(f"cannot write to {folder}: {error.strerror or error}") from None
     return paths
+
+
+def _tell(progress: Progress, name: str, done: int, total: int | None) -> None:
+    progress(f"{name}, bytes", done, total or done)
 
 
 def matches(path: Path, checksum: str) -> bool:
