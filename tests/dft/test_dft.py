@@ -392,12 +392,12 @@ def test_from_inputs_to_a_new_ranking(run_folder, capsys):
 
 def test_inputs_of_any_crystals_can_be_collected_too(tmp_path, capsys):
     (tmp_path / "a b.cif").write_text(SALT.to_cif())
-    (tmp_path / "b.cif").write_text(CESIUM.to_cif())
+    (tmp_path / "POSCAR").write_text(Poscar(primitive(CESIUM)).get_str())
     out = tmp_path / "calc"
-    files = [str(tmp_path / "a b.cif"), str(tmp_path / "b.cif")]
+    files = [str(tmp_path / "a b.cif"), str(tmp_path / "POSCAR")]
     assert main(["dft", "inputs", *files, "-o", str(out), "--code", "vasp"]) == 0
     assert not (out / "dft/qe").exists()
-    assert [c.name for c in read_shortlist(out).shortlist] == ["a_b", "b"]
+    assert [c.name for c in read_shortlist(out).shortlist] == ["a_b", "POSCAR"]
     put(out / "dft/vasp/01-a_b", vasprun(primitive(SALT), [-6.8]))
     assert main(["dft", "collect", str(out)]) == 0
     assert "a_b" in capsys.readouterr().out
