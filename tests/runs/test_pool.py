@@ -54,6 +54,11 @@ def work(x):
         logging.getLogger("library").debug("not this")
     if x == "surroundings":
         return os.environ["OMP_NUM_THREADS"], os.getpid()
+    if isinstance(x, Path):  # dies, but not twice
+        if not x.exists():
+            x.touch()
+            os._exit(9)
+        return x.name
     if isinstance(x, tuple):  # a file to say so, then nothing for long
         Path(x[0]).write_text(str(os.getpid()))
         time.sleep(600)
@@ -233,6 +238,14 @@ def test_an_item_that_kills_its_process_costs_only_itself():
     results = parallel_map(work, items, workers=2, chunk=4)
     expected = [Failed(DIED) if x == "die" else x * 2 for x in items]
     assert results == expected
+
+
+def test_what_was_at_work_in_a_process_that_died_is_tried_once_more_alone(tmp_path):
+    """Memory may have been short because of what others did; with one worker there are no others."""
+    items = [1, tmp_path / "a", 2, tmp_path / "b", 3]
+    assert parallel_map(work, items, workers=2) == [2, "a", 4, "b", 6]
+    (tmp_path / "a").unlink()
+    assert parallel_map(work, items, workers=1, apart=True) == [2, Failed(DIED), 4, "b", 6]
 
 
 def test_no_items_and_cores():
