@@ -88,7 +88,8 @@ def masked(how: str) -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # which would unmask them, if the first process were to start it
+    if how == "SIG_BLOCK":
+        resource_tracker.ensure_running()  # would unmask them, if the first process were to start it
     before = signal.pthread_sigmask(getattr(signal, how), SIGNALS)
     try:
         yield
