@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ase.db
@@ -18,6 +19,7 @@ import pytest
 
 from crystals import KNOWN
 from crystalsmith.cli.main import main
+from crystalsmith.cli.output import plain as to_json
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.data import pack
 from crystalsmith.diffusion import Model, load_model
@@ -28,9 +30,14 @@ from crystalsmith.discovery.orders import common_groups, make_orders
 from crystalsmith.discovery.run import Outcome, discover_into
 from crystalsmith.discovery.settings import DiscoverySettings
 from crystalsmith.discovery.stages.duplicates import first_alike, first_matching
+from crystalsmith.discovery.stages.relaxation import symmetric
+from crystalsmith.discovery.stages.work import Work
 from crystalsmith.errors import DiscoveryError, HullError, OutputError
 from crystalsmith.generation.known import KnownPhases
 from crystalsmith.hull import Hull, Phase, References
+from crystalsmith.potentials import Outcome as Relaxed
+from crystalsmith.potentials import Relaxation
+from crystalsmith.potentials.relaxation import SOUND
 from crystalsmith.prior import KnownCrystals, Prototypes
 from crystalsmith.runs.manifest import read_manifest
 
@@ -157,7 +164,10 @@ def test_the_output_folder_has_the_files_that_users_read(undisturbed: Outcome):
     folder = undisturbed.folder
     with (folder / "candidates.csv").open() as f:
         rows = list(csv.DictReader(f))
-    assert len(rows) == len(undisturbed.summary.shortlist)
+    assert len(rows) == len(undisturbed.summary.shortlist) == len(undisturbed.to_dataframe())
+    assert list(undisturbed.crystals.names) == [
+        c["name"] for c in to_json(undisturbed.to_dict())["shortlist"]
+    ]
     for k, c in enumerate(undisturbed.summary.shortlist, 1):
         (cif,) = (folder / "cif").glob(f"{k:02d}-*.cif")
         assert Crystal.from_cif(cif.read_text()).space_group == c.crystal.space_group
@@ -271,6 +281,41 @@ def test_time_that_is_over_ends_the_stages_but_not_the_run(model: Model, tmp_pat
     reasons = {r for s in outcome.summary.stages for r in s.reasons}
     assert "no time left" in reasons
     assert plain(run(model, tmp_path / "run", replace(SMALL, minutes=1e-6))) == plain(outcome)
+
+
+UNSOUND = (
+    "collapsed",
+    "left the bounds",
+    "too close",
+    "not finite",
+    "the potential failed: ouch",
+    "atoms overlap",
+)
+
+
+@pytest.mark.parametrize("reason", [*UNSOUND, *SOUND])
+def test_a_relaxation_counts_where_it_is_sound_and_only_there(
+    reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    crystal = fcc("Cu", 3.61)
+    done = Relaxation(crystal, -3.5, 7, reason == "converged", reason, -3.0, 0.1, 0.01)
+    outcome = Relaxed(crystal, ("symmetric",), {"symmetric": done}, -3.0)
+
+    def relax(crystals: Any, *args: Any, on_done: Any, **options: Any) -> None:
+        for name in crystals:
+            on_done(name, outcome, 0.1)
+
+    monkeypatch.setattr("crystalsmith.discovery.stages.relaxation.relax_many", relax)
+    whole = {"a": Candidate("a", {"id": "a"}, 1, (State("generated", crystal),))}
+    nobody: Any = SimpleNamespace(update=lambda pairs: None)
+    hull = Hull(References.of([Phase("cu", {"Cu": 1}, -3.6, 225, 1)], {"potential": POTENTIAL}))
+    clock = Clock(tmp_path / "c.json")
+    work = Work(SMALL, nobody, [], hull, nobody, nobody, clock, whole, [], folder=tmp_path)
+    gone = symmetric(work, ["a"])
+    if reason in SOUND:
+        assert gone == {} and work.energy("a", "symmetric") == -3.5
+    else:
+        assert gone == {"a": f"relaxation failed: {reason}"} and work.state("a", "symmetric").energy is None
 
 
 # --- what is refused -------------------------------------------------------------------------------------

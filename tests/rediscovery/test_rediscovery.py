@@ -22,6 +22,7 @@ from crystalsmith.crystal import Crystal, Site
 from crystalsmith.diffusion import Request
 from crystalsmith.errors import ConfigError, DataError, EvaluationError, OutputError, RelaxationError
 from crystalsmith.orders import parse_order
+from crystalsmith.potentials import Relaxation
 from crystalsmith.rediscovery import trials as rediscovery_trials
 from crystalsmith.rediscovery.findings import Finding, count, to_csv
 from crystalsmith.rediscovery.match import cell_like, cell_text, displacements
@@ -210,6 +211,19 @@ def test_relaxation_moves_the_lattice_and_what_cannot_be_relaxed_stays_as_it_was
     assert lost.after is None and lost.reason == "not finite" and lost.before == done.before
     unrelaxed = assess(Trial(start, target, None, 60))
     assert unrelaxed.after is None and unrelaxed.before == done.before
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["collapsed", "left the bounds", "too close", "not finite", "the potential failed", "stalled"],
+)
+def test_only_sound_relaxations_have_an_energy(reason: str, monkeypatch: Any) -> None:
+    salt = KNOWN["rock salt"]
+    ended = Relaxation(salt, -9.0, 5, False, reason, -3.0, 0.1, 0.1)
+    monkeypatch.setattr(rediscovery_trials, "relax_symmetric", lambda *args: ended)
+    done = assess(Trial(salt, salt, POTENTIAL, 60))
+    assert (done.after is None, done.energy) == ((False, -9.0) if reason == "stalled" else (True, None))
+    assert done.reason == reason and done.calls == 5
 
 
 def found(*rms: tuple[float | None, float | None, float]) -> Finding:

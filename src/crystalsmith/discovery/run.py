@@ -163,7 +163,7 @@ def discover_into(
         CrystalDatabase(database, "").load()  # one that cannot be used leaves no run behind
     with RunFolder.open(folder, DISCOVERY, identity, arguments=arguments, overwrite=overwrite) as run:
         for text in notes:
-            run.log.warning("note: %s", text)
+            run.log.warning("%s", text)
         name = str((run.earlier or {}).get("id") or uuid.uuid4().hex)
         store = CrystalDatabase(database or str(folder / DATABASE), name)
         candidates, failures = store.load()
