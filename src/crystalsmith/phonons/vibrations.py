@@ -38,10 +38,10 @@ def relax_tightly(crystal: Crystal, calculator: Calculator, seconds: float | Non
     """
     relaxed = relax_symmetric(crystal, calculator, replace(TIGHT, seconds=seconds))
     # Noise of a potential in single precision may stop the search just before its end, which does no harm.
-    if not (
-        relaxed.converged
-        or (relaxed.sound and relaxed.fmax < 4 * TIGHT.fmax and relaxed.stress < 4 * TIGHT.smax)
-    ):
+    near = relaxed.fmax < 4 * TIGHT.fmax and relaxed.stress < 4 * TIGHT.smax
+    if not relaxed.sound:
+        raise PhononError(f"the relaxation did not end: {relaxed.reason}")
+    if not (relaxed.converged or near):
         raise PhononError(
             f"the relaxation did not end ({relaxed.reason}, force {relaxed.fmax:.2g} eV/A, stress"
             f" {relaxed.stress:.2g} eV/A^3); relax the crystal first or try another potential"
