@@ -134,6 +134,23 @@ def test_extxyz_is_believed_only_as_far_as_it_goes(text: str, says: str, tmp_pat
     assert says in " ".join(failures(tmp_path / "x.xyz", SMALL).values())
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("1\n" + "x" * 2_000_000 + "\nCu 0 0 0\n", id="one long word"),
+        pytest.param("1\n" + "x={" * 40_000 + "\nCu 0 0 0\n", id="brackets never closed"),
+        pytest.param("\n" * 1_000_000, id="empty lines"),
+        pytest.param("#\n" + "\n" * 60_000 + "x", id="empty lines, then words"),
+        pytest.param('{"a": ' + '"\\\\' * 500_000, id="strings never closed"),
+    ],
+)
+def test_reading_takes_time_in_proportion_to_the_size(text: str, tmp_path: Path) -> None:
+    """Each of these would take minutes if a pattern looked at everything from everywhere."""
+    (tmp_path / "x").write_text(text)
+    with pytest.raises(DataError):
+        list(read_records(tmp_path / "x"))
+
+
 def test_a_member_that_takes_too_long_costs_itself_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,8 +11,9 @@ from crystalsmith.crystal.elements import NUMBERS, atomic_number
 from crystalsmith.errors import DataError, StructureError
 
 _PAIR = re.compile(
-    r"""([^\s=,"']+|"[^"]*")\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^}]*\}|\[[^\]]*\]|[^\s,]+)"""
+    r"""(?<![^\s=,"'])([^\s=,"']+|"[^"]*")\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^}]*\}|\[[^\]]*\]|[^\s,]+)"""
 )
+_COMMENT = 1 << 17
 _DEFAULT = "species:S:1:pos:R:3"
 _ALSO = {"symbols": "species", "element": "species", "positions": "pos", "numbers": "Z"}
 _TRUE = {"t", "true", ".true.", "1"}
@@ -56,6 +57,8 @@ def read_frame(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str,
     count, comment, *rows = [*text.splitlines(), ""]
     size = int(count)
     rows = rows[:size]
+    if len(comment) > _COMMENT:
+        raise StructureError("too large: the frame's second line has more than 128 kB")
     info = keys(comment)
     if "lattice" not in info:
         raise StructureError(

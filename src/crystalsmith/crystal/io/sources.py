@@ -195,8 +195,8 @@ def _kind_of_text(text: str, name: str, limits: Limits) -> str:
         return "extxyz"
     if find_table(start) is not None:
         return "csv"
-    if re.search(r"^\s*data_", text, re.MULTILINE | re.IGNORECASE) and re.search(
-        r"^\s*_\w", text, re.MULTILINE
+    if re.search(r"^[ \t]*data_", text, re.MULTILINE | re.IGNORECASE) and re.search(
+        r"^[ \t]*_\w", text, re.MULTILINE
     ):
         return "cif"
     refuse_table(start)
