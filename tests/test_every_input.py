@@ -161,6 +161,28 @@ def test_each_command_names_the_first_reasons(
     assert "flat cell" in error and "bad.jsonl" in error and "Traceback" not in error
 
 
+@pytest.mark.parametrize("command", ["data orders", "show", "known", "rediscover"])
+def test_what_is_left_out_is_named(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from crystalsmith.cli.show import read_panels
+    from crystalsmith.generation.known import KnownPhases
+    from crystalsmith.rediscovery.targets import read_targets
+
+    bad = {"cell": [4, 4, 4, 90, 90, 180], "species": ["H"], "frac": [[0, 0, 0]]}
+    rows = [inputs.plain_row("copper"), *({"id": f"odd{k}", **bad} for k in range(5))]
+    (tmp_path / "x.jsonl").write_text(inputs.lines(rows))
+    {
+        "data orders": lambda path: target_orders(read_samples(path)),
+        "show": lambda path: read_panels([path]),
+        "known": lambda path: KnownPhases(None, files=[path]),
+        "rediscover": read_targets,
+    }[command](str(tmp_path / "x.jsonl"))
+    told = [record.getMessage() for record in caplog.records]
+    assert [line.split(":")[0] for line in told] == [*(f"odd{k} is left out" for k in range(3)), "and 2 more"]
+    assert "flat cell" in told[0]
+
+
 def test_a_record_given_as_a_source_stays_itself() -> None:
     record = Record.of_crystal("x", inputs.CRYSTALS["copper"])
     assert list(read_records([record])) == [record]

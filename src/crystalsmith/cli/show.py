@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,16 +48,9 @@ def read_panels(sources: Sequence[str]) -> list[Panel]:
     Raises:
         DataError: a source that cannot be read, or that holds no crystal.
     """
-    from crystalsmith.crystal.io import read_records
+    from crystalsmith.crystal.io import readable_records
 
-    panels = []
-    for source in sources:
-        for record in read_records(source):
-            if record.failure:
-                print(f"crystalsmith: {record.id}: {record.failure}", file=sys.stderr)
-            else:
-                panels.append(_panel(record))
-    return panels
+    return [_panel(record) for source in sources for record in readable_records(source)]
 
 
 def _panel(record: Record) -> Panel:

@@ -10,6 +10,7 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.elements import reduced_formula
+from crystalsmith.crystal.io import warn_first
 from crystalsmith.errors import EvaluationError, OrderError
 from crystalsmith.evaluation.samples import SampleSet
 from crystalsmith.orders import parse_order
@@ -48,6 +49,7 @@ def target_orders(
     """
     if give not in GIVEN:
         raise EvaluationError(f"an order gives {' or '.join(GIVEN)}, not {give!r}")
+    warn_first([f"{s.id} is left out: {s.failure}" for s in reference.failures])
     rows = np.arange(len(reference))
     if number is not None:
         rows = np.random.default_rng(seed).permutation(rows)

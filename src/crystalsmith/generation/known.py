@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from crystalsmith.assignments import canonical, positions_of
 from crystalsmith.crystal import NUMBERS, Crystal, reduced_formula
 from crystalsmith.crystal.elements import SYMBOLS, formula_order
@@ -82,14 +84,12 @@ class KnownPhases:
     def _read(self, path: str | os.PathLike[str]) -> None:
         from pymatgen.core import Lattice, Structure
 
-        from crystalsmith.crystal.io import read_records
+        from crystalsmith.crystal.io import readable_records
 
-        for record in read_records(path):
-            if record.failure or record.lattice is None:
-                continue
+        for record in readable_records(path):
             symbols = [SYMBOLS[int(z)] for z in record.numbers]
             formula = reduced_formula({s: symbols.count(s) for s in symbols})
-            structure = Structure(Lattice(record.lattice), symbols, record.fractional)
+            structure = Structure(Lattice(np.asarray(record.lattice)), symbols, record.fractional)
             self._structures[formula].append((record.id, structure))
 
     def judge(self, crystal: Crystal) -> Novelty:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.io import warn_first
 from crystalsmith.errors import DataError, EvaluationError
 from crystalsmith.evaluation.measures.geometry import LOOSE
 from crystalsmith.evaluation.samples import read_samples
 from crystalsmith.rediscovery.settings import SETTINGS
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,17 +62,19 @@ def read_targets(source: Any) -> list[Target]:
     """
     targets: list[Target] = []
     taken: set[str] = set()
+    left_out: list[str] = []
     samples = read_samples(source)
     for name, sample in zip(samples.order_ids, samples, strict=True):
         crystal = sample.standard
         if crystal is None:
             why = sample.failure or f"its symmetry cannot be described at {LOOSE} A"
-            _logger.warning("%s is left out: %s", sample.id, why)
+            left_out.append(f"{sample.id} is left out: {why}")
             continue
         if name.lower() in taken:
             raise EvaluationError(f"{source}: two targets have the id {name} but for case; give each its own")
         taken.add(name.lower())
         targets.append(Target(name, crystal))
+    warn_first(left_out)
     if not targets:
         raise DataError(f"{source} holds no target whose symmetry can be described at {LOOSE} A")
     return targets

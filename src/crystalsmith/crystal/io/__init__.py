@@ -1,8 +1,16 @@
 """Reading and writing crystals, one door for every kind of file."""
 
 from crystalsmith.crystal.io.limits import Limits
-from crystalsmith.crystal.io.read import named_crystals, read_records
+from crystalsmith.crystal.io.read import named_crystals, read_records, readable_records, warn_first
 from crystalsmith.crystal.io.records import Record
 from crystalsmith.crystal.io.write import write_crystals
 
-__all__ = ["Limits", "Record", "named_crystals", "read_records", "write_crystals"]
+__all__ = [
+    "Limits",
+    "Record",
+    "named_crystals",
+    "read_records",
+    "readable_records",
+    "warn_first",
+    "write_crystals",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -49,12 +49,28 @@ def read_records(source: Any, limits: Limits | None = None) -> Iterator[Record]:
             reasons.append(f"{record.id}: {record.failure}")
         warned += [f"{record.id}: {warning}" for warning in record.warnings]
         yield record
-    for warning in warned[:_SHOWN]:
-        _logger.warning("%s", warning)
-    if len(warned) > _SHOWN:
-        _logger.warning("%d more warnings of %s", len(warned) - _SHOWN, _name(source))
+    warn_first(warned)
     if not any_read:
         raise DataError(f"{_name(source)} holds no crystal that can be read{_first(reasons)}")
+
+
+def readable_records(source: Any, limits: Limits | None = None) -> Iterator[Record]:
+    """As ``read_records``, without those that could not be read; warnings tell the first reasons."""
+    failed = []
+    for record in read_records(source, limits):
+        if record.failure:
+            failed.append(f"{record.id} is left out: {record.failure}")
+        else:
+            yield record
+    warn_first(failed)
+
+
+def warn_first(lines: Sequence[str]) -> None:
+    """Warn of the first few, and of how many more there are."""
+    for line in lines[:_SHOWN]:
+        _logger.warning("%s", line)
+    if len(lines) > _SHOWN:
+        _logger.warning("and %d more", len(lines) - _SHOWN)
 
 
 def named_crystals(sources: Any, limits: Limits | None = None) -> dict[str, Crystal | Failed]:
