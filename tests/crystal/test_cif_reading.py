@@ -475,3 +475,20 @@ def test_reading_by_the_crystal() -> None:
     assert Crystal.from_cif(PLAIN.encode("utf-16")).formula == "SrTiO3"
     with pytest.raises(StructureError, match=r"^incomplete"):
         Crystal.from_cif(PLAIN + "_chemical_formula_sum 'Sr Ti O3 H'\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data_x\n_atom_site_x x\n" + " " * 20_000 + "q\n",  # a line that a careless pattern walks for ever
+        "data_x\n" + "loop_\n_a\n1\n" * 5000,
+        "data_x\n" + "save_a\n" * 5000,
+        HEAD + CELL + GROUP + "_chemical_formula_sum 'Sr Ti O3'\n_cell_formula_units_Z 0.3\n" + loop(),
+        HEAD + CELL + GROUP + "_chemical_formula_sum 'Sr0.0 Ti O3'\n_cell_formula_units_Z 0\n" + loop(),
+        HEAD + CELL + "_symmetry_space_group_name_H-M '" + "P 1 " * 5000 + "'\n" + loop(),
+        HEAD + CELL + GROUP + loop(("Sr1 " + "1A+" * 5000 + " 0 0 0",)),
+        HEAD + CELL + GROUP + loop(("Sr1 Sr " + "1" * 5000 + " 0 0",)),
+    ],
+)
+def test_oddities_end_and_are_one_reason(text: str) -> None:
+    assert failure(text)

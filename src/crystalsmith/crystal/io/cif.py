@@ -64,6 +64,9 @@ def _record(block: Block) -> Record:
         return _understand(block)
     except StructureError as error:
         return Record.failed(block.name, str(error), warnings=block.warnings)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # a block costs no other block
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:120]
+        return Record.failed(block.name, f"unreadable: {reason}", warnings=block.warnings)
 
 
 def _understand(block: Block) -> Record:
@@ -191,7 +194,7 @@ def _against_formula(cell: Cell, formula: dict[str, float], units: str) -> tuple
     if not z:
         return "", abs(least - 1) < 0.01 and divisor > 1
     # Some programs write the whole cell as the sum formula, and its greatest divisor as Z.
-    if abs(least - z) > 0.01 * z and not (abs(least - 1) < 0.01 and divisor % round(z) == 0):
+    if abs(least - z) > 0.01 * z and not (abs(least - 1) < 0.01 and z >= 1 and divisor % round(z) == 0):
         return f"contradiction: the sites make {shown}, which is not {z:g} times the sum formula", False
     return "", True
 

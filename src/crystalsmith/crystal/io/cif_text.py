@@ -141,8 +141,12 @@ def _clean(text: str) -> str:
 
 
 def _mend(text: str) -> str:
-    text = _UNQUOTED_OPERATOR.sub(lambda m: f"{m[1] or ''}'{m[2].strip()}'", text)
-    return _UNQUOTED.sub(lambda m: m[0] if "'" in m[2] else f"{m[1]} '{m[2]}'", text)
+    return "\n".join(_mend_line(line) if len(line) < 400 else line for line in text.split("\n"))
+
+
+def _mend_line(line: str) -> str:
+    line = _UNQUOTED_OPERATOR.sub(lambda m: f"{m[1] or ''}'{m[2].strip()}'", line)
+    return _UNQUOTED.sub(lambda m: m[0] if "'" in m[2] else f"{m[1]} '{m[2]}'", line)
 
 
 def _needed_alone(text: str) -> str:
