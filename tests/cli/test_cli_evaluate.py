@@ -124,7 +124,9 @@ def test_what_is_wrong_is_said_in_one_line(files, capsys, arguments, words):
     before = sorted(files.iterdir())
     assert main(["evaluate", *arguments]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("crystalsmith: error: ") and words in lines[0]
+    *progress, error = lines
+    assert all(line.startswith("symmetry and distances of ") for line in progress)
+    assert error.startswith("crystalsmith: error: ") and words in error
     assert [p for p in sorted(files.iterdir()) if p.name != "cache"] == before
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.io import Record, read_records
 from crystalsmith.crystal.io.names import order_id
+from crystalsmith.errors import DataError
 from crystalsmith.evaluation.measures.arrays import Arrays
 from crystalsmith.evaluation.measures.geometry import standard_crystal
 
@@ -97,11 +98,19 @@ def read_samples(source: Any, name: str | None = None) -> SampleSet:
         The set. What cannot be read, and what a run was asked for but did not make, is in it as a failure.
 
     Raises:
-        DataError: missing, damaged, of no known kind, or without one crystal that can be read.
+        DataError: missing, damaged, of no known kind, or empty.
     """
     if name is None and isinstance(source, (str, os.PathLike)):
         name = Path(source).resolve().name.removesuffix(".gz").rsplit(".", 1)[0] or str(source)
-    return SampleSet(name or "crystals", tuple(_numbered(_sample(record) for record in read_records(source))))
+    samples: list[Sample] = []
+    try:
+        for record in read_records(source):
+            samples.append(_sample(record))
+    except DataError:
+        if not samples:
+            raise
+        # Members without one crystal among them are a set all the same, whose every figure is a failure's.
+    return SampleSet(name or "crystals", tuple(_numbered(samples)))
 
 
 def _sample(record: Record) -> Sample:
@@ -111,7 +120,7 @@ def _sample(record: Record) -> Sample:
     return Sample(record.id, record.index, arrays, record.failure, record.space_group, record.crystal)
 
 
-def _numbered(samples: Iterator[Sample]) -> list[Sample]:
+def _numbered(samples: Iterable[Sample]) -> list[Sample]:
     """Give an index to samples whose source names none: how often their id came before."""
     seen: dict[str, int] = {}
     result = []
