@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from crystalsmith.crystal import SYMBOLS, Crystal, Site
+from crystalsmith.crystal.validity import fault
 from crystalsmith.data.wyckoff import Occupations, no_occupations
 from crystalsmith.diffusion import Request
 from crystalsmith.errors import StructureError
@@ -75,8 +76,15 @@ class FakeModel:
         if luck < self.broken:
             raise StructureError("no crystal for this seed")
         volume = self.volume * (0.05 if luck > 1 - self.bad else 1.0)
+        # Atoms of random positions may lie close together: the best of some draws, in an ever larger cell.
+        for draw in range(60):
+            crystal = self._draw(request, volume * 1.02**draw, rng)
+            if volume < self.volume or fault(crystal) is None:
+                break
+        return crystal
+
+    def _draw(self, request: Request, volume: float, rng: np.random.Generator) -> Crystal:
         group = space_group(request.space_group)
-        # Atoms of random positions may lie close together: each try is another chance, as with a real model.
         total = volume * request.n_atoms * round(1 / np.linalg.det(group.primitive))
         strain = rng.normal(0, 0.05, 6) * strain_mask(group.number)
         cell = lattice_to_cell(strain_to_lattice(group.number, strain, total))

@@ -202,7 +202,8 @@ def test_seeds_are_those_of_every_other_machine() -> None:
         ((1.5,) * 3, [("Na", "a", ()), ("Cl", "b", ())], "absurd density"),
         ((12.0,) * 3, [("Na", "a", ()), ("Cl", "b", ())], "absurd density"),
         ((9.0,) * 3, [("Na", "a", ()), ("Cl", "e", (0.03,))], "atoms too close"),
-        ((9.0,) * 3, [("Na", "a", ()), ("Cl", "e", (0.2,))], None),
+        ((9.0,) * 3, [("Na", "a", ()), ("Cl", "e", (0.2,))], "bonds too short"),
+        ((9.0,) * 3, [("Na", "a", ()), ("Cl", "e", (0.3,))], None),
     ],
 )
 def test_faults_of_cubic_crystals(cell: Any, sites: Any, expected: str | None) -> None:

@@ -23,6 +23,12 @@ ORDERS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def bonds_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that learned nothing knows nothing of bonds."""
+    monkeypatch.setattr("crystalsmith.crystal.validity.short_bond", lambda crystal: None)
+
+
 @pytest.fixture(scope="module")
 def model() -> PaperModel:
     return small_model()

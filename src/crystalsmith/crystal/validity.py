@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from crystalsmith.crystal.bonds import short_bond
 from crystalsmith.crystal.crystal import Crystal
 
 SOUND = ("converged", "out of calls", "out of time", "stalled")
@@ -33,4 +34,4 @@ def fault(crystal: Crystal) -> str | None:
         return "flat cell"
     if crystal.shortest_distance() < SHORTEST_DISTANCE:
         return "atoms too close"
-    return None
+    return "bonds too short" if short_bond(crystal) is not None else None
