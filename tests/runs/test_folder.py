@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +52,44 @@ def test_a_folder_tells_of_its_run_and_is_taken_up_by_the_same_one(tmp_path: Pat
     assert (path / "manifest.json").read_bytes() == before
     log = (path / "run.log").read_text()
     assert "begun" in log and "gone on with" in log and "nothing to do" in log
+
+
+def test_time_adds_up_and_what_was_half_written_goes(tmp_path: Path):
+    make(tmp_path, "interrupted")
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["timings"]["seconds"] = 1000.0
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    halves = [tmp_path / "x.csv.partial", tmp_path / "cif" / "x.cif.partial"]
+    for half in halves:
+        half.write_text("half")
+    with RunFolder.open(tmp_path, KIND, IDENTITY) as run:
+        assert run.seconds >= 1000 and not any(half.exists() for half in halves)
+        assert run.write_manifest("finished")["timings"]["seconds"] >= 1000
+
+
+def test_the_log_is_of_its_own_run_alone(tmp_path: Path):
+    for name in ("a", "b"):
+        with RunFolder.open(tmp_path / name, KIND, IDENTITY):
+            logging.getLogger("crystalsmith.anything").warning("in %s", name)
+    logging.getLogger("crystalsmith.anything").warning("in neither")
+    for name, other in ("ab", "ba"):
+        log = (tmp_path / name / "run.log").read_text()
+        assert f"in {name}" in log and f"in {other}" not in log and "neither" not in log
+
+
+def test_journals_and_manifests_are_seen_onto_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    synced: list[str] = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda f: (synced.append(os.readlink(f"/proc/self/fd/{f}")), real(f)))
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("names of open files are not to be had")
+    make(tmp_path)
+    names = [Path(name).name for name in synced]
+    assert names.count("rows.jsonl") == 1 and names.count("manifest.json.partial") == 2
+    with RunFolder.open(tmp_path, KIND, IDENTITY) as run:
+        synced.clear()
+        run.write("cif/run_2.cif", "x", durable=False)
+    assert synced == []
 
 
 def test_a_run_that_ends_early_says_so_and_keeps_its_facts(tmp_path: Path):

@@ -46,6 +46,11 @@ def test_a_loop_finishes_its_piece_and_a_second_signal_ends_at_once(number: int,
         pytest.fail("went on")
     with deferred_stop() as stop:
         assert not stop
+    with pytest.raises(Stopped), deferred_stop(patient=True) as stop:
+        come(number)
+        come(number)
+        done.append("went on")
+    assert stop and done[-1] == "went on"
 
 
 def test_other_threads_leave_signals_alone():
