@@ -134,7 +134,7 @@ def test_importing_the_package_loads_no_torch() -> None:
         (["generate", "--space-group", "Fm3x", "--sites", "Na=1", "-o", "x"], "did you mean"),
         (["generate", "--space-group", "225", "--wyckoff", "Na:a,Cl:a", "-o", "x"], "no free parameter"),
         (["generate", "--space-group", "225", "--wyckoff", "Na=a", "-o", "x"], "Na:a,Cl:b"),
-        (["show", "no-such.cif"], "no such file"),
+        (["show", "no-such.cif"], "no file or folder no-such.cif"),
         (["data", "fetch", "mp21"], "unknown data set"),
         (["data", "build", "no-such", "-o", "x"], "no-such"),
         (["data", "build", "x", "-o", "x", "--symprec", "-1"], "tolerance"),
@@ -273,14 +273,14 @@ def test_show_draws_files_and_folders_and_says_what_it_cannot_draw(
     assert "6 crystals drawn" in capsys.readouterr().out
     assert "<svg" in sheet.read_text()
     assert main(["show", str(tmp_path), "-o", str(tmp_path / "folder.png")]) == 0
-    assert "4 crystals drawn" in capsys.readouterr().out
+    assert "6 crystals drawn" in capsys.readouterr().out  # the run's folder within it, too
     (tmp_path / "bad.cif").write_text("not a crystal")
     (tmp_path / "molecule.xyz").write_text("1\n\nH 0 0 0\n")
     (tmp_path / "text.txt").write_text("x")
     (tmp_path / "empty").mkdir()
     for name in ("bad.cif", "text.txt", "empty"):
         assert name in refused(capsys, "show", str(tmp_path / name), "-o", str(sheet))
-    assert "no three-dimensional cell" in refused(
+    assert "plain XYZ has no cell" in refused(
         capsys, "show", str(tmp_path / "molecule.xyz"), "-o", str(sheet)
     )
     assert ".gif" in refused(capsys, "show", str(tmp_path / "salt.cif"), "-o", str(tmp_path / "sheet.gif"))
@@ -293,12 +293,12 @@ def test_show_labels_by_the_symmetry_found(tmp_path: Path) -> None:
     from crystalsmith.cli.show import read_panels
 
     ase.io.write(tmp_path / "x.extxyz", KNOWN["perovskite"].to_atoms(), format="extxyz")
-    (panel,) = read_panels(tmp_path / "x.extxyz")
-    assert panel.label == "SrTiO3 Pm-3m (221)\nx"
+    (panel,) = read_panels([str(tmp_path / "x.extxyz")])
+    assert panel.label == "SrTiO3 Pm-3m (221)\nframe 1"
     distorted = KNOWN["rock salt"].to_atoms(primitive=False)
     distorted.rattle(0.05, seed=1)
     ase.io.write(tmp_path / "y.vasp", distorted)
-    (panel,) = read_panels(tmp_path / "y.vasp")
+    (panel,) = read_panels([str(tmp_path / "y.vasp")])
     assert panel.label.startswith("NaCl P1 (1)")
 
 
