@@ -90,7 +90,11 @@ def test_rare_elements_beside_common_ones(tmp_path, symbol):
 
 def test_no_crystal_at_all_is_refused(tmp_path):
     with pytest.raises(DataError, match="no potential of Bk"):
-        write_inputs({"x": fluorite("Bk")}, tmp_path, DftSettings(code=("vasp",)))
+        write_inputs({"x": fluorite("Bk")}, tmp_path / "a/dft", DftSettings(code=("vasp",)))
+    assert not list(tmp_path.iterdir())
+    inputs = write_inputs({"x": fluorite("Bk")}, tmp_path / "dft")  # the other code can
+    assert sorted(p.name for p in (tmp_path / "dft").iterdir()) == ["README.txt", "qe"]
+    assert inputs.codes["vasp"].left_out
 
 
 def bixbyite(cation: str) -> Crystal:

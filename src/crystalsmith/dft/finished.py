@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.dft.jobs import REFERENCES, Subject
-from crystalsmith.dft.names import without_rank
+from crystalsmith.dft.jobs import REFERENCES, Subject, without_rank
 from crystalsmith.dft.places import WAITING, crystal_folders, read_folder
 from crystalsmith.dft.ranking import against_hull, within_compositions
 from crystalsmith.dft.reference import Reference, calculated_references

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -96,6 +97,7 @@ def write_inputs(
         crystals = [Subject(name, crystal) for name, crystal in crystals.items()]
     for code in settings.code:
         check_free(folder / code, overwrite=overwrite)
+    there = {path for path in (folder, *folder.parents) if path.exists()}
     codes: dict[str, Written] = {}
     for code in settings.code:
         if code == "vasp":
@@ -108,10 +110,17 @@ def write_inputs(
             )
     inputs = Inputs(codes, tuple(missing))
     with writing(folder):
+        for written in codes.values():
+            if not own_jobs(written):  # references alone are of no use
+                shutil.rmtree(written.folder)
+        if not any(own_jobs(written) for written in codes.values()):
+            for empty in (folder, *folder.parents):  # as far as they were made for this
+                if empty in there or any(empty.iterdir()):
+                    break
+                empty.rmdir()
+            reasons = [f"{name}: {why}" for w in codes.values() for name, why in w.left_out.items()]
+            raise DataError(f"no crystal can be calculated; {'; '.join(reasons[:3])}")
         write_whole(folder / README, "".join(f"{line}\n" for line in _readme(inputs, len(crystals))))
-    if not any(own_jobs(written) for written in codes.values()):
-        reasons = [f"{name}: {why}" for w in codes.values() for name, why in w.left_out.items()]
-        raise DataError(f"no crystal can be calculated; {'; '.join(reasons[:3])}")
     return inputs
 
 

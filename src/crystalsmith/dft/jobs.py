@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.io.names import file_names
-from crystalsmith.dft.names import ranked_names
 from crystalsmith.errors import OutputError
 from crystalsmith.runs.atomic import TEMPORARY, write_whole
 
@@ -71,6 +72,17 @@ class Written:
     jobs: tuple[Job, ...]
     left_out: Mapping[str, str]
     notes: tuple[str, ...] = ()
+
+
+def ranked_names(ranked: Sequence[Any]) -> list[str]:
+    """``01-NAME``, ``02-NAME`` ... for what has names; as many digits as the last needs, at least two."""
+    digits = max(2, len(str(len(ranked))))
+    return [f"{rank:0{digits}d}-{c.name}" for rank, c in enumerate(ranked, start=1)]
+
+
+def without_rank(folder: str) -> str:
+    """The name in one that ``ranked_names`` made; ranks change, names do not."""
+    return re.sub(r"^\d{2,}-(?=.)", "", folder)
 
 
 def make_jobs(subjects: Sequence[Subject], references: Sequence[tuple[str, Crystal]]) -> list[Job]:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crystalsmith.crystal import Crystal
 from crystalsmith.discovery.candidate import Candidate, State
 from crystalsmith.errors import CrystalsmithError, DiscoveryError
 from crystalsmith.runs.atomic import writing
@@ -128,7 +129,7 @@ class CrystalDatabase:
 
     def _take(self, candidates: dict[str, Candidate], row: Any) -> None:
         name, data = row.candidate, row.data
-        state = State(**{**data["state"], "crystal": _crystal(data["state"]["crystal"])})
+        state = State(**{**data["state"], "crystal": Crystal.from_dict(data["state"]["crystal"])})
         found = {key: value for key, value in data.get("findings", {}).items() if key in _FINDINGS}
         if name not in candidates:
             candidates[name] = Candidate(
@@ -208,12 +209,6 @@ class CrystalDatabase:
 def shown(url: str) -> str:
     """A database's URL without its password."""
     return _PASSWORD.sub(r"\1@", url)
-
-
-def _crystal(data: Mapping[str, Any]) -> Any:
-    from crystalsmith.crystal import Crystal
-
-    return Crystal.from_dict(data)
 
 
 def _with_findings(candidate: Candidate, found: Mapping[str, Any]) -> Candidate:

@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from crystalsmith.dft.names import ranked_names
+from crystalsmith.dft.jobs import ranked_names
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.summary import RunSummary
 from crystalsmith.hull import KJ_PER_MOL

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from crystalsmith.crystal.io.write import poscar
-from crystalsmith.dft.names import ranked_names, without_rank
+from crystalsmith.dft.jobs import ranked_names, without_rank
 from crystalsmith.discovery.report.page import to_html
 from crystalsmith.discovery.report.table import to_csv
 from crystalsmith.discovery.summary import RunSummary
