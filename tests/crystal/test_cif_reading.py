@@ -357,6 +357,12 @@ def test_shares_of_one_element_are_one_atom_and_nothing_is_none() -> None:
     assert any("added up" in w for w in record.warnings) and any("occupancy 0" in w for w in record.warnings)
 
 
+def test_multiplicities_that_do_not_fit_are_a_warning() -> None:
+    rows = tuple(f"{r} {m}" for r, m in zip(ROWS, "114", strict=True))
+    record = one(HEAD + CELL + GROUP + loop(rows, (*COLUMNS, "symmetry_multiplicity")))
+    assert is_perovskite(record) and any("multiplicities" in w for w in record.warnings)
+
+
 def test_a_metric_off_by_its_rounding_is_made_to_fit() -> None:
     text = PLAIN.replace("_cell_length_b 3.905", "_cell_length_b 3.906").replace("alpha 90", "alpha 90.02")
     record = one(text)

@@ -27,6 +27,30 @@ def test_order_of_sites() -> None:
     assert order == Order(225, sites={"Cl": 2, "Na": 1}, count=3, id="salt")
 
 
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("Bmab", 64),
+        ("C42/mmc", 132),
+        ("C-1", 2),
+        ("-P 2ybc", 14),
+        ("D4h^17", 139),
+        ("#225", 225),
+        ("227:2", 227),
+        ("Fm3̅m", 225),
+        ("P6₃/mmc", 194),
+        ("P2(1)/n", 14),
+        ("P 21/m 21/m 2/n (origin choice 2)", 59),
+    ],
+)
+def test_groups_by_any_name_where_no_letters_come_with_them(name: str, number: int) -> None:
+    order = parse_order({"space_group": name, "sites": {"Na": 1, "Cl": 1}})
+    assert order.space_group == number
+    assert parse_order({"space_group": [name, 62], "formula": "NaCl"}).space_group == tuple(
+        sorted({number, 62})
+    )
+
+
 def test_order_of_letters_may_carry_their_multiplicity() -> None:
     order = parse_order({"space_group": 221, "wyckoff": [["Sr", "1a"], ["Ti", "b"], ["O", "3c"]]})
     assert order.wyckoff == (("Sr", "a"), ("Ti", "b"), ("O", "c"))

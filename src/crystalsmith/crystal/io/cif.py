@@ -86,6 +86,11 @@ def _understand(block: Block) -> Record:
     if not readings:
         raise StructureError(reason)
     chosen = _choose(readings, possible.proof or sites.proof)
+    odd = (
+        ("the multiplicities that it states are not those that were read",)
+        if chosen.as_stated is False
+        else ()
+    )
     number_of = chosen.operations.number
     named = number_of if number_of > 1 else possible.number
     return Record(
@@ -96,7 +101,7 @@ def _understand(block: Block) -> Record:
         # P 1 is what programs write that know no symmetry.
         space_group=named if named > 1 else 0,
         crystal=_stated(block, sites, chosen, named),
-        warnings=(*block.warnings, *possible.warnings, *sites.warnings, *chosen.cell.warnings),
+        warnings=(*block.warnings, *possible.warnings, *sites.warnings, *chosen.cell.warnings, *odd),
     )
 
 
