@@ -423,3 +423,35 @@ def test_selections_of_a_database(tmp_path: Path) -> None:
 )
 def test_groups_that_rows_name(value: object, number: int) -> None:
     assert named_group(value) == number
+
+
+# --- run folders ---
+
+
+@pytest.mark.parametrize(
+    ("write", "file"),
+    [
+        (inputs.write_generation, "crystals.jsonl"),
+        (inputs.write_relaxation, "journal.jsonl"),
+        (inputs.write_rediscovery, "results.json"),
+        (inputs.write_discovery, "shortlist.json"),
+    ],
+)
+@pytest.mark.parametrize("damage", [b'"225"', b"{", b'{"order": 1}'])
+def test_a_damaged_run_is_told_in_one_line(write: Any, file: str, damage: bytes, tmp_path: Path) -> None:
+    write(tmp_path / "run")
+    path = tmp_path / "run" / file
+    path.write_bytes(damage + b"\n" + path.read_bytes())
+    with pytest.raises(DataError, match="damaged") as caught:
+        list(read_records(tmp_path / "run"))
+    assert "\n" not in str(caught.value) and str(tmp_path / "run") in str(caught.value)
+
+
+def test_runs_inside_of_folders_are_read_as_runs(tmp_path: Path) -> None:
+    inputs.write_generation(tmp_path / "all" / "first")
+    inputs.write_relaxation(tmp_path / "all" / "second")
+    (tmp_path / "all" / "third.cif").write_text(GOOD)
+    (tmp_path / "all" / "first" / "cif").mkdir()
+    (tmp_path / "all" / "first" / "cif" / "copper_0.cif").write_text(GOOD)  # the run itself counts
+    found = [(r.id, r.failure) for r in read_records(tmp_path / "all")]
+    assert [name for name, failure in found if not failure] == ["copper", "Cu3Au", "copper", "Cu3Au", "third"]
