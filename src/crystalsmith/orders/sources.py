@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -164,8 +165,16 @@ def learned_source(model: AnyModel, draws_only: bool = False) -> Learned | None:
 
     if isinstance(model, PaperModel) or model.prior is None:
         return None
-    known = KnownCrystals.read(model.occupations)
-    return Learned(AssignmentPrior(model.prior, Prototypes(known)), Compositions(known), draws_only)
+    if id(model) not in _LEARNED:
+        known = KnownCrystals.read(model.occupations)
+        prior = AssignmentPrior(model.prior, Prototypes(known))
+        _LEARNED[id(model)] = prior, Compositions(known)
+        weakref.finalize(model, _LEARNED.pop, id(model), None)
+    return Learned(*_LEARNED[id(model)], draws_only)
+
+
+_LEARNED: dict[int, tuple[AssignmentPrior, Compositions]] = {}
+"""Of living models, by identity: what is worked out for one order serves the next."""
 
 
 def _by_formula_order(sites: Mapping[str, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from crystalsmith.assignments import Assignment, Cells, Request, positions_of, to_pairs
 from crystalsmith.crystal.elements import SYMBOLS
-from crystalsmith.prior.prior import TRUST_ATOMS, TRUST_SITES, AssignmentPrior, Key, total
+from crystalsmith.prior.prior import TRUST_ATOMS, TRUST_SITES, AssignmentPrior, Cell, Key, total
 from crystalsmith.prior.search import beam, choose, draw
 
 _NEGLIGIBLE = 1e-3
@@ -62,8 +63,14 @@ def draw_choice(
     base = TRUST_ATOMS * float(np.exp(prior.groups_of_network(elements, counts)[group]))
     k = choose(np.array([base, *(w for _, w in lent)]), rng)
     found = draw(prior, elements, counts, group, rng) if k == 0 else (group, lent[k - 1][0])
-    inner = float(prior.assignments(elements, counts, [found])[0])
+    inner = _inner(prior, elements, counts, found)
     return _request(elements, group, found[1], share + log + inner)
+
+
+@lru_cache(maxsize=1 << 14)
+def _inner(prior: AssignmentPrior, elements: Key, counts: Key, cell: Cell) -> float:
+    """Logarithm of the probability of an assignment; likely ones are drawn again and again."""
+    return float(prior.assignments(elements, counts, [cell])[0])
 
 
 def likely_letters(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -83,10 +84,30 @@ def draw(
     plan = prior.plan(space_group, numbers, max_atoms)
     h = _Partial(plan, plan.start, 0.0)
     while not plan.finished(h.state):
-        row = next_positions(prior, elements, numbers, [h], max_atoms)[0]
-        p = choose(np.exp(row), rng)
-        h = replace(h, state=plan.advance(h.state, p), taken=(*h.taken, (h.state.element, p)))
+        p = choose(_chances(prior, elements, numbers, space_group, max_atoms, h.taken), rng)
+        h = _advanced(h, p)
     return space_group, canonical(space_group, h.assignment)
+
+
+def _advanced(h: _Partial, p: int) -> _Partial:
+    return replace(h, state=h.plan.advance(h.state, p), taken=(*h.taken, (h.state.element, p)))
+
+
+@lru_cache(maxsize=1 << 14)
+def _chances(
+    prior: AssignmentPrior,
+    elements: Key,
+    numbers: Key,
+    space_group: int,
+    max_atoms: int,
+    taken: tuple[tuple[int, int], ...],
+) -> np.ndarray:
+    """(PLACES,) probabilities of the next position; crystals of one composition ask for the same ones."""
+    plan = prior.plan(space_group, numbers, max_atoms)
+    h = _Partial(plan, plan.start, 0.0)
+    for _, p in taken:
+        h = _advanced(h, p)
+    return np.exp(next_positions(prior, elements, numbers, [h], max_atoms)[0])
 
 
 def choose(weight: np.ndarray, rng: np.random.Generator) -> int:
