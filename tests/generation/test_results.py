@@ -14,15 +14,21 @@ from rich.console import Console
 
 from crystals import KNOWN
 from crystalsmith.crystal import Crystal, Site, crystal_from_arrays
+from crystalsmith.errors import ConfigError
 from crystalsmith.generation.alike import first_alike, hidden_group
 from crystalsmith.generation.journal import Entry
 from crystalsmith.generation.known import KnownPhases
 from crystalsmith.generation.results import COLUMNS, Results, rank_all, write_results
+from crystalsmith.generation.run import generate_into
+from crystalsmith.generation.settings import GenerateSettings
 from crystalsmith.hull import Phase
 from crystalsmith.orders import parse_order
 from crystalsmith.ranking import Score
+from fake_model import FakeModel
 from pages import Page
 
+# Of elements that make no compound, so that nothing but a file can know it.
+SALT = {"id": "salt", "space_group": 225, "wyckoff": [["Ne", "a"], ["Kr", "b"]], "count": 2}
 SETTINGS = SimpleNamespace(known=(), seed=7, letters="likely", potential=None)
 
 
@@ -179,6 +185,11 @@ def test_known_phases_and_files_name_what_a_crystal_is(tmp_path):
     other = by_file.judge(nias())
     assert other.is_new and other.nearest == "NaCl (Fm-3m, mp-1)"
     assert by_file.judge(perovskite()).verdict == "new composition"
+    by_phase = KnownPhases(None, [phase])
+    assert by_phase.judge(salt()).nearest == "NaCl (Fm-3m, mp-1)" and not by_phase.judge(salt()).is_new
+    assert by_phase.judge(nias()).is_new
+    doubled = Crystal(225, (9.0, 9.0, 9.0, 90, 90, 90), (Site("Na", "c"), Site("Cl", "a"), Site("Cl", "b")))
+    assert by_phase.judge(doubled).is_new
 
 
 def test_csv_and_page_are_written_and_say_the_same(tmp_path):
@@ -220,3 +231,21 @@ def test_a_crystal_from_another_program_keeps_its_place(tmp_path):
     numbers = np.array([s.Z for s in structure.species])
     again = crystal_from_arrays(structure.lattice.matrix, structure.frac_coords, numbers, 0.01)
     assert first_alike([perovskite(), again], [221, 221]) == [0, 0]
+
+
+def test_a_run_is_sorted_by_energies_only_where_there_are_some(tmp_path):
+    settings = GenerateSettings(sort="energy")
+    with pytest.raises(ConfigError, match="needs energies; name a potential"):
+        generate_into([SALT], tmp_path / "out", settings, model=FakeModel())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_knows_its_own_crystals_again(tmp_path):
+    first = generate_into([SALT], tmp_path / "a", GenerateSettings(max_tries=50), model=FakeModel())
+    again = GenerateSettings(max_tries=50, known=(str(tmp_path / "a"),))
+    second = generate_into([SALT], tmp_path / "b", again, model=FakeModel())
+    assert not any(r.known_as for r in first.results) and all(r.known_as for r in second.results)
+    assert {p.stem[:4] for p in (tmp_path / "b" / "cif").iterdir()} == {"001_", "002_"}
+    Page((tmp_path / "b" / "report.html").read_text(encoding="utf-8")).check_offline()
+    rows = list(csv.DictReader((tmp_path / "b" / "crystals.csv").open(newline="")))
+    assert all((tmp_path / "b" / row["cif"]).is_file() for row in rows) and len(rows) == 2

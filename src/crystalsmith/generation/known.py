@@ -1,7 +1,8 @@
 """Is a crystal known? Against the index of the training set, named phases, and structures of the user's.
 
 The index that comes with the network holds space groups, compositions and Wyckoff positions, but no
-coordinates: a crystal with the composition, space group and Wyckoff positions of a known one counts as known.
+coordinates: a crystal with the composition, space group and Wyckoff positions of a known one counts as known;
+so does one with the space group and the atoms in the primitive cell of a named phase, of which no more is kept.
 The user's structures are compared by structure.
 """
 
@@ -101,6 +102,9 @@ class KnownPhases:
         twin = next((k for k in of_formula if _is_same(k, crystal)), None)
         if twin is not None:
             return Novelty(KNOWN, self._words(crystal, twin.space_group), "", self.checked)
+        phase = next((p for p in self._phases.get(crystal.formula, ()) if _is_phase(p, crystal)), None)
+        if phase is not None:
+            return Novelty(KNOWN, _name(phase), "", self.checked)
         prototype = self._prototype(crystal)
         if of_formula:
             nearest = min(of_formula, key=lambda k: (k.space_group != crystal.space_group, k.space_group))
@@ -167,6 +171,11 @@ def known_of(
 def _name(phase: Phase) -> str:
     symbol = f"{space_group(phase.space_group).symbol}, " if phase.space_group else ""
     return f"{phase.formula} ({symbol}{phase.id})"
+
+
+def _is_phase(phase: Phase, crystal: Crystal) -> bool:
+    """Whether group and atoms in the primitive cell are the same: all that is kept of a phase."""
+    return phase.space_group == crystal.space_group and dict(phase.counts) == crystal.counts
 
 
 def _is_same(known: Known, crystal: Crystal) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from crystalsmith.diffusion import AnyModel
     from crystalsmith.generation.journal import Entry
+    from crystalsmith.generation.settings import GenerateSettings
     from crystalsmith.orders import Order
     from crystalsmith.runs.folder import RunFolder
 
@@ -173,7 +174,7 @@ def write_results(
     *,
     orders: Sequence[Order],
     model: AnyModel | None,
-    settings: Any,
+    settings: GenerateSettings,
 ) -> Results:
     """Write ``crystals.csv`` and ``report.html``; called whenever a run ends.
 
@@ -182,7 +183,7 @@ def write_results(
         ranked: from ``rank_all``.
         orders: that were carried out.
         model: that made them: its training set's crystals count as known.
-        settings: of the run (``GenerateSettings``); crystals of its ``known`` files count as known.
+        settings: of the run; crystals of its ``known`` files count as known.
 
     Raises:
         OutputError: a file cannot be written.

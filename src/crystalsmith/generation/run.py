@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from crystalsmith import __version__
 from crystalsmith.crystal.crystals import Crystals
 from crystalsmith.crystal.io.write import extxyz_frame
-from crystalsmith.errors import OutputError
+from crystalsmith.errors import ConfigError, OutputError
 from crystalsmith.generation.generator import generate_batches
 from crystalsmith.generation.journal import Entry
 from crystalsmith.generation.made import JOURNAL, SCORES, Made
@@ -156,6 +156,8 @@ def generate_into(
     checked = sort_out(parsed, model, settings.letters)
     several = any(order.count > 1 for order in checked.orders)
     ladder = Ladder.of(model, settings.judges, settings.potential, settings.best_of, sorts=several)
+    if settings.sort == "energy" and (ladder is None or not {"energy", "relaxation"} & set(ladder.judges)):
+        raise ConfigError("--sort energy needs energies; name a potential, such as --potential chgnet")
     identity = run_identity(checked.orders, settings, model, ladder)
     with (
         stop_signals(),
