@@ -2,7 +2,7 @@
 
 The index that comes with the network holds space groups, compositions and Wyckoff positions, but no
 coordinates: a crystal with the composition, space group and Wyckoff positions of a known one counts as known;
-so does one with the space group and the atoms in the primitive cell of a named phase, of which no more is kept.
+so does one with space group and atoms in the primitive cell of a named phase, of which no more is kept.
 The user's structures are compared by structure.
 """
 
