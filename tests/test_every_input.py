@@ -15,6 +15,7 @@ from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.io import Record, named_crystals, read_records
 from crystalsmith.data import Dataset
 from crystalsmith.data.build import build
+from crystalsmith.errors import DataError
 from crystalsmith.evaluation import read_samples
 from crystalsmith.evaluation.targets import target_orders
 from crystalsmith.orders import parse_order
@@ -132,12 +133,11 @@ def test_known_of_discover(form: str, forms: dict[str, Any]) -> None:
     assert {known.judge(crystal).verdict for crystal in inputs.CRYSTALS.values()} == {KNOWN}
 
 
-# --- that the commands themselves come through this door, and all say first why nothing could be read ---
+# --- that the commands come through this door, and say first why nothing could be read ---
 
 COMMANDS = {
     "relax": ["relax", "{}", "-o", "out", "--potential", "emt_potential:make"],
     "phonons": ["phonons", "{}", "-o", "out", "--potential", "emt_potential:make"],
-    "evaluate, generated": ["evaluate", "a={}", "--reference", "{good}"],
     "evaluate, reference": ["evaluate", "a={good}", "--reference", "{}"],
     "data build": ["data", "build", "{}", "-o", "out"],
     "data orders": ["data", "orders", "{}", "-o", "out"],
@@ -158,7 +158,19 @@ def test_each_command_names_the_first_reasons(
     words = [word.format("bad.jsonl", good="good.jsonl") for word in COMMANDS[command]]
     assert main(words) == 2
     error = capsys.readouterr().err
-    assert "flat cell" in error and "bad.jsonl" in error and "Traceback" not in error
+    assert "flat cell" in error and "bad" in error and "Traceback" not in error
+
+
+def test_a_set_that_breaks_off_is_not_measured_by_halves(tmp_path: Path) -> None:
+    """One in which nothing can be read is: a model may fail at everything."""
+    import gzip
+
+    text = inputs.lines([inputs.plain_row("copper")] * 2000)
+    (tmp_path / "torn.gz").write_bytes(gzip.compress(text.encode())[:-30])
+    with pytest.raises(DataError, match="damaged"):
+        read_samples(tmp_path / "torn.gz")
+    (tmp_path / "bad.jsonl").write_text('{"cell": 1, "frac": 2}\n')
+    assert len(read_samples(tmp_path / "bad.jsonl").failures) == 1
 
 
 @pytest.mark.parametrize("command", ["data orders", "show", "known", "rediscover"])

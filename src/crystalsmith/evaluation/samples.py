@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.crystal.io import Record, read_records
+from crystalsmith.crystal.io import NothingReadable, Record, read_records
 from crystalsmith.crystal.io.names import order_id
-from crystalsmith.errors import DataError
 from crystalsmith.evaluation.measures.arrays import Arrays
 from crystalsmith.evaluation.measures.geometry import standard_crystal
 
@@ -106,7 +105,7 @@ def read_samples(source: Any, name: str | None = None) -> SampleSet:
     try:
         for record in read_records(source):
             samples.append(_sample(record))
-    except DataError:
+    except NothingReadable:
         if not samples:
             raise
         # Members without one crystal among them are a set all the same, whose every figure is a failure's.

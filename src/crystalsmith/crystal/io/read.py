@@ -29,6 +29,10 @@ _SHOWN = 3
 _logger = logging.getLogger(__name__)
 
 
+class NothingReadable(DataError):
+    """A source whose members were all found, and of which not one is a crystal."""
+
+
 def read_records(source: Any, limits: Limits | None = None) -> Iterator[Record]:
     """Crystals of a source, in its order; what cannot be read is among them with its reason.
 
@@ -51,7 +55,7 @@ def read_records(source: Any, limits: Limits | None = None) -> Iterator[Record]:
         yield record
     warn_first(warned)
     if not any_read:
-        raise DataError(f"{_name(source)} holds no crystal that can be read{_first(reasons)}")
+        raise NothingReadable(f"{_name(source)} holds no crystal that can be read{_first(reasons)}")
 
 
 def readable_records(source: Any, limits: Limits | None = None) -> Iterator[Record]:
