@@ -43,7 +43,9 @@ def example(hall: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, 
         metric = np.einsum("nki,kl,nlj->ij", w, base @ base.T, w) / len(w)
         lattice = np.linalg.cholesky(metric)
         lattice *= (20.0 * 1.5 * len(w) / np.linalg.det(lattice)) ** (1 / 3)
-        sites = np.array([rng.random(3).round(4), np.zeros(3)])
+        # Away from all special places: two settings that differ there alone would be one.
+        general = (rng.integers(24, size=3) + rng.uniform(0.3, 0.7, 3)) / 24
+        sites = np.array([general.round(4), np.zeros(3)])
         blocks = [distinct((w @ site + t) % 1.0, lattice) for site in sites]
         points = np.concatenate(blocks)
         numbers = np.repeat([14, 20], [len(b) for b in blocks])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from crystalsmith.crystal.crystal import Crystal, Site, wrap
-from crystalsmith.crystal.elements import COVALENT_RADII, SYMBOLS, formula_order
+from crystalsmith.crystal.elements import SYMBOLS, formula_order
 from crystalsmith.crystal.hall import group_keys, hall_symbol, hermann_mauguin
 from crystalsmith.crystal.io.cif_atoms import (
     Cell,
@@ -36,9 +36,8 @@ from crystalsmith.symmetry import cell_to_lattice, space_group
 _ON_POSITION = 0.02
 # How far lengths (relative) and cosines may be from what the operations demand.
 _METRIC = 4e-3
-# Of two readings without any statement that decides, one is impossible where atoms are nearer than this share
-# of their covalent radii, and the other likely where none is nearer than that.
-_IMPOSSIBLE, _LIKELY = 0.5, 0.75
+# Cells with more atoms are not compared pair by pair.
+_MOST_COMPARED = 3000
 
 
 def read_cif(text: str | bytes) -> list[Record]:
@@ -126,23 +125,14 @@ class _Reading:
 
     def has_atoms_of(self, other: _Reading) -> bool:
         """Whether two readings are the same atoms in the same places."""
-        if sorted(self.cell.numbers.tolist()) != sorted(other.cell.numbers.tolist()):
+        mine, theirs = self.cell.numbers, other.cell.numbers
+        if len(mine) > _MOST_COMPARED or not np.array_equal(np.sort(mine), np.sort(theirs)):
             return False
         difference = self.cell.fractional[:, None] - other.cell.fractional
         difference -= np.rint(difference)
         distance = np.linalg.norm(difference @ self.lattice, axis=-1)
-        distance[self.cell.numbers[:, None] != other.cell.numbers] = np.inf
+        distance[mine[:, None] != theirs] = np.inf
         return bool(distance.min(axis=0).max() < _ON_POSITION and distance.min(axis=1).max() < _ON_POSITION)
-
-    @property
-    def tightness(self) -> float:
-        """Smallest distance between atoms as a share of their covalent radii."""
-        radii = np.array(COVALENT_RADII)[self.cell.numbers]
-        difference = self.cell.fractional[:, None] - self.cell.fractional
-        difference -= np.rint(difference)
-        distance = np.linalg.norm(difference @ self.lattice, axis=-1) / (radii[:, None] + radii)
-        np.fill_diagonal(distance, np.inf)
-        return float(distance.min())
 
 
 def _choose(readings: list[_Reading], proof: str) -> _Reading:
@@ -170,10 +160,6 @@ def _choose(readings: list[_Reading], proof: str) -> _Reading:
     left = proven or sound
     if 3 <= left[0].operations.number <= 15:  # a short symbol means the unique axis b
         return left[0]
-    tightness = [r.tightness for r in left]
-    likely = [r for r, x in zip(left, tightness, strict=True) if x > _LIKELY]
-    if len(likely) == 1 and sum(x < _IMPOSSIBLE for x in tightness) == len(left) - 1:
-        return likely[0]
     meant = " or ".join(r.operations.where for r in left)
     raise StructureError(f"ambiguous: the CIF can mean {meant}; state the operators or the choice")
 
