@@ -131,9 +131,8 @@ def test_short_and_old_symbols_are_the_same_crystal_or_left_out(number: int) -> 
             else:
                 assert same_atoms(hall, record), (hall, symbol)
                 read += 1
-    assert read or len(HALLS[number]) == 2, (
-        number
-    )  # two origins that this crystal's formula does not tell apart
+    # Two origins, or two glides by one e, that this crystal's formula does not tell apart.
+    assert read or len(HALLS[number]) == 2 or number == 67, number
 
 
 @pytest.mark.parametrize("number", [n for n in HALLS if n > 1])
