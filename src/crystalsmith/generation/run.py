@@ -8,10 +8,11 @@ undisturbed one. Where drafts are judged, all of them stand in the journal and t
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ GENERATION = RunKind(
     owned=(JOURNAL, SCORES, CRYSTALS, PICTURE, *OWNED),
     files=_own_cifs,
     another={"orders": "other orders", "judges": "other judges"},
-    absent={"best_of": 1, "judges": [], "potential": None},
+    absent={"best_of": 1, "judges": [], "potential": None, "precision": "single"},
 )
 
 
@@ -152,6 +153,8 @@ def generate_into(
         from crystalsmith.diffusion import load_model
 
         model = load_model()
+    if settings.precision == "double":
+        model = in_double(model)
     parsed = parse_orders(orders)
     checked = sort_out(parsed, model, settings.letters)
     several = any(order.count > 1 for order in checked.orders)
@@ -198,6 +201,15 @@ def generate_into(
         )
 
 
+def in_double(model: AnyModel) -> AnyModel:
+    """The same model in double precision.
+
+    Sums in single precision depend on the shape of the batch in the last digit, and now and then a crystal on
+    its way through the noise levels is so sensitive that a hundredth of an Angstrom comes of it.
+    """
+    return replace(model, network=copy.deepcopy(model.network).double())
+
+
 def run_identity(
     orders: Sequence[Order], settings: GenerateSettings, model: AnyModel, ladder: Ladder | None
 ) -> dict[str, Any]:
@@ -217,6 +229,8 @@ def run_identity(
         "letters": settings.letters,
         "orders": [order.to_mapping() for order in orders],
     }
+    if settings.precision != "single":
+        identity["precision"] = settings.precision
     if ladder is not None:
         identity |= {
             "best_of": settings.best_of,

@@ -27,6 +27,12 @@ class GenerateSettings:
         " it, or by how often each position is occupied, which is right less often and more inventive",
         choices=LETTERS,
     )
+    precision: str = option(
+        "single",
+        "of the network's numbers: with double, which takes nearly twice the time, crystals do not depend on"
+        " the batch to the last digit",
+        choices=("single", "double"),
+    )
     best_of: int = option(
         1, "drafts of each crystal, of which the best one is kept", check=positive, metavar="K"
     )
