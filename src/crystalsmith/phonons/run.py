@@ -30,7 +30,7 @@ from crystalsmith.potentials.calculators import (
 from crystalsmith.potentials.many import each, never
 from crystalsmith.potentials.run import same_crystal
 from crystalsmith.potentials.settings import Engine
-from crystalsmith.runs.atomic import TEMPORARY, write_whole, writing
+from crystalsmith.runs.atomic import replacing, write_whole, writing
 from crystalsmith.runs.folder import RunFolder, RunKind, check_folder
 from crystalsmith.runs.pool import Failed
 from crystalsmith.runs.progress import Progress, silent
@@ -220,10 +220,8 @@ def write_study(
         OutputError: a file cannot be written.
     """
     with writing(folder):
-        picture = folder / f"{name}.png"
-        partial_file = picture.with_name(picture.name + TEMPORARY)
-        partial_file.write_bytes(draw_phonons(study.phonons, potential))
-        partial_file.replace(picture)
+        with replacing(folder / f"{name}.png") as partial_file:
+            partial_file.write_bytes(draw_phonons(study.phonons, potential))
         study.phonons.write_phonopy(folder / f"{name}_phonopy_params.yaml")
         crystal = study.phonons.crystal
         data = {
