@@ -221,6 +221,20 @@ def test_potentials_that_do_not_say_answer_for_themselves():
     assert "No EMT-potential for Og" in relax_symmetric(fcc("Og"), EMT()).reason
 
 
+class Picky(EMT):
+    """Refuses atoms when it is given to them, as SevenNet's calculator does."""
+
+    def set_atoms(self, atoms):
+        raise ValueError("do not know\natomic number")
+
+
+def test_a_potential_may_refuse_atoms_before_it_is_asked():
+    for how in (relax_symmetric, relax_free):
+        done = how(fcc("Cu"), Picky())
+        assert done.reason == "the potential failed: ValueError: do not know" and not done.sound
+    assert "do not know" in str(single_points([fcc("Cu")], Picky())[0].reason)
+
+
 # --- the run, as a call ---
 
 

@@ -69,8 +69,8 @@ class Budget:
         if unknown := unknown_to(calculator, atoms.get_chemical_symbols()):
             raise PhononError(unknown)
         self.calls += 1
-        atoms.calc = calculator
         try:
+            atoms.calc = calculator
             forces = np.array(atoms.get_forces(), dtype=float).reshape(len(atoms), 3)
         except Exception as error:  # whatever a potential makes of it
             raise PhononError(f"the potential failed at {doing}: {one_line(error)}") from error

@@ -162,8 +162,8 @@ class Search:
             raise Stopped("out of time")
         self.calls += 1
         atoms = variables.to_atoms(x)
-        atoms.calc = self.calculator
         try:
+            atoms.calc = self.calculator
             energy = float(atoms.get_potential_energy())
             forces = np.array(atoms.get_forces(), dtype=float).reshape(len(atoms), 3)
             stress = np.array(atoms.get_stress(voigt=False), dtype=float).reshape(3, 3)
