@@ -25,10 +25,10 @@ ELEMENTS = 101  # H to Fm
 REACH = 1.6  # sums of covalent radii within which distances are looked at
 
 NONMETALS = "H He B C N O F Ne Si P S Cl Ar Ge As Se Br Kr Sb Te I Xe At Rn".split()
-MARGIN, MARGIN_METALS = 0.95, 0.85  # of the second shortest; metals are soft
+MARGIN, MARGIN_METALS = 0.95, 0.85  # of the second shortest; bonds of metals are soft, drafts unrelaxed
 
 # Crystals that met a pair, and at most so much of the sum of covalent radii for its limit: the fewer, the
-# less is known of how close they come. Fitted: of 7,140 crystals that were not counted (mp20_val) two fail.
+# less is known of how close they come. Fitted: of 7,140 crystals that were not counted (mp20_val) one fails.
 CAPS = ((2, UNMET), (5, 0.7), (20, 0.8), (100, 0.9))
 CAPS_NONMETALS = ((2, UNMET), (5, 0.9))
 CAP_SMALL, SMALL = 1.15, ("H", "F")  # molecules of the two smallest atoms are wider than their radii say
@@ -60,7 +60,7 @@ def limit(second: float, crystals: int, first: str, other: str) -> float:
     cap = max(value for least, value in caps if crystals >= least)
     if first == other and first in SMALL:
         cap = CAP_SMALL
-    return min((MARGIN if nonmetals else MARGIN_METALS) * second, cap)
+    return min((MARGIN if nonmetals == 2 else MARGIN_METALS) * second, cap)
 
 
 def shortest_of(crystal: Crystal, sums: np.ndarray) -> dict[tuple[int, int, int], float]:

@@ -46,7 +46,7 @@ def test_known_crystals_pass(name):
         ("S", "O", 1.43, 1.10),
         ("Hg", "Hg", 2.50, 1.80),
         ("Re", "Re", 2.22, 1.60),
-        ("Cs", "F", 2.70, 2.30),
+        ("Cs", "F", 2.70, 2.00),
     ],
 )
 def test_molecules_pass_and_what_is_shorter_than_any_bond_does_not(first, second, right, wrong):
