@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -581,3 +582,22 @@ def test_network_of_numbers_of_units_sees_them_as_a_ratio() -> None:
     with torch.no_grad():
         own = prior.network.units(told, 6)[0].log_softmax(0).numpy()
     assert prior.units(TIO2, (1, 2), 6) == pytest.approx(own, abs=1e-5)
+
+
+def test_what_is_drawn_again_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Crystals of one composition share the network's answers, and are drawn as if they did not."""
+    prior, cells = small_prior(True), [Cells(1, (216, 225)), Cells(2, (129, 186, 227))]
+    elements = elements_of("In", "P")
+    asked, real = 0, type(prior.network).positions
+
+    def positions(*arguments: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return real(*arguments)
+
+    monkeypatch.setattr(type(prior.network), "positions", positions)
+    first = [draw_choice(prior, elements, (1, 1), cells, np.random.default_rng(k)) for k in range(30)]
+    before = asked
+    again = [draw_choice(prior, elements, (1, 1), cells, np.random.default_rng(k)) for k in range(30)]
+    assert [(r, r.log_prior) for r in again] == [(r, r.log_prior) for r in first]
+    assert asked == before < 30 * 4

@@ -207,7 +207,8 @@ def in_double(model: AnyModel) -> AnyModel:
     Sums in single precision depend on the shape of the batch in the last digit, and now and then a crystal on
     its way through the noise levels is so sensitive that a hundredth of an Angstrom comes of it.
     """
-    return replace(model, network=copy.deepcopy(model.network).double())
+    network: Any = copy.deepcopy(model.network)
+    return replace(model, network=network.double())
 
 
 def run_identity(
