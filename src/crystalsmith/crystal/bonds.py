@@ -5,7 +5,7 @@ is kept: 5 % (15 % with a metal) below the second shortest such distance of 64,2
 most 0.9 of the sum of covalent radii, less for rare pairs: those that were only met apart may still bond. So
 a carbon atom may have one neighbour at 1.2 Angstrom, but not three. Pairs that were met in fewer than two
 crystals have 0.62 of the sum of covalent or ionic radii, whichever is less. Of the crystals that the table is
-made from at most 4 fail, of 7,140 others 1. It is made by ``tools/make_bond_table.py``.
+made from 1 fails, of 7,140 others 1. It is made by ``tools/make_bond_table.py``.
 """
 
 from __future__ import annotations
