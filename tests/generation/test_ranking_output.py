@@ -106,7 +106,8 @@ def test_best_draft_is_the_crystal_and_crystals_are_sorted(whole: Path) -> None:
         crystal = entries[order_id, index].crystal
         assert crystal is not None
         assert cif_of(whole, order_id, index).read_text() == crystal.to_cif()
-        assert a.info["energy_per_atom"] * len(a) == pytest.approx(a.get_potential_energy())
+        energy = a.info["energy_per_atom"] * len(a)
+        assert energy == pytest.approx(a.get_potential_energy(), abs=1e-5)  # one of them is rounded
         assert 0 < a.info["p_given_letters"] < 1 and "score_denoising" not in a.info
 
 
