@@ -65,7 +65,7 @@ def test_no_other_shares_meet_more_orders(recipes: list[Request], count: int) ->
     def worth(shares: tuple[int, ...]) -> float:
         total = 0.0
         for recipe, m in zip(recipes, shares, strict=True):
-            a, b = 1.3 * success(recipe.freedom), 1.3 * (1 - success(recipe.freedom))
+            a, b = SPREAD * success(recipe.freedom), SPREAD * (1 - success(recipe.freedom))
             # Beta function: all m fail.
             failed = math.gamma(b + m) * math.gamma(a + b) / math.gamma(a + b + m) / math.gamma(b)
             total += math.exp(recipe.log_prior or 0.0) * (1 - failed)
