@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+
+# A shell starts what it puts in the background deaf to Ctrl-C, and so is what that starts in turn.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before numpy and torch start their threads: tests run in parallel processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
