@@ -60,9 +60,15 @@ class ConstrainedDimeNet(nn.Module):
         self.net = DimeNet(config)
 
     def forward(
-        self, batch: CrystalBatch, log_sigma: Tensor, strain: Tensor, graph: Multigraph | None = None
+        self,
+        batch: CrystalBatch,
+        log_sigma: Tensor,
+        strain: Tensor,
+        graph: Multigraph | None = None,
+        known: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Outputs as of ``Denoiser.forward``."""
+        """Outputs as of ``Denoiser.forward``; no element can be hidden."""
+        assert known is None
         lay, t, c = batch.layout, batch.layout.tables, self.config
         lattice = batch.lattice()
         general = GeneralBatch(
@@ -178,7 +184,14 @@ def main() -> None:
         if a.only and v.name not in a.only:
             continue
         c = TrainConfig(
-            method=v.method, batch=32, crystals=a.crystals, learning_rate=1e-3, beta2=0.999, clip=1.0, seed=7
+            method=v.method,
+            batch=32,
+            crystals=a.crystals,
+            learning_rate=1e-3,
+            beta2=0.999,
+            clip=1.0,
+            forget=0.0,  # DimeNet++ is told every element
+            seed=7,
         )
         c = replace(c, **v.train)
         fresh = model_of(v, c, data)

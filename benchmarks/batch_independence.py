@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from crystalsmith.data import Dataset
-from crystalsmith.diffusion import Request, load_model
+from crystalsmith.diffusion import Model, Request, load_model
 
 
 def main() -> None:
@@ -26,6 +26,7 @@ def main() -> None:
     a = p.parse_args()
     torch.set_num_threads(1)
     model = load_model()
+    assert isinstance(model, Model)
     data = Dataset.open(a.data)
     rows = np.random.default_rng(a.seed).permutation(len(data))[: a.n]
     truth = [data[int(i)] for i in rows]

@@ -34,7 +34,7 @@ def outcome(folder: Path) -> tuple[str, dict[str, Any]]:
 
     from crystalsmith.discovery.database import CrystalDatabase
 
-    run = json.loads((folder / "run.json").read_text())["id"]
+    run = json.loads((folder / "manifest.json").read_text())["id"]
     candidates, _ = CrystalDatabase(str(folder / "crystals.db"), run).load()
     plain = {name: c.to_dict() for name, c in candidates.items()}
     for c in plain.values():

@@ -66,7 +66,7 @@ def main() -> None:
             sites = Counter(element for element, _ in truth)
             order = Order(crystal.space_group, sites=dict(sites), count=a.draws)
             drawn = [
-                drafter.draft(order, k, np.random.default_rng([a.seed, int(row), k]), 1).request.sites
+                drafter.draft(order, k, np.random.default_rng([a.seed, int(row), k]), 1).sites
                 for k in range(a.draws)
             ]
             hits = [canonical(crystal.space_group, d) == target for d in drawn]

@@ -23,7 +23,7 @@ import torch
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
-from crystalsmith.diffusion import Request, load_model, resolve_sampler
+from crystalsmith.diffusion import Model, Request, load_model, resolve_sampler
 from crystalsmith.diffusion.sampler_choice import DEFAULT_CALLS
 from crystalsmith.diffusion.samplers import CALLS_PER_STEP
 from crystalsmith.evaluation.measures.arrays import crystal_arrays
@@ -64,6 +64,8 @@ def main() -> None:
     keep_freed_memory()
     torch.set_num_threads(1)
     model = load_model(a.checkpoint)
+    if not isinstance(model, Model):
+        raise SystemExit("the checkpoint is of the paper's method, which finds the letters itself")
     data = Dataset.open(a.data)
     rows = np.random.default_rng(a.seed).permutation(len(data))[: a.n]
     truth = [data[int(i)] for i in rows]

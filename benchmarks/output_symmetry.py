@@ -20,7 +20,7 @@ import torch
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
-from crystalsmith.diffusion import Request, load_model
+from crystalsmith.diffusion import Model, Request, load_model
 from crystalsmith.symmetry import space_group
 
 
@@ -33,7 +33,7 @@ def relation(crystal: Crystal, symprec: float = 0.01) -> str:
     if found.number == crystal.space_group:
         return "equal"
     ops = found.operations
-    have = {}
+    have: dict[tuple[int, ...], list[np.ndarray]] = {}
     for r, t in zip(np.array(ops.rotations), np.array(ops.translations), strict=True):
         have.setdefault(tuple(r.ravel()), []).append(t)
     group = space_group(crystal.space_group)
@@ -59,6 +59,8 @@ def main() -> None:
     a = p.parse_args()
     torch.set_num_threads(1)
     model = load_model(a.checkpoint)
+    if not isinstance(model, Model):
+        raise SystemExit("the checkpoint is of the paper's method, which finds the letters itself")
     data = Dataset.open(a.data)
     rows = np.random.default_rng(a.seed).permutation(len(data))[: a.n]
     requests = [

@@ -15,10 +15,12 @@ from collections import defaultdict
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import torch
 
 from crystalsmith.allocator import keep_freed_memory
-from crystalsmith.diffusion import PaperModel, Request, load_model
+from crystalsmith.diffusion import PaperModel, load_model
+from crystalsmith.generation.drafts import SiteDrafter
 from crystalsmith.graph import GeneralBatch
 from crystalsmith.networks.dimenet import make_bonds
 from crystalsmith.orders import read_orders
@@ -38,9 +40,8 @@ def main() -> None:
     if not isinstance(model, PaperModel):
         raise SystemExit(f"{a.checkpoint} is not of the paper's method")
     orders = read_orders(a.orders)[: a.n]
-    requests = [
-        Request(o.space_group, tuple((element, "*") for element in o.content.site_elements)) for o in orders
-    ]
+    drafter = SiteDrafter()
+    requests = [drafter.draft(o, 0, np.random.default_rng(k), 1) for k, o in enumerate(orders)]
     sigmas = model.levels.sigmas(model.device, model.dtype)[0]
     seconds: dict[str, list[float]] = defaultdict(list)
     edges: list[int] = []

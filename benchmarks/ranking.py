@@ -24,12 +24,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from crystalsmith.generation.validity import fault
 
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.validity import fault
 from crystalsmith.data import Dataset
-from crystalsmith.diffusion import Request, load_model
+from crystalsmith.diffusion import Model, Request, load_model
 from crystalsmith.evaluation.measures.arrays import crystal_arrays
 from crystalsmith.evaluation.measures.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
 from crystalsmith.ranking import JUDGES, Ladder, Score, resolve_judges, totals
@@ -82,7 +82,7 @@ def make_drafts(a: argparse.Namespace, cache: Path) -> dict[int, dict[str, Any]]
             while jobs and size + requests[jobs[0][0]].n_atoms <= BATCH_ATOMS:
                 size += requests[jobs[0][0]].n_atoms
                 batch.append(jobs.pop(0))
-            assert model is not None
+            assert isinstance(model, Model)
             seeds = [r * 1000 + k for r, k in batch]
             made.update(zip(batch, model.sample([requests[r] for r, _ in batch], seeds), strict=True))
         seconds = (time.perf_counter() - began) / len(made)

@@ -162,7 +162,8 @@ class Model:
     ) -> list[Crystal]:
         """Draw one crystal for each request.
 
-        A crystal depends on its request and seed alone, not on what else is in the batch.
+        A crystal depends on its request and seed; what else is in the batch changes it by rounding alone,
+        which the sampling amplifies.
 
         Args:
             requests: what to make.

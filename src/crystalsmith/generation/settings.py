@@ -29,8 +29,8 @@ class GenerateSettings:
     )
     precision: str = option(
         "single",
-        "of the network's numbers: with double, which takes nearly twice the time, crystals do not depend on"
-        " the batch to the last digit",
+        "of the network's numbers: with double, which takes nearly twice the time, rounding that depends on"
+        " the batch changes crystals far less",
         choices=("single", "double"),
     )
     best_of: int = option(
