@@ -127,6 +127,17 @@ def test_one_definition_of_sound(reason):
     assert Outcome.from_json(outcome.to_json()).sound == good
 
 
+def test_the_last_stage_that_counts_is_the_result():
+    first, last, wreck = relaxation("converged"), relaxation("out of calls", -2.0), relaxation("collapsed")
+    stages = ("symmetric", "free")
+
+    def result(*done):
+        return Outcome(fcc("Cu"), stages, dict(zip(stages, done, strict=False)), -0.5).result
+
+    assert result(first, last) is last and result(first, wreck) is first
+    assert result(first) is first and result(wreck) is None
+
+
 def test_nobody_has_another_definition():
     """Outside this package nobody reads why a relaxation ended in order to judge it."""
     source = Path(crystalsmith.__file__).parent
