@@ -3,29 +3,18 @@
 ``write_inputs`` and ``collect`` take crystals by name; nothing here knows of a run of ``discover``.
 """
 
-from importlib import import_module
-from typing import Any
+from crystalsmith.runs.lazy import lazily
 
 _HOMES = {
-    "CODES": "settings",
-    "DftSettings": "settings",
-    "Subject": "jobs",
-    "Inputs": "inputs",
-    "write_inputs": "inputs",
-    "Collected": "finished",
-    "collect": "finished",
-    "Reference": "reference",
-    "read_entries": "reference",
-    "Missing": "competing",
-    "missing_references": "competing",
-    "structures_of": "competing",
-    "Result": "results",
+    "settings": ("CODES", "DftSettings"),
+    "jobs": ("Subject",),
+    "inputs": ("Inputs", "write_inputs"),
+    "finished": ("Collected", "collect"),
+    "reference": ("Reference", "read_entries"),
+    "competing": ("Missing", "missing_references", "structures_of"),
+    "results": ("Result",),
 }
 
-__all__ = list(_HOMES)
+__all__ = [name for names in _HOMES.values() for name in names]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)

@@ -1,21 +1,14 @@
 """From a chemical system to a short list of stable new crystals."""
 
-from importlib import import_module
-from typing import Any
+from crystalsmith.runs.lazy import lazily
 
 _HOMES = {
-    "DiscoverySettings": "settings",
-    "Outcome": "run",
-    "discover_into": "run",
-    "collect_run": "calculations",
-    "write_run_inputs": "calculations",
-    "read_shortlist": "shortlist",
+    "settings": ("DiscoverySettings",),
+    "run": ("Outcome", "discover_into"),
+    "calculations": ("collect_run", "write_run_inputs"),
+    "shortlist": ("read_shortlist",),
 }
 
-__all__ = list(_HOMES)
+__all__ = [name for names in _HOMES.values() for name in names]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)

@@ -9,8 +9,9 @@ every table should hold beside a model's.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crystalsmith.runs.lazy import lazily
 
 if TYPE_CHECKING:
     from crystalsmith.evaluation.cache import Cache
@@ -35,20 +36,12 @@ __all__ = [
 
 # Loaded on first use: worker processes that compute fingerprints need not load torch.
 _HOMES = {
-    "Cache": "cache",
-    "Column": "figures",
-    "Evaluation": "figures",
-    "Figure": "figures",
-    "Sample": "samples",
-    "SampleSet": "samples",
-    "Settings": "settings",
-    "Workshop": "features",
-    "evaluate": "evaluator",
-    "read_samples": "samples",
+    "cache": ("Cache",),
+    "figures": ("Column", "Evaluation", "Figure"),
+    "samples": ("Sample", "SampleSet", "read_samples"),
+    "settings": ("Settings",),
+    "features": ("Workshop",),
+    "evaluator": ("evaluate",),
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)

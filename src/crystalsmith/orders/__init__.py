@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crystalsmith.runs.lazy import lazily
 
 if TYPE_CHECKING:
     from crystalsmith.orders.files import read_orders
@@ -18,9 +19,4 @@ _HOMES = {
     "order": ("Order", "parse_order", "parse_orders"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    for module, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _HOMES)

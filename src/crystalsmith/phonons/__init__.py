@@ -1,7 +1,8 @@
 """Vibrations and elasticity of single crystals with an interatomic potential: is it a minimum, how stiff?"""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crystalsmith.runs.lazy import lazily
 
 if TYPE_CHECKING:
     from crystalsmith.phonons.budget import Budget, check_installed
@@ -46,9 +47,4 @@ _HOMES = {
     "vibrations": ("compute_phonons", "relax_tightly"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _HOMES)

@@ -44,12 +44,13 @@ def single_points(crystals: Sequence[Crystal], calculator: Calculator) -> list[E
     model = chgnet_model(calculator)
     for start in range(0, len(crystals), BATCH):
         part = crystals[start : start + BATCH]
+        found: list[Energy] = []
         try:
-            if model is None or any(unknown_to(calculator, c.counts) for c in part):
-                raise NotImplementedError
-            result += _together(part, model)
+            if model is not None and not any(unknown_to(calculator, c.counts) for c in part):
+                found = _together(part, model)
         except Exception:  # one crystal spoils a batch; alone, it spoils itself
-            result += [_alone(crystal, calculator) for crystal in part]
+            found = []
+        result += found or [_alone(crystal, calculator) for crystal in part]
     return result
 
 

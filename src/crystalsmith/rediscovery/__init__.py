@@ -1,21 +1,14 @@
 """Known crystals generated again."""
 
-from importlib import import_module
-from typing import Any
+from crystalsmith.runs.lazy import lazily
 
 _HOMES = {
-    "Finding": "findings",
-    "RediscoverySettings": "settings",
-    "Target": "targets",
-    "read_targets": "targets",
-    "Rediscovered": "run",
-    "rediscover_into": "run",
+    "findings": ("Finding",),
+    "settings": ("RediscoverySettings",),
+    "targets": ("Target", "read_targets"),
+    "run": ("Rediscovered", "rediscover_into"),
 }
 
-__all__ = list(_HOMES)
+__all__ = [name for names in _HOMES.values() for name in names]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)
