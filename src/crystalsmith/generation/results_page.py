@@ -102,7 +102,7 @@ def _facts(made: Ranked) -> list[tuple[str, Any]]:
     crystal, score = made.crystal, made.entry.score
     facts: list[tuple[str, Any]] = [
         ("Lattice", Markup("{} (Å)").format(lattice_html(crystal))),
-        ("Atoms", f"{crystal.n_atoms} in the primitive cell, {crystal.n_atoms_conventional} in the other"),
+        ("Atoms", f"{crystal.n_atoms} (primitive cell), {crystal.n_atoms_conventional} (conventional)"),
         ("Volume", f"{crystal.volume / crystal.n_atoms_conventional:.2f} Å³ per atom"),
     ]
     bonds = shortest_bonds(crystal)[:_BONDS]

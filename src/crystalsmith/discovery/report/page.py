@@ -113,7 +113,7 @@ def _card(folder: Path, rank: int, c: Candidate, name: str) -> dict[str, Any]:
 def _facts(c: Candidate) -> Iterable[tuple[str, Any]]:
     crystal, state = c.crystal, c.states[-1]
     yield "Lattice", Markup("{} (Å)").format(lattice_html(crystal))
-    yield "Atoms", f"{crystal.n_atoms} in the primitive cell, {crystal.n_atoms_conventional} in the other"
+    yield "Atoms", f"{crystal.n_atoms} (primitive cell), {crystal.n_atoms_conventional} (conventional)"
     yield "Above the hull", _both_units(c.above_hull)
     if c.decomposition:
         phases = sorted(c.decomposition.items(), key=lambda item: -item[1])
