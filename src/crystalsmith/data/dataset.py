@@ -79,6 +79,7 @@ class Dataset:
     def subset(
         self,
         max_atoms: int | None = None,
+        max_sites: int | None = None,
         min_space_group: int | None = None,
         indices: Sequence[int] | np.ndarray | None = None,
     ) -> Dataset:
@@ -86,6 +87,7 @@ class Dataset:
 
         Args:
             max_atoms: at most so many atoms in the primitive cell.
+            max_sites: at most so many inequivalent sites.
             min_space_group: at least this number.
             indices: these rows, in this order, repeats allowed.
 
@@ -99,6 +101,8 @@ class Dataset:
         rows = rows % max(len(self), 1)
         if max_atoms is not None:
             rows = rows[a["atoms"][rows] <= max_atoms]
+        if max_sites is not None:
+            rows = rows[(a["start"][rows + 1] - a["start"][rows]) <= max_sites]
         if min_space_group is not None:
             rows = rows[a["space_group"][rows] >= min_space_group]
         arrays = {k: a[k][rows] for k in ("space_group", "cell", "atoms", "e_above_hull", "icsd")}

@@ -9,13 +9,14 @@ Context path: space group, Wyckoff position and structure factors.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from crystalsmith.crystal.chemistry import element_features
 from crystalsmith.crystal.elements import period_and_group
+from crystalsmith.errors import ConfigError
 from crystalsmith.graph import CrystalBatch, Multigraph, build_multigraph, merge_edges, scaled_cutoff
 from crystalsmith.graph.ragged import segment_sum
 from crystalsmith.networks.basis import RADIAL, covalent_radii, noise_features, radial_basis
@@ -39,6 +40,8 @@ class DenoiserConfig:
         form_factors: channels of the crystal's structure factor.
         properties: whether the network sees the elements' properties (``crystal.chemistry``) beside what it
             learns of each element.
+        feedforward: hidden channels of a perceptron that ends each layer; 0 for none. Orbits are few where
+            edges are many, so it costs little.
     """
 
     scalars: int = 128
@@ -49,6 +52,7 @@ class DenoiserConfig:
     context: bool = True
     form_factors: int = 8
     properties: bool = True
+    feedforward: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,29 @@ class Interaction(nn.Module):
         )
         self.norm = nn.LayerNorm(c.scalars)
         self.crystal = nn.Linear(c.scalars + NOISE, c.scalars)
+        self.think = None
+        if c.feedforward:
+            self.think = nn.Sequential(
+                nn.LayerNorm(c.scalars),
+                nn.Linear(c.scalars, c.feedforward),
+                nn.SiLU(),
+                nn.Linear(c.feedforward, c.scalars),
+            )
+
+    def say_nothing(self) -> None:
+        """Set the last weights of the layer to zero: what comes in goes out, until it is trained."""
+        self.think_nothing()
+        with torch.no_grad():
+            self.filter.weight[self.scalars : self.scalars + 2 * self.vectors] = 0.0
+            for last in (self.update[-1], self.crystal):
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
+
+    def think_nothing(self) -> None:
+        """Set the last weights of the perceptron to zero."""
+        if self.think is not None:
+            nn.init.zeros_(self.think[-1].weight)
+            nn.init.zeros_(self.think[-1].bias)
 
     def forward(
         self, s: Tensor, v: Tensor, edges: Edges, crystal: Tensor, weight: Tensor, noise: Tensor
@@ -129,7 +156,10 @@ class Interaction(nn.Module):
         change, gate, scale = self.update(torch.cat([self.norm(s), gathered, length], 1)).split(
             [self.scalars, self.vectors, self.vectors], 1
         )
-        return s + change, v * (1 + 0.1 * torch.tanh(scale))[:, None] + left * gate[:, None]
+        s = s + change
+        if self.think is not None:
+            s = s + self.think(s)
+        return s, v * (1 + 0.1 * torch.tanh(scale))[:, None] + left * gate[:, None]
 
 
 class Context(nn.Module):
@@ -250,6 +280,25 @@ class Denoiser(nn.Module):
     def config_dict(self) -> dict[str, object]:
         """The configuration as plain values, for a checkpoint's metadata."""
         return asdict(self.config)
+
+    def grown(self, config: DenoiserConfig) -> Denoiser:
+        """A larger network that says the same: more layers, perceptrons; what is new says nothing yet.
+
+        Raises:
+            ConfigError: if the sizes differ in anything else, or a layer would be lost.
+        """
+        own = self.config
+        like = replace(own, layers=config.layers, feedforward=config.feedforward)
+        if like != config or config.layers < own.layers or (own.feedforward not in (0, config.feedforward)):
+            raise ConfigError(f"a network of {own} cannot grow into one of {config}; only by layers and feedforward")
+        larger = Denoiser(config)
+        for layer in larger.layers[own.layers :]:
+            layer.say_nothing()
+        if own.feedforward == 0:
+            for layer in larger.layers:
+                layer.think_nothing()
+        larger.load_state_dict({**larger.state_dict(), **self.state_dict()})
+        return larger.to(next(self.parameters()).device)
 
     def forward(
         self,

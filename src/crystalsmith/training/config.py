@@ -33,7 +33,11 @@ class TrainConfig:
         start_from: checkpoint whose weights to start from; "default" is the one that ships; none if empty.
         network: size of the default method's network; dimenet: of the paper's.
         max_atoms: leave out larger primitive cells.
-        orbits: orbits a batch; a batch holds as many crystals as fit.
+        max_sites: leave out crystals with more inequivalent sites: the cost grows with these, not with atoms.
+        orbits: orbits a batch; a batch holds as many crystals as fit. ``PAIRS`` pairs of an orbit and an atom
+            count as one more.
+        even: crystals of more sites than this are seen less often, as this number over theirs; 0 for all
+            alike.
         batch: crystals a batch, whatever their orbits; 0 to go by ``orbits``.
         crystals: length of the run, in crystals seen.
         learning_rate, warm_up: peak rate, and steps of linear warm-up to it.
@@ -67,7 +71,9 @@ class TrainConfig:
     network: DenoiserConfig = field(default_factory=DenoiserConfig)
     dimenet: DimeNetConfig = field(default_factory=DimeNetConfig)
     max_atoms: int = 20
+    max_sites: int = 24
     orbits: int = 320
+    even: int = 0
     batch: int = 0
     crystals: int = 2_000_000
     learning_rate: float = 1.0e-3
@@ -96,6 +102,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in (
             "max_atoms",
+            "max_sites",
             "orbits",
             "crystals",
             "save_every",
@@ -110,7 +117,7 @@ class TrainConfig:
         for name in ("learning_rate", "clip", "save_minutes"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("weight_decay", "lattice_weight", "seed", "batch"):
+        for name in ("weight_decay", "lattice_weight", "seed", "batch", "even"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must not be negative, but it is {getattr(self, name)}")
         if self.method not in ("default", "paper"):

@@ -15,6 +15,10 @@ from crystalsmith.graph import CrystalBatch, make_layout, torch_tables
 from crystalsmith.symmetry import STRAIN_BASIS, reference_lattice, strain_mask, tables
 
 
+PAIRS = 100
+"""Pairs of an orbit and an atom that cost as much as an orbit by itself."""
+
+
 def primitive_volumes(dataset: Dataset) -> np.ndarray:
     """(n,) volumes of the primitive cells, Angstrom^3."""
     a = dataset.arrays
@@ -113,6 +117,7 @@ class Examples:
         self.space_group = put(a["space_group"].astype(np.int64), torch.long)
         self.start = put(np.asarray(a["start"]), torch.long)
         self.orbits = put(np.diff(a["start"]), torch.long)
+        self.cost = np.diff(a["start"]) * (1 + a["atoms"] / PAIRS)
         self.wyckoff = put(y, torch.long)
         self.element = put(a["element"].astype(np.int64), torch.long)
         self.w = put(w, torch.float32)
@@ -133,16 +138,20 @@ class Examples:
         )
         return CrystalBatch(layout, self.w[rows], self.strain[index])
 
-    def epochs(self, orbits: int, seed: int, crystals: int = 0) -> Iterator[Tensor]:
+    def epochs(self, orbits: int, seed: int, crystals: int = 0, even: int = 0) -> Iterator[Tensor]:
         """Rows of one batch after another, for ever; epochs are shuffled.
 
-        Batches are filled up to ``orbits``, or hold ``crystals`` where that is not 0.
+        Batches are filled up to ``orbits``, or hold ``crystals`` where that is not 0. A crystal of n sites is
+        in an epoch with the chance ``even`` / n where that is less than 1, and always if ``even`` is 0.
         """
         counts = self.orbits.cpu().numpy()
         epoch = 0
         while True:
-            order = np.random.default_rng([seed, epoch]).permutation(len(counts))
-            owner = np.arange(len(order)) // crystals if crystals else np.cumsum(counts[order]) // orbits
+            rng = np.random.default_rng([seed, epoch])
+            order = rng.permutation(len(counts))
+            if even:
+                order = order[rng.random(len(order)) * counts[order] < even]
+            owner = np.arange(len(order)) // crystals if crystals else np.cumsum(self.cost[order]) // orbits
             for part in np.split(order, np.flatnonzero(np.diff(owner)) + 1):
                 yield torch.tensor(part, device=self.device)
             epoch += 1

@@ -88,10 +88,11 @@ class DefaultMethod:
         device = torch.device(c.device)
         if c.start_from:
             model = load_model(None if c.start_from == "default" else c.start_from, device)
-            if not isinstance(model, Model) or model.network.config != c.network:
-                raise ConfigError(
-                    f"{c.start_from} has the network {model.network.config}, the run asks for {c.network}"
-                )
+            if not isinstance(model, Model):
+                raise ConfigError(f"{c.start_from} is a checkpoint of the paper's method; name one of the default")
+            if model.network.config != c.network:
+                torch.manual_seed(c.seed)
+                model.network = model.network.grown(c.network)
             volume, lattice, position = model.statistics.atomic_volume, model.lattice, model.position
         else:
             volume = fit_atomic_volumes(dataset)

@@ -63,7 +63,8 @@ def train(
         if not len(usable(c, path)):
             least = METHODS[c.method].least_group
             group = f" in space groups from {least}" if least > 1 else ""
-            raise DataError(f"{path} holds no crystal of at most {c.max_atoms} atoms{group}; raise max_atoms")
+            raise DataError(f"{path} holds no crystal of at most {c.max_atoms} atoms and {c.max_sites} sites{group};"
+                " raise max_atoms or max_sites")
     if c.device != "cpu" and not torch.cuda.is_available():
         raise ConfigError("torch finds no GPU here; set device to cpu")
     out = Path(c.out)
@@ -103,7 +104,9 @@ def _run_together(c: TrainConfig, quiet: bool) -> None:
 
 def usable(c: TrainConfig, path: str) -> Dataset:
     """The crystals of a data file that a run may use."""
-    return Dataset.open(path).subset(max_atoms=c.max_atoms, min_space_group=METHODS[c.method].least_group)
+    return Dataset.open(path).subset(
+        max_atoms=c.max_atoms, max_sites=c.max_sites, min_space_group=METHODS[c.method].least_group
+    )
 
 
 def learning_rate(c: TrainConfig, step: int, seen: int) -> float:
@@ -181,7 +184,7 @@ def _loop(
     stop: Stop,
 ) -> None:
     method = METHODS[c.method]
-    batches = examples.epochs(c.orbits, c.seed, c.batch)
+    batches = examples.epochs(c.orbits, c.seed, c.batch, c.even)
     for _ in range(state.step + state.skipped):
         next(batches)
     parameters = [p for p in model.network.parameters() if p.requires_grad]
