@@ -1,6 +1,7 @@
 """Hold large crystals out of the training data, and join what is left: the split behind the benchmark model.
 
-    python benchmarks/holdout.py mp_train.safetensors mp_large.safetensors -o split --benchmark mp20_val.safetensors mp20_test.safetensors
+    python benchmarks/holdout.py mp_train.safetensors mp_large.safetensors -o split \\
+        --benchmark mp20_val.safetensors mp20_test.safetensors
 
 Writes ``train.safetensors`` and four sets of held-out crystals: ``large_val`` and ``large_test`` of 21 to 52
 atoms in the primitive cell, ``huge_val`` and ``huge_test`` of 53 to 200. No formula (ratio of elements) of
@@ -52,7 +53,9 @@ def split(
     a = train.arrays
     formula = formulas(train)
     group = a["space_group"].tolist()
-    taken = {(f, g) for d in benchmark for f, g in zip(formulas(d), d.arrays["space_group"].tolist(), strict=True)}
+    taken = {
+        (f, g) for d in benchmark for f, g in zip(formulas(d), d.arrays["space_group"].tolist(), strict=True)
+    }
     clean = np.array([(f, g) not in taken for f, g in zip(formula, group, strict=True)])
     small = {f for f, n in zip(formula, a["atoms"].tolist(), strict=True) if n <= 20}
     sites = np.diff(a["start"])
@@ -79,7 +82,9 @@ def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("train", nargs="+", help="data files to join and split")
-    parser.add_argument("--benchmark", nargs="*", default=[], help="data files whose crystals must not be there")
+    parser.add_argument(
+        "--benchmark", nargs="*", default=[], help="data files whose crystals must not be there"
+    )
     parser.add_argument("-o", "--out", default="split")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()

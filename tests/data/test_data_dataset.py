@@ -81,6 +81,8 @@ def test_same_content_gives_the_same_bytes(file: Path, tmp_path: Path) -> None:
 
 def test_subset_and_concatenate(file: Path) -> None:
     dataset = Dataset.open(file)
+    few = dataset.subset(max_sites=2)
+    assert [len(c.sites) for c in few] == [len(c.sites) for c in dataset if len(c.sites) <= 2] != []
     small = dataset.subset(max_atoms=10, min_space_group=16)
     wanted = [i for i, c in enumerate(dataset) if c.n_atoms <= 10 and c.space_group >= 16]
     assert 0 < len(wanted) < len(dataset)

@@ -13,6 +13,7 @@ import crystalsmith.networks.denoiser as denoiser
 from batches import batch_of, every_group, in_p1, noised
 from crystals import KNOWN
 from crystalsmith.crystal import Crystal, Site
+from crystalsmith.errors import ConfigError
 from crystalsmith.graph import (
     CrystalBatch,
     MergedEdges,
@@ -80,6 +81,31 @@ def turned(tensor: Tensor, rotation: np.ndarray) -> Tensor:
 def batch() -> CrystalBatch:
     """All space groups, noised."""
     return noised(batch_of(*every_group(seed=7)), seed=7, strain=0.4)
+
+
+@pytest.mark.parametrize("context", [False, True])
+def test_a_grown_network_says_the_same_and_can_learn_more(batch: CrystalBatch, context: bool) -> None:
+    small = random_network(context)
+    for change in ({"layers": 4}, {"feedforward": 8}, {"layers": 3, "feedforward": 8}):
+        large = small.grown(replace(small.config, **change)).eval()
+        assert len(large.layers) == large.config.layers
+        before, after = run(small, batch), run(large, batch)
+        torch.testing.assert_close(after.position, before.position, **EXACT)
+        torch.testing.assert_close(after.strain, before.strain, **EXACT)
+        torch.manual_seed(1)
+        (large(batch, torch.zeros(batch.layout.size, 2).double(), batch.strain)[0] ** 2).sum().backward()
+        # Zeros that what follows needs to be other than zero for a gradient come to life in later steps.
+        new = large.layers[-1].update[-1].weight if "layers" in change else large.layers[0].think[-1].weight
+        assert float(new.grad.abs().max()) > 0
+
+
+def test_networks_do_not_shrink_or_widen() -> None:
+    small = Denoiser(SMALL)
+    for change in ({"layers": 1}, {"scalars": 32}, {"context": False}):
+        with pytest.raises(ConfigError, match="cannot grow"):
+            small.grown(replace(SMALL, **change))
+    with pytest.raises(ConfigError, match="cannot grow"):
+        Denoiser(replace(SMALL, feedforward=8)).grown(SMALL)
 
 
 @pytest.mark.parametrize("context", [False, True])

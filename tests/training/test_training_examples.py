@@ -21,6 +21,7 @@ from crystalsmith.graph import CrystalBatch, build_multigraph, scaled_cutoff, to
 from crystalsmith.graph.ragged import segment_sum
 from crystalsmith.symmetry import lattice_to_strain
 from crystalsmith.training.examples import (
+    PAIRS,
     Examples,
     compositions,
     equivalent,
@@ -85,6 +86,27 @@ def test_epochs_show_every_crystal_once() -> None:
     assert all(torch.equal(a, b) for a, b in zip(batches, again, strict=True))
     other = [b.tolist() for b in islice(examples.epochs(60, seed=6), 5)]
     assert other != [b.tolist() for b in batches[:5]]
+
+
+def test_crystals_of_many_sites_are_seen_less_often() -> None:
+    examples, even = Examples(DATA, VOLUMES), 2
+    sites = examples.orbits.numpy()
+    assert (sites > even).any() and (sites <= even).any()
+    seen = np.zeros(len(sites))
+    epochs = 400
+    batches = examples.epochs(10_000, seed=1, even=even)  # an epoch is a batch
+    for _ in range(epochs):
+        seen[next(batches).numpy()] += 1
+    chance = np.minimum(1, even / sites)
+    assert np.all(seen[chance == 1] == epochs)
+    assert np.all(np.abs(seen / epochs - chance) < 5 * np.sqrt(0.25 / epochs))
+
+
+def test_batches_are_bounded_by_pairs_too() -> None:
+    examples = Examples(DATA, VOLUMES)
+    cost = np.diff(DATA.arrays["start"]) * (1 + DATA.arrays["atoms"] / PAIRS)
+    for batch in islice(examples.epochs(40, seed=2), 40):
+        assert cost[batch.numpy()].sum() < 40 + cost.max()
 
 
 def test_equivalent_descriptions_of_known_crystals() -> None:

@@ -381,7 +381,10 @@ def test_start_from(data: str, tmp_path: Path) -> None:
     assert b.lattice == a.lattice
     seen = int(content(tmp_path / "b" / "state.safetensors")[1]["seen"])
     assert int(b.metadata["crystals_seen"]) == int(a.metadata["crystals_seen"]) + seen >= 200
-    other = {"start_from": str(first), "network": {**TINY, "layers": 2}}
+    larger = {"start_from": str(first), "network": {**TINY, "layers": TINY["layers"] + 1, "feedforward": 8}}
+    c = load_model(train(settings(data, tmp_path / "larger", **larger, **how), quiet=True))
+    assert c.network.config.layers == a.network.config.layers + 1
+    other = {"start_from": str(first), "network": {**TINY, "scalars": 8}}
     with pytest.raises(ConfigError, match="network"):
         train(settings(data, tmp_path / "c", **other), quiet=True)
     with pytest.raises(CheckpointError, match="no checkpoint"):

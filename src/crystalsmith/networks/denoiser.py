@@ -86,6 +86,13 @@ def cartesian_rotations(batch: CrystalBatch, lattice: Tensor) -> Tensor:
     return torch.linalg.inv(lattice)[owner] @ turned @ lattice[owner]
 
 
+def _silence(*modules: nn.Module) -> None:
+    """Set all their weights to zero."""
+    for module in modules:
+        for parameter in module.parameters():
+            nn.init.zeros_(parameter)
+
+
 class Interaction(nn.Module):
     """One round: messages along edges, then an update of each orbit."""
 
@@ -104,7 +111,7 @@ class Interaction(nn.Module):
         )
         self.norm = nn.LayerNorm(c.scalars)
         self.crystal = nn.Linear(c.scalars + NOISE, c.scalars)
-        self.think = None
+        self.think: nn.Sequential | None = None
         if c.feedforward:
             self.think = nn.Sequential(
                 nn.LayerNorm(c.scalars),
@@ -118,15 +125,12 @@ class Interaction(nn.Module):
         self.think_nothing()
         with torch.no_grad():
             self.filter.weight[self.scalars : self.scalars + 2 * self.vectors] = 0.0
-            for last in (self.update[-1], self.crystal):
-                nn.init.zeros_(last.weight)
-                nn.init.zeros_(last.bias)
+        _silence(self.update[-1], self.crystal)
 
     def think_nothing(self) -> None:
         """Set the last weights of the perceptron to zero."""
         if self.think is not None:
-            nn.init.zeros_(self.think[-1].weight)
-            nn.init.zeros_(self.think[-1].bias)
+            _silence(self.think[-1])
 
     def forward(
         self, s: Tensor, v: Tensor, edges: Edges, crystal: Tensor, weight: Tensor, noise: Tensor
@@ -290,15 +294,19 @@ class Denoiser(nn.Module):
         own = self.config
         like = replace(own, layers=config.layers, feedforward=config.feedforward)
         if like != config or config.layers < own.layers or (own.feedforward not in (0, config.feedforward)):
-            raise ConfigError(f"a network of {own} cannot grow into one of {config}; only by layers and feedforward")
-        larger = Denoiser(config)
-        for layer in larger.layers[own.layers :]:
-            layer.say_nothing()
-        if own.feedforward == 0:
-            for layer in larger.layers:
+            raise ConfigError(
+                f"a network of {own} cannot grow into one of {config}; only by layers and feedforward"
+            )
+        example = next(self.parameters())
+        larger = Denoiser(config).to(example.device, example.dtype)
+        for number, layer in enumerate(larger.layers):
+            assert isinstance(layer, Interaction)
+            if number >= own.layers:
+                layer.say_nothing()
+            elif own.feedforward == 0:
                 layer.think_nothing()
         larger.load_state_dict({**larger.state_dict(), **self.state_dict()})
-        return larger.to(next(self.parameters()).device)
+        return larger
 
     def forward(
         self,

@@ -14,7 +14,6 @@ from crystalsmith.errors import DataError
 from crystalsmith.graph import CrystalBatch, make_layout, torch_tables
 from crystalsmith.symmetry import STRAIN_BASIS, reference_lattice, strain_mask, tables
 
-
 PAIRS = 100
 """Pairs of an orbit and an atom that cost as much as an orbit by itself."""
 

@@ -89,7 +89,9 @@ class DefaultMethod:
         if c.start_from:
             model = load_model(None if c.start_from == "default" else c.start_from, device)
             if not isinstance(model, Model):
-                raise ConfigError(f"{c.start_from} is a checkpoint of the paper's method; name one of the default")
+                raise ConfigError(
+                    f"{c.start_from} is a checkpoint of the paper's method; name one of the default"
+                )
             if model.network.config != c.network:
                 torch.manual_seed(c.seed)
                 model.network = model.network.grown(c.network)

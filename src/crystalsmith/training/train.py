@@ -63,8 +63,10 @@ def train(
         if not len(usable(c, path)):
             least = METHODS[c.method].least_group
             group = f" in space groups from {least}" if least > 1 else ""
-            raise DataError(f"{path} holds no crystal of at most {c.max_atoms} atoms and {c.max_sites} sites{group};"
-                " raise max_atoms or max_sites")
+            raise DataError(
+                f"{path} holds no crystal of at most {c.max_atoms} atoms and {c.max_sites} sites{group};"
+                " raise max_atoms or max_sites"
+            )
     if c.device != "cpu" and not torch.cuda.is_available():
         raise ConfigError("torch finds no GPU here; set device to cpu")
     out = Path(c.out)
