@@ -21,9 +21,11 @@ from crystalsmith.assignments.nearest import Possible, nearest_possible
 from crystalsmith.assignments.open_sites import CompositionPlan, Plan, SitePlan, Unfinished
 from crystalsmith.assignments.pairs import Pairs, from_pairs, to_pairs
 from crystalsmith.assignments.positions import Positions, positions_of
-from crystalsmith.assignments.request import Request
+from crystalsmith.assignments.request import KINDS, Request
+from crystalsmith.assignments.start import Start
 
 __all__ = [
+    "KINDS",
     "Assignment",
     "Cell",
     "Cells",
@@ -35,6 +37,7 @@ __all__ = [
     "Possible",
     "Request",
     "SitePlan",
+    "Start",
     "Unfinished",
     "canonical",
     "count_assignments",

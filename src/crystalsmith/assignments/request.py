@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from crystalsmith.assignments.pairs import Pairs
+from crystalsmith.assignments.start import Start
 from crystalsmith.symmetry import space_group
+
+KINDS = ("network", "prototype", "refined")
+"""How a crystal comes about: all by the network, a known arrangement as it is, or one denoised briefly."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +22,20 @@ class Request:
         log_prior: logarithm of its probability within its order, given what was drawn before (the
             composition of a system; the group or the numbers of sites where an order leaves them open); None
             where nothing is known of it.
+        start: a known arrangement that it begins with; None where the network makes it from noise.
     """
 
     space_group: int
     sites: Pairs
     log_prior: float | None = field(default=None, compare=False)
+    start: Start | None = field(default=None, compare=False)
+
+    @property
+    def kind(self) -> str:
+        """How it comes about, one of ``KINDS``."""
+        if self.start is None:
+            return "network"
+        return "refined" if self.start.time else "prototype"
 
     @property
     def n_orbits(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -16,10 +17,11 @@ from crystalsmith.data.wyckoff import Occupations, no_occupations
 from crystalsmith.diffusion.fields import Field, LatticeField, PositionField
 from crystalsmith.diffusion.request import draw_by_crystal
 from crystalsmith.diffusion.sampler_choice import resolve_sampler
-from crystalsmith.diffusion.samplers import SAMPLERS, State
+from crystalsmith.diffusion.samplers import SAMPLERS, Sampler, State
 from crystalsmith.diffusion.schedules import sampling_times
+from crystalsmith.diffusion.starts import by_time, given
 from crystalsmith.errors import OrderError
-from crystalsmith.graph import CrystalBatch, Layout, make_layout, to_crystals
+from crystalsmith.graph import CrystalBatch, Layout, make_layout, to_batch, to_crystals
 from crystalsmith.networks import Denoiser
 from crystalsmith.networks.assignment_network import AssignmentNetwork
 from crystalsmith.symmetry import space_group
@@ -162,24 +164,48 @@ class Model:
     ) -> list[Crystal]:
         """Draw one crystal for each request.
 
-        A crystal depends on its request and seed; what else is in the batch changes it by rounding alone,
-        which the sampling amplifies.
+        A request with a start of time 0 is answered with its crystal; one with a later time begins with that
+        crystal, noised to that time, and takes as many steps as fall into what is left of the whole way. A
+        crystal depends on its request and seed; what else is in the batch changes it by rounding alone, which
+        the sampling amplifies.
 
         Args:
             requests: what to make.
             seeds: one for each request.
-            steps: steps of the sampler; as many as 50 network calls allow if not given.
+            steps: steps of the sampler for the whole way; as many as 50 network calls allow if not given.
             sampler: a name in ``SAMPLERS``.
-            callback: called after each step with its number and the batch.
+            callback: called after each step with its number and the batch; where some requests bring a start,
+                of those that have the longest way.
 
         Raises:
-            OrderError: nothing to generate, or not one seed for each request.
+            OrderError: nothing to generate, not one seed for each request, or a start that is not of its
+                request's group and sites.
             ConfigError: unknown sampler or no steps.
         """
         if len(seeds) != len(requests):
             raise OrderError(f"{len(requests)} requests need as many seeds, not {len(seeds)}")
         name, steps = resolve_sampler(self.method, sampler, steps)
-        times = sampling_times(steps).to(self.device, self.dtype)
+        sampling_times(steps)  # refused even where nothing is sampled
+        if not requests:
+            self.layout(requests)
+        made, ways = given(requests), by_time(requests)
+        for k, (time, rows) in enumerate(ways):
+            times = sampling_times(max(1, math.ceil(steps * time))) * time
+            part, own = [requests[i] for i in rows], [seeds[i] for i in rows]
+            drawn = self._carry(part, own, SAMPLERS[name], times, None if k else callback)
+            made.update(zip(rows, drawn, strict=True))
+        return [made[i] for i in range(len(requests))]
+
+    def _carry(
+        self,
+        requests: Sequence[Request],
+        seeds: Sequence[int],
+        sampler: Sampler,
+        times: Tensor,
+        callback: Callable[[int, CrystalBatch], None] | None,
+    ) -> list[Crystal]:
+        """Carry requests through the same times: from noise, or all of them from their starts."""
+        times = times.to(self.device, self.dtype)
         layout = self.layout(requests)
         numbers = draw_by_crystal(seeds, [(r.n_orbits, 3) for r in requests], 6, self.device, self.dtype)
 
@@ -198,12 +224,19 @@ class Model:
             return self.denoise(batch_of(state), sigma)
 
         gauss, flat = normal(), draw(torch.rand)
-        state = {k: f.prior(layout, gauss[k], flat[k]) for k, f in self.fields.items()}
+        begun = [r.start.crystal for r in requests if r.start is not None]
+        if begun:
+            clean = to_batch(begun, self.statistics.atomic_volume, self.device, self.dtype)
+            state = {"position": clean.w, "lattice": clean.strain}
+            for k, f in self.fields.items():
+                state[k] = f.noise(layout, state[k], f.schedule.sigma(times[0]) * gauss[k] * f.mask(layout))
+        else:
+            state = {k: f.prior(layout, gauss[k], flat[k]) for k, f in self.fields.items()}
         report = None if callback is None else (lambda i, s: callback(i, batch_of(s)))
         was_training = self.network.training
         self.network.eval()
         try:
-            state = SAMPLERS[name](denoise, self.fields, layout, state, times, normal, report)
+            state = sampler(denoise, self.fields, layout, state, times, normal, report)
         finally:
             self.network.train(was_training)
         return to_crystals(batch_of(state))

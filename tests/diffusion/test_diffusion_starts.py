@@ -1,0 +1,91 @@
+"""Sampling that begins with known arrangements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from crystals import KNOWN
+from crystalsmith.assignments import KINDS, Request, Start
+from crystalsmith.crystal import Crystal
+from crystalsmith.diffusion import SAMPLERS
+from crystalsmith.errors import OrderError
+from diffusion.test_diffusion_model import REQUESTS, SEEDS, difference, small_model
+
+CRYSTALS = list(KNOWN.values())
+
+
+def begun(time: float, rows: range | None = None) -> list[Request]:
+    return [replace(REQUESTS[i], start=Start(CRYSTALS[i], time)) for i in rows or range(len(REQUESTS))]
+
+
+def test_kinds() -> None:
+    assert REQUESTS[0].kind == "network"
+    assert begun(0.0)[0].kind == "prototype"
+    assert begun(0.4)[0].kind == "refined"
+    assert set(KINDS) == {"network", "prototype", "refined"}
+    assert begun(0.4)[0] == REQUESTS[0]  # what is asked for is the same
+
+
+@pytest.mark.parametrize("time", [-0.1, 1.5, float("nan")])
+def test_times_beyond_the_schedules(time: float) -> None:
+    with pytest.raises(OrderError, match="from 0 to 1"):
+        Start(CRYSTALS[0], time)
+
+
+def test_a_start_of_time_0_is_the_crystal_itself() -> None:
+    assert small_model().sample(begun(0.0), SEEDS, steps=3) == CRYSTALS
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_short_way_stays_near_its_start(name: str) -> None:
+    # Random weights do not find back, so the noise is what one sees.
+    model = small_model()
+    near = model.sample(begun(0.02), SEEDS, steps=50, sampler=name)
+    far = model.sample(begun(0.6), SEEDS, steps=50, sampler=name)
+    moved = [np.median([difference(a, b) for a, b in zip(c, CRYSTALS, strict=True)]) for c in (near, far)]
+    assert 1e-4 < moved[0] < 0.05
+    assert moved[1] > 3 * moved[0]
+
+
+def test_mixed_batches_change_nothing() -> None:
+    model = small_model()
+    kinds = [*begun(0.0, range(2)), *begun(0.3, range(2, 6)), *begun(0.5, range(6, 9)), *REQUESTS[9:]]
+    together = model.sample(kinds, SEEDS, steps=4)
+    backwards = model.sample(kinds[::-1], SEEDS[::-1], steps=4)[::-1]
+    for k, request in enumerate(kinds):
+        alone = model.sample([request], [SEEDS[k]], steps=4)[0]
+        assert difference(alone, together[k]) < 1e-8
+        assert difference(backwards[k], together[k]) < 1e-8
+    # Those without a start come out as they do by themselves.
+    assert difference(together[9], model.sample(REQUESTS, SEEDS, steps=4)[9]) < 1e-8
+
+
+def test_seeds_count_where_there_is_noise() -> None:
+    model = small_model()
+    one, other = (model.sample(begun(0.4), [s + k for s in SEEDS], steps=3) for k in (0, 1))
+    assert all(difference(a, b) > 1e-4 for a, b in zip(one, other, strict=True))
+
+
+def test_calls_are_those_of_the_way_that_is_left() -> None:
+    model, calls = small_model(), 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    model.network.register_forward_hook(count)
+    model.sample(begun(0.0), SEEDS, steps=10)
+    assert calls == 0
+    told: list[int] = []
+    model.sample(begun(0.3), SEEDS, steps=10, callback=lambda i, _: told.append(i))
+    assert (calls, told) == (4, [0, 1, 2])  # three steps, and the last without noise
+
+
+def test_a_start_of_other_sites() -> None:
+    salt = CRYSTALS[0]
+    wrong = Crystal(salt.space_group, salt.cell, salt.sites[::-1])
+    with pytest.raises(OrderError, match="does not suit"):
+        small_model().sample([replace(REQUESTS[0], start=Start(wrong))], [1])
