@@ -27,11 +27,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "graph": {"runs", "symmetry", "crystal", "assignments", "data"},
     "networks": {"runs", "symmetry", "crystal", "assignments", "data", "graph"},
     "prior": {"runs", "symmetry", "crystal", "assignments", "data", "graph", "networks"},
-    "diffusion": {"runs", "symmetry", "crystal", "assignments", "data", "graph", "networks"},
+    "prototypes": {"runs", "symmetry", "crystal", "assignments", "data", "graph", "networks", "prior"},
 }
-MAY_IMPORT["training"] = {*MAY_IMPORT["diffusion"], "prior", "diffusion"}
+MAY_IMPORT["diffusion"] = {*MAY_IMPORT["prototypes"], "prototypes"}
+MAY_IMPORT["training"] = {*MAY_IMPORT["diffusion"], "diffusion"}
 MAY_IMPORT["ranking"] = {*MAY_IMPORT["training"], "potentials"}
-MAY_IMPORT["orders"] = {*MAY_IMPORT["diffusion"], "prior", "diffusion"}
+MAY_IMPORT["orders"] = {*MAY_IMPORT["diffusion"], "diffusion"}
 MAY_IMPORT["hull"] = {"runs", "symmetry", "crystal", "pictures", "reports", "data", "potentials"}
 MAY_IMPORT["generation"] = {*MAY_IMPORT["ranking"], "ranking", "orders", "pictures", "reports", "hull"}
 MAY_IMPORT["phonons"] = {"runs", "symmetry", "crystal", "pictures", "reports", "potentials"}
