@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import CrystalsmithError, OutputError
 from crystalsmith.generation.choice import Choice
+from crystalsmith.generation.origin import NETWORK, Origin
 from crystalsmith.generation.tries import Generated, Key
 from crystalsmith.runs.folder import Journal
 
@@ -36,6 +37,22 @@ class Entry:
     failure: str | None
     log_prior: float | None = None
     score: Score | None = None
+    origin: Origin = NETWORK
+
+    @property
+    def kind(self) -> str:
+        """How it came about, one of ``assignments.KINDS``."""
+        return self.origin.kind
+
+    @property
+    def weight(self) -> float | None:
+        """Similarity of its start's elements to its own; None without a start."""
+        return self.origin.weight
+
+    @property
+    def members(self) -> int | None:
+        """Known crystals that its start stands for; None without a start."""
+        return self.origin.members
 
     @property
     def name(self) -> str:
@@ -107,6 +124,7 @@ class Tries:
                     crystal,
                     data["failure"],
                     data.get("log_prior"),
+                    origin=Origin.from_dict(data.get("origin")),
                 )
             except (ValueError, KeyError, TypeError, CrystalsmithError):
                 raise OutputError(
@@ -116,7 +134,7 @@ class Tries:
 
 
 def _line(record: Generated) -> dict[str, Any]:
-    return {
+    line = {
         "order": record.order_id,
         "index": record.index,
         "try": record.tries,
@@ -125,7 +143,12 @@ def _line(record: Generated) -> dict[str, Any]:
         "crystal": None if record.crystal is None else record.crystal.to_dict(),
         "failure": record.failure,
         "final": record.final,
-    } | ({} if record.log_prior is None else {"log_prior": record.log_prior})
+    }
+    if record.log_prior is not None:
+        line["log_prior"] = record.log_prior
+    if record.request.start is not None:
+        line["origin"] = record.origin.to_dict()
+    return line
 
 
 class Choices:

@@ -207,7 +207,7 @@ def write_results(
 
 COLUMNS = (
     *("rank", "order", "index", "formula", "space_group", "symbol", "a", "b", "c", "alpha", "beta", "gamma"),
-    *("atoms", "volume_per_atom", "wyckoff", "score", "p_given_letters", "energy_ev_atom"),
+    *("atoms", "volume_per_atom", "wyckoff", "origin", "score", "p_given_letters", "energy_ev_atom"),
     *("novelty", "known_as", "nearest_known", "duplicate_of", "symmetry_within_0.1A"),
     *("shortest_bond", "shortest_bond_angstrom", "seed", "cif"),
 )
@@ -229,6 +229,7 @@ def _row(made: Ranked) -> dict[str, Any]:
         "atoms": crystal.n_atoms,
         "volume_per_atom": round(crystal.volume / crystal.n_atoms_conventional, 4),
         "wyckoff": crystal.wyckoff,
+        "origin": made.entry.origin.words,
         "score": None if made.figure is None else round(made.figure, 4),
         "p_given_letters": None if score is None else round(score.p_given_letters, 4),
         "energy_ev_atom": None if made.energy is None else round(made.energy, 6),
@@ -253,6 +254,7 @@ def results_table(results: Sequence[Ranked]) -> Table:
     looked = any(m.novelty is not None for m in results)
     shown = results[:_ROWS]
     remarks = any(m.remark for m in shown)
+    origins = any(m.entry.kind != "network" for m in shown)
     table = Table(box=None, pad_edge=False)
     columns = {
         "rank": (True, lambda m: str(m.rank)),
@@ -264,6 +266,7 @@ def results_table(results: Sequence[Ranked]) -> Table:
         "score": (any(m.figure is not None for m in results), lambda m: _number(m.figure, 2)),
         "eV/atom": (energies, lambda m: _number(m.energy, 3)),
         "known as": (looked, lambda m: m.known_as or "-"),
+        "origin": (origins, lambda m: m.entry.origin.words),
         "remark": (remarks, lambda m: m.remark),
     }
     used = {name: text for name, (wanted, text) in columns.items() if wanted}

@@ -117,6 +117,7 @@ def _facts(made: Ranked) -> list[tuple[str, Any]]:
         facts.append(("Right, if its letters are", f"{100 * score.p_given_letters:.0f} %"))
     if made.energy is not None:
         facts.append(("Energy", f"{number(made.energy, 4)} eV/atom"))
+    facts.append(("Made from", formula_html(made.entry.origin.words)))
     facts.append(("Order", f"{made.order.id}, crystal {made.entry.index}, seed {made.entry.seed}"))
     return facts
 

@@ -330,6 +330,7 @@ def _extxyz(ranked: Iterable[Ranked]) -> Iterator[str]:
         entry, score = r.entry, r.entry.score
         assert entry.crystal is not None
         info = {"order": entry.order_id, "index": entry.index, "seed": entry.seed}
+        info["origin"] = entry.origin.words
         if score is None:
             yield extxyz_frame(entry.crystal, info)
             continue

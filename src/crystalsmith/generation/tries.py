@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crystalsmith.assignments import Request
 from crystalsmith.crystal import Crystal
+from crystalsmith.generation.origin import Origin
 
 if TYPE_CHECKING:
     from crystalsmith.ranking import Score
@@ -49,6 +50,11 @@ class Generated:
     def key(self) -> Key:
         """Order id, index and try."""
         return self.order_id, self.index, self.tries
+
+    @property
+    def origin(self) -> Origin:
+        """How the crystal came about."""
+        return Origin.of(self.request)
 
 
 @dataclass(frozen=True)
