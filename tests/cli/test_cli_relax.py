@@ -231,7 +231,7 @@ def test_a_bad_potential_is_refused_before_anything_is_written(here, capsys, pot
 def test_a_missing_package_is_named_with_its_command(here, capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
     assert relax("cifs", "-o", "out", potential="7net-0") == 2
-    assert "pip install sevenn" in one_error(capsys) and not Path("out").exists()
+    assert "[sevennet]" in one_error(capsys) and not Path("out").exists()
 
 
 def one_error(capsys) -> str:

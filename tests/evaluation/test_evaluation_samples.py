@@ -196,5 +196,8 @@ def test_orders_for_the_crystals_of_a_reference(sources):
     atoms = {o["id"]: o for o in target_orders(reference, give="atoms")}
     assert atoms["rutile"] == {"id": "rutile", "formula": "TiO2", "atoms": 6, "count": 1}
     assert atoms["rock-salt"] == {"id": "rock-salt", "formula": "NaCl", "atoms": 2, "count": 1}
-    with pytest.raises(EvaluationError, match="sites or wyckoff or formula or atoms, not 'colour'"):
+    group = {o["id"]: o for o in target_orders(reference, give="group", count=3)}
+    assert group["rutile"] == {"id": "rutile", "space_group": 136, "formula": "TiO2", "count": 3}
+    assert {"id": "rock-salt", "formula": "NaCl", "count": 1} in target_orders(reference, give="name")
+    with pytest.raises(EvaluationError, match="or formula or group or atoms or name, not 'colour'"):
         target_orders(reference, give="colour")

@@ -15,9 +15,10 @@ from crystalsmith.errors import EvaluationError, OrderError
 from crystalsmith.evaluation.samples import SampleSet
 from crystalsmith.orders import parse_order
 
-GIVEN = ("sites", "wyckoff", "formula", "atoms")
+GIVEN = ("sites", "wyckoff", "formula", "group", "atoms", "name")
 """What an order tells: the space group with the inequivalent sites by element (the paper's setting), or with
-their letters, or with the formula and Z; or formula and atoms in the primitive cell alone, no space group."""
+their letters, or with the formula and Z, or with the formula and no size (``group``); or, no space group
+told, formula and atoms in the primitive cell (``atoms``), or the formula and nothing else (``name``)."""
 
 
 def target_orders(
@@ -84,6 +85,9 @@ def _given(crystal: Crystal, give: str) -> dict[str, Any]:
     counts: Counter[str] = Counter()
     for site, position in zip(crystal.sites, crystal.positions_of_sites, strict=True):
         counts[site.element] += position.multiplicity
+    formula = {"formula": reduced_formula(counts)}
     if give == "formula":
-        return {**group, "formula": reduced_formula(counts), "z": gcd(*counts.values())}
-    return {"formula": reduced_formula(counts), "atoms": crystal.n_atoms}
+        return {**group, **formula, "z": gcd(*counts.values())}
+    if give == "group":
+        return {**group, **formula}
+    return {**formula, "atoms": crystal.n_atoms} if give == "atoms" else formula

