@@ -36,17 +36,22 @@ from crystalsmith.prior import (
     AssignmentPrior,
     Known,
     Prototypes,
+    Talk,
+    ask_likely_choices,
+    ask_likely_letters,
     draw_choice,
     draw_letters,
+    each,
     known_assignments,
     likely_choices,
     likely_letters,
 )
 from crystalsmith.prior.prior import TRUST_ATOMS, TRUST_GROUPS, TRUST_SITES, TRUST_UNITS
 from crystalsmith.prior.prototypes import POWER, WIDTH
+from crystalsmith.prior.questions import AskUnits
 from crystalsmith.prior.search import beam, choose, draw
 from crystalsmith.symmetry import space_group
-from priors import known_occupations, small_prior
+from priors import known_occupations, small_network, small_prior
 
 Key = tuple[int, ...]
 NACL, SRTIO3, TIO2 = (11, 17), (38, 22, 8), (22, 8)
@@ -601,3 +606,46 @@ def test_what_is_drawn_again_is_not_asked_again(monkeypatch: pytest.MonkeyPatch)
     again = [draw_choice(prior, elements, (1, 1), cells, np.random.default_rng(k)) for k in range(30)]
     assert [(r, r.log_prior) for r in again] == [(r, r.log_prior) for r in first]
     assert asked == before < 30 * 4
+
+
+def test_many_orders_asked_together_are_answered_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same recipes with the same probabilities, from fewer calls of the network."""
+    prior = AssignmentPrior(small_network(), small_prior(True).prototypes)
+    orders = [
+        (KMGF3, (1, 1, 3), CELLS),
+        (elements_of("In", "P"), (1, 1), [Cells(1, (216, 225)), Cells(2, (129, 186, 227))]),
+        (TIO2, (1, 2), [Cells(2, (136, 141)), Cells(4, (61,))]),
+    ]
+    asked, real = 0, type(prior.network).positions
+
+    def positions(*arguments: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return real(*arguments)
+
+    monkeypatch.setattr(type(prior.network), "positions", positions)
+    alone = [likely_choices(prior, *order, 12) for order in orders]
+    single, asked = asked, 0
+    together = prior.hear(each([ask_likely_choices(prior, *order, 12) for order in orders]))
+    assert together == alone
+    for a, b in zip(alone, together, strict=True):
+        assert [r.log_prior for r in b] == pytest.approx([r.log_prior for r in a], abs=1e-9)
+    assert 0 < asked < single
+    letters = [(221, SRTIO3, (1, 1, 1), 15), (225, NACL, (1, 1), 8)]
+    apart = [likely_letters(prior, *order, 8) for order in letters]
+    assert prior.hear(each([ask_likely_letters(prior, *order, 8) for order in letters])) == apart
+
+
+def test_talks_of_any_length_come_back_in_their_order() -> None:
+    def talk(turns: int) -> Talk[tuple[int, float]]:
+        total = 0.0
+        for most in range(1, turns + 1):
+            (answer,) = yield [AskUnits(NACL, (1, 1), most)]
+            total += float(np.exp(answer).sum())
+        return turns, total
+
+    prior = small_prior()
+    found = prior.hear(each([talk(n) for n in (3, 0, 1)]))
+    assert [turns for turns, _ in found] == [3, 0, 1]
+    assert [total for _, total in found] == pytest.approx([3, 0, 1])
+    assert prior.hear(each([])) == []

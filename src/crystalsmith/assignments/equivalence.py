@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from crystalsmith.assignments.positions import positions_of
 
 Assignment = tuple[tuple[int, ...], ...]
@@ -18,6 +20,7 @@ def images(space_group: int, assignment: Assignment) -> list[Assignment]:
     )
 
 
+@lru_cache(maxsize=1 << 16)
 def canonical(space_group: int, assignment: Assignment) -> Assignment:
     """The smallest of the equivalent assignments, as tuples compare."""
     return min(images(space_group, assignment))

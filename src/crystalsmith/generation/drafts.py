@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ from crystalsmith.orders.sources import Frequencies, Source, learned_source
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
+    from crystalsmith.prior import Talk
 
 # crystalsmith.diffusion is imported inside functions: torch takes seconds, and bad orders are refused before.
 
@@ -28,11 +30,16 @@ LIKELY_TRIES = 4
 ATOMS_PER_SITE = 4
 """What a site of the paper's method counts for in a batch, which has no atoms before it is drawn."""
 
+_TOGETHER = 32  # orders that the prior is asked about at one time; more are hardly faster
 _KEPT = 64  # orders whose likely recipes are at hand; orders come one after another
 
 
 class Drafter(Protocol):
     """Makes requests of orders, as a method takes them."""
+
+    def expect(self, orders: Sequence[Order]) -> None:
+        """Orders that will come, in this turn: several can be thought about at once."""
+        ...
 
     def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Request:
         """What to make of crystal ``index``, from 0, at try ``number``, from 1."""
@@ -58,6 +65,13 @@ class LetterDrafter:
     def __init__(self, source: Source, fallback: Source, max_atoms: int) -> None:
         self.source, self.fallback, self.max_atoms = source, fallback, max_atoms
         self._shared: OrderedDict[Order, tuple[list[Request], list[int]] | None] = OrderedDict()
+        self._expected: tuple[Order, ...] = ()
+        self._place: dict[Order, int] = {}
+        self._heard: dict[Order, list[Request]] = {}
+
+    def expect(self, orders: Sequence[Order]) -> None:
+        self._expected = tuple(orders)
+        self._place = {order: k for k, order in enumerate(self._expected)}
 
     def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Request:
         shared, late = self._share(order), number > LIKELY_TRIES
@@ -73,16 +87,41 @@ class LetterDrafter:
     def _share(self, order: Order) -> tuple[list[Request], list[int]] | None:
         """Likely recipes, and which of them each crystal gets."""
         if order not in self._shared:
-            width = min(256, max(12, 2 * order.count))
-            recipes = order.content.likely(order.bounds, self.source, self.max_atoms, width)
+            recipes = self._likely(order)
             self._shared[order] = None if recipes is None else (recipes, allocate(recipes, order.count))
             if len(self._shared) > _KEPT:
                 self._shared.popitem(last=False)
         return self._shared[order]
 
+    def _likely(self, order: Order) -> list[Request] | None:
+        """Likely recipes; those of the next orders are found beside them, with the same network calls."""
+        if order not in self._heard:
+            # A fixed place in the list begins a part, so that it does not hang on where a run goes on.
+            begin = self._place.get(order, 0) // _TOGETHER * _TOGETHER
+            part = self._expected[begin : begin + _TOGETHER] if order in self._place else (order,)
+            talks = {o: self._ask(o) for o in part if o not in self._shared}
+            asking = {o: talk for o, talk in talks.items() if talk is not None}
+            self._heard = {}
+            if asking:
+                self._heard = dict(zip(asking, self.source.hear(list(asking.values())), strict=True))
+        if order in self._heard:
+            return self._heard.pop(order)
+        return order.content.likely(order.bounds, self.source, self.max_atoms, _width(order))
+
+    def _ask(self, order: Order) -> Talk[list[Request]] | None:
+        return order.content.ask(order.bounds, self.source, self.max_atoms, _width(order))
+
+
+def _width(order: Order) -> int:
+    """About how many recipes are looked for."""
+    return min(256, max(12, 2 * order.count))
+
 
 class SiteDrafter:
     """Leaves the letters to the method: elements and numbers of sites are all it takes from an order."""
+
+    def expect(self, orders: Sequence[Order]) -> None:
+        pass
 
     def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Request:
 

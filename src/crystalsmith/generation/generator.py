@@ -147,6 +147,7 @@ def generate_batches(
     sampler, steps = choose_sampler(model.method, sampler, steps)
     make = batch_maker(model, workers, on_event, steps=steps, sampler=sampler)
     drafter = drafter_of(model, letters)
+    drafter.expect(parsed)
     known = {} if done is None else done
     first = (
         Try(order, index, 1, draft, best_of)
@@ -177,6 +178,7 @@ def generate_batches(
                     yield fresh
             if not failed:
                 return
+            drafter.expect(list(dict.fromkeys(t.order for t in failed)))
             tries = iter(failed)
 
     return run()

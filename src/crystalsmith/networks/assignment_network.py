@@ -206,7 +206,8 @@ class AssignmentNetwork(nn.Module):
             elements: the counts are ATOMS or SITES.
             group: (B,) space groups.
             steps: where the filling stands; a step sees those before it.
-            candidates: (B, P) rows in ``symmetry.Tables`` of the group's positions, padded at will.
+            candidates: (B, P) rows in ``symmetry.Tables`` of the group's positions, padded at will; the same
+                for rows of the same group.
         """
         tokens = self._elements(elements)
         own = torch.gather(tokens, 1, steps.element[:, :, None].expand(-1, -1, tokens.shape[2]))
@@ -224,9 +225,15 @@ class AssignmentNetwork(nn.Module):
         # Elements see one another, steps what came before.
         sees = real[:, None, :] & ((place[None, :] < first) | (place[None, :] <= place[:, None]))[None]
         h = self._through(x, sees)[:, first:]
+        if not self.training:  # rows of one group share their keys
+            kinds, which = torch.unique(group, return_inverse=True)
+            one = torch.empty_like(kinds).scatter_(0, which, torch.arange(len(group), device=group.device))
+            candidates, given = candidates[one], given[one]
         keys = self.position_key(
             torch.cat([self._position(candidates), given[:, None].expand(-1, candidates.shape[1], -1)], 2)
         )
+        if not self.training:
+            keys = keys[which]
         return h @ keys.transpose(1, 2) / math.sqrt(self.config.width)
 
     def _ask(self, elements: Elements, question: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from crystalsmith.errors import ImpossibleOrder, OrderError
 from crystalsmith.orders.bounds import Bounds
 from crystalsmith.orders.sources import Source
 from crystalsmith.orders.values import name_groups
+
+if TYPE_CHECKING:
+    from crystalsmith.prior import Talk
 
 _COUNTABLE = 5000  # pairs of cell and space group up to which counting takes a second or two
 
@@ -74,6 +77,9 @@ class FormulaKind:
 
     def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Request] | None:
         return source.likely_cells(self.formula, self.cells(bounds, limit), number)
+
+    def ask(self, bounds: Bounds, source: Source, limit: int, number: int) -> Talk[list[Request]] | None:
+        return source.ask_cells(self.formula, self.cells(bounds, limit), number)
 
     def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Request:
         return source.draw_cell(self.formula, self.cells(bounds, limit), rng)

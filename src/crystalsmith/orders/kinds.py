@@ -7,7 +7,7 @@ new kind is a new class in ``KINDS`` and a field of its name in ``Order``.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from crystalsmith.orders.letters import Letters
 from crystalsmith.orders.sites import Sites
 from crystalsmith.orders.sources import Source
 from crystalsmith.orders.system import System
+
+if TYPE_CHECKING:
+    from crystalsmith.prior import Talk
 
 
 class Kind(Protocol):
@@ -57,6 +60,9 @@ class Kind(Protocol):
 
     def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Request] | None:
         """About so many likely recipes, the likeliest first; None where each crystal is drawn on its own."""
+
+    def ask(self, bounds: Bounds, source: Source, limit: int, number: int) -> Talk[list[Request]] | None:
+        """``likely`` as a talk that goes on beside those of other orders; None where it needs none."""
 
     def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Request:
         """A random recipe."""

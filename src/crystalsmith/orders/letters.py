@@ -93,5 +93,8 @@ class Letters:
     def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Request] | None:
         return [Request(bounds.groups[0], self.pairs)]
 
+    def ask(self, bounds: Bounds, source: Source, limit: int, number: int) -> None:
+        return None
+
     def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Request:
         return Request(bounds.groups[0], self.pairs)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from crystalsmith.orders.values import (
     short,
 )
 from crystalsmith.symmetry import space_group
+
+if TYPE_CHECKING:
+    from crystalsmith.prior import Talk
 
 _COUNTABLE = 200_000  # table entries up to which counting choices takes well under a second
 _ATTEMPTS = 1000  # at numbers within the ranges that some group can hold
@@ -127,6 +130,11 @@ class Sites:
         if len(bounds.groups) > 1 or not self.settled:
             return None
         return source.likely_letters(bounds.groups[0], self.counts, bounds.largest(limit), number)
+
+    def ask(self, bounds: Bounds, source: Source, limit: int, number: int) -> Talk[list[Request]] | None:
+        if len(bounds.groups) > 1 or not self.settled:
+            return None
+        return source.ask_letters(bounds.groups[0], self.counts, bounds.largest(limit), number)
 
     def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Request:
         largest = bounds.largest(limit)

@@ -16,7 +16,7 @@ from crystalsmith.orders.frequencies import WyckoffPrior
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
-    from crystalsmith.prior import AssignmentPrior, Compositions
+    from crystalsmith.prior import AssignmentPrior, Compositions, Talk
 
 _ATTEMPTS = 100
 """Draws of one crystal of a system until it keeps to its bounds."""
@@ -31,6 +31,12 @@ class Source(Protocol):
         """About so many likely recipes; None if they can only be drawn."""
         ...
 
+    def ask_letters(
+        self, group: int, sites: Mapping[str, int], max_atoms: int, number: int
+    ) -> Talk[list[Request]] | None:
+        """``likely_letters`` as a talk, for ``hear``."""
+        ...
+
     def draw_letters(
         self, group: int, sites: Mapping[str, int], max_atoms: int, rng: np.random.Generator
     ) -> Request:
@@ -39,6 +45,14 @@ class Source(Protocol):
 
     def likely_cells(self, formula: Formula, cells: Sequence[Cells], number: int) -> list[Request] | None:
         """About so many likely recipes of a composition; None if they can only be drawn."""
+        ...
+
+    def ask_cells(self, formula: Formula, cells: Sequence[Cells], number: int) -> Talk[list[Request]] | None:
+        """``likely_cells`` as a talk, for ``hear``."""
+        ...
+
+    def hear(self, talks: Sequence[Talk[list[Request]]]) -> list[list[Request]]:
+        """What talks find out, all at once."""
         ...
 
     def draw_cell(self, formula: Formula, cells: Sequence[Cells], rng: np.random.Generator) -> Request:
@@ -63,12 +77,21 @@ class Frequencies:
     ) -> list[Request] | None:
         return None
 
+    def ask_letters(self, group: int, sites: Mapping[str, int], max_atoms: int, number: int) -> None:
+        return None
+
     def draw_letters(
         self, group: int, sites: Mapping[str, int], max_atoms: int, rng: np.random.Generator
     ) -> Request:
         return Request(group, self.prior.draw(group, sites, rng, max_atoms))
 
     def likely_cells(self, formula: Formula, cells: Sequence[Cells], number: int) -> list[Request] | None:
+        raise self._no_prior()
+
+    def ask_cells(self, formula: Formula, cells: Sequence[Cells], number: int) -> Talk[list[Request]] | None:
+        raise self._no_prior()
+
+    def hear(self, talks: Sequence[Talk[list[Request]]]) -> list[list[Request]]:
         raise self._no_prior()
 
     def draw_cell(self, formula: Formula, cells: Sequence[Cells], rng: np.random.Generator) -> Request:
@@ -109,6 +132,16 @@ class Learned:
         elements, numbers = _by_formula_order(sites)
         return likely_letters(self.prior, group, elements, numbers, max_atoms, number)
 
+    def ask_letters(
+        self, group: int, sites: Mapping[str, int], max_atoms: int, number: int
+    ) -> Talk[list[Request]] | None:
+        from crystalsmith.prior import ask_likely_letters
+
+        if self.draws_only:
+            return None
+        elements, numbers = _by_formula_order(sites)
+        return ask_likely_letters(self.prior, group, elements, numbers, max_atoms, number)
+
     def draw_letters(
         self, group: int, sites: Mapping[str, int], max_atoms: int, rng: np.random.Generator
     ) -> Request:
@@ -124,6 +157,19 @@ class Learned:
             return None
         elements = tuple(NUMBERS[e] for e in formula.elements)
         return likely_choices(self.prior, elements, formula.ratio, cells, number)
+
+    def ask_cells(self, formula: Formula, cells: Sequence[Cells], number: int) -> Talk[list[Request]] | None:
+        from crystalsmith.prior import ask_likely_choices
+
+        if self.draws_only:
+            return None
+        elements = tuple(NUMBERS[e] for e in formula.elements)
+        return ask_likely_choices(self.prior, elements, formula.ratio, cells, number)
+
+    def hear(self, talks: Sequence[Talk[list[Request]]]) -> list[list[Request]]:
+        from crystalsmith.prior import each
+
+        return self.prior.hear(each(talks))
 
     def draw_cell(self, formula: Formula, cells: Sequence[Cells], rng: np.random.Generator) -> Request:
         from crystalsmith.prior import draw_choice

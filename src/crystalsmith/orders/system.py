@@ -84,5 +84,8 @@ class System:
     def likely(self, bounds: Bounds, source: Source, limit: int, number: int) -> list[Request] | None:
         return None
 
+    def ask(self, bounds: Bounds, source: Source, limit: int, number: int) -> None:
+        return None
+
     def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Request:
         return source.draw_system(self.symbols, bounds, bounds.largest(limit), rng)

@@ -3,6 +3,8 @@
 from crystalsmith.prior.compositions import Compositions
 from crystalsmith.prior.known import Known, KnownCrystals, known_assignments
 from crystalsmith.prior.likely import (
+    ask_likely_choices,
+    ask_likely_letters,
     draw_choice,
     draw_letters,
     likely_choices,
@@ -10,6 +12,7 @@ from crystalsmith.prior.likely import (
 )
 from crystalsmith.prior.prior import AssignmentPrior
 from crystalsmith.prior.prototypes import Prototypes
+from crystalsmith.prior.questions import Talk, each
 
 __all__ = [
     "AssignmentPrior",
@@ -17,8 +20,12 @@ __all__ = [
     "Known",
     "KnownCrystals",
     "Prototypes",
+    "Talk",
+    "ask_likely_choices",
+    "ask_likely_letters",
     "draw_choice",
     "draw_letters",
+    "each",
     "known_assignments",
     "likely_choices",
     "likely_letters",

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
-import torch
 
 from crystalsmith.assignments import Assignment, Plan, Unfinished, canonical
-from crystalsmith.networks.assignment_network import ATOMS, SITES
-from crystalsmith.prior.filling import Filling, allowed_of, candidates_of, steps_of
-from crystalsmith.prior.prior import AssignmentPrior, Cell, Key, told
+from crystalsmith.prior.filling import Filling
+from crystalsmith.prior.prior import AssignmentPrior, Cell, Key
+from crystalsmith.prior.questions import AskPositions, Talk
 
 
 @dataclass(frozen=True)
@@ -49,12 +48,24 @@ def beam(
         width: partial assignments that are kept at every step.
         max_atoms: largest primitive cell, with numbers of sites.
     """
-    plans = [(prior.plan(g, numbers, max_atoms), log) for g, log in groups]
+    return prior.hear(ask_beam(prior, elements, numbers, groups, width, max_atoms))
+
+
+def ask_beam(
+    prior: AssignmentPrior,
+    elements: Key,
+    numbers: Key,
+    groups: Sequence[tuple[int, float]],
+    width: int,
+    max_atoms: int = 0,
+) -> Talk[list[Cell]]:
+    """``beam`` as a talk."""
+    likely = sorted(groups, key=lambda g: -g[1])[:width]
+    plans = [(prior.plan(g, numbers, max_atoms), log) for g, log in likely]
     active = [_Partial(plan, plan.start, log) for plan, log in plans]
-    active = sorted(active, key=lambda h: -h.log_p)[:width]
     done: list[_Partial] = []
     while active:
-        logs = next_positions(prior, elements, numbers, active, max_atoms)
+        logs = yield from ask_next(elements, numbers, active, max_atoms)
         further = [
             replace(h, log_p=h.log_p + float(row[p]), taken=(*h.taken, (h.state.element, int(p))))
             for h, row in zip(active, logs, strict=True)
@@ -107,7 +118,7 @@ def _chances(
     h = _Partial(plan, plan.start, 0.0)
     for _, p in taken:
         h = _advanced(h, p)
-    return np.exp(next_positions(prior, elements, numbers, [h], max_atoms)[0])
+    return np.exp(prior.hear(ask_next(elements, numbers, [h], max_atoms))[0])
 
 
 def choose(weight: np.ndarray, rng: np.random.Generator) -> int:
@@ -117,24 +128,12 @@ def choose(weight: np.ndarray, rng: np.random.Generator) -> int:
     return min(k, int(np.flatnonzero(weight)[-1]))
 
 
-@torch.no_grad()
-def next_positions(
-    prior: AssignmentPrior, elements: Key, numbers: Key, partial: Sequence[_Partial], max_atoms: int
-) -> np.ndarray:
+def ask_next(elements: Key, numbers: Key, partial: Sequence[_Partial], max_atoms: int) -> Talk[np.ndarray]:
     """(n, PLACES) log-probabilities of the next position of each partial assignment, -inf where forbidden."""
     fillings = [_steps(h) for h in partial]
     groups = [h.plan.space_group for h in partial]
-    logits = prior.network.positions(
-        told(elements, numbers, SITES if max_atoms else ATOMS, len(partial)),
-        torch.tensor(groups),
-        steps_of(fillings, groups),
-        candidates_of(groups),
-    )
-    last = torch.tensor([len(f.element) - 1 for f in fillings])
-    here = torch.arange(len(partial))
-    allowed = allowed_of(fillings)[here, last]
-    result = logits[here, last].masked_fill(~allowed, -torch.inf).log_softmax(1).double().numpy()
-    return np.asarray(result)
+    (logs,) = yield [AskPositions(elements, numbers, max_atoms > 0, groups, fillings, whole=False)]
+    return logs
 
 
 def _steps(h: _Partial) -> Filling:
