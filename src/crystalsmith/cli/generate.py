@@ -91,11 +91,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     shown = ["seed", "sort", "picture"]
     options.add_settings(parser, GenerateSettings, only=shown)
+    known = parser.add_mutually_exclusive_group()
+    known.add_argument(
+        "--known-too",
+        dest="new_only",
+        action="store_false",
+        default=False,
+        help="orders for a formula begin with its known phases, the most stable first (the default)",
+    )
+    options.add_settings(known, GenerateSettings, only=["new_only"])
     parser.add_argument("--overwrite", action="store_true", help="replace another run in the folder")
     parser.add_argument("--quiet", action="store_true", help="no progress, no table")
     ranking = ["best_of", "judges", "potential"]
     sampling = parser.add_argument_group("sampling")
-    options.add_settings(sampling, GenerateSettings, skip=[*shown, *ranking])
+    options.add_settings(sampling, GenerateSettings, skip=[*shown, *ranking, "new_only"])
     options.add_settings(parser.add_argument_group("ranking"), GenerateSettings, only=ranking)
     options.add_model_options(parser)
     parser.set_defaults(run=run, resumes=True)
@@ -114,6 +123,7 @@ def make(
 ) -> int:
     """Make crystals and say which; exit status."""
     model = options.load(args)
+    from crystalsmith.generation.results import known_table
     from crystalsmith.generation.run import generate_into
     from crystalsmith.generation.summary import last_line, order_table
     from crystalsmith.runs.progress import Display
@@ -135,7 +145,12 @@ def make(
         from rich.console import Group
         from rich.text import Text
 
-        parts = (order_table(result, model), result.results.text(), Text(last_line(result)))
+        parts = (
+            order_table(result, model),
+            result.results.text(),
+            known_table(result.results),
+            Text(last_line(result)),
+        )
         emit(result, Group(*(part for part in parts if part)))
     return 0 if result.complete else 1
 

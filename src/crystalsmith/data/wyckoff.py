@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,24 +36,44 @@ class Occupations:
         start: (n + 1,) sites of crystal i are rows start[i]:start[i + 1].
         element: (s,) atomic numbers.
         wyckoff: (s,) rows in ``symmetry.Tables``.
+        ids: (n,) strings, where each comes from, such as ``mp-1234``, empty where unknown; None where nobody
+            said.
+        e_above_hull: (n,) eV/atom by the data, NaN where unknown; None where nobody said.
     """
 
     space_group: np.ndarray
     start: np.ndarray
     element: np.ndarray
     wyckoff: np.ndarray
+    ids: np.ndarray | None = None
+    e_above_hull: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.space_group)
 
+    @property
+    def names(self) -> np.ndarray:
+        """(n,) ids, empty where unknown."""
+        return np.full(len(self), "") if self.ids is None else self.ids
+
+    @property
+    def distances(self) -> np.ndarray:
+        """(n,) eV/atom above the hull of the data, NaN where unknown."""
+        return np.full(len(self), np.nan, np.float32) if self.e_above_hull is None else self.e_above_hull
+
 
 def occupations(dataset: Dataset) -> Occupations:
-    """Those of a data set, sites sorted within each crystal, repeats left out, by space group."""
+    """Those of a data set, sites sorted within each crystal, repeats left out, by space group.
+
+    Of crystals that occupy the same positions, the most stable one lends its id and its distance to the hull.
+    """
     a = dataset.arrays
     owner = np.repeat(np.arange(len(dataset)), np.diff(a["start"]))
     order = np.lexsort((a["wyckoff"], a["element"], owner))
     sites = a["element"][order].astype(np.uint8), a["wyckoff"][order].astype(np.int16)
-    return _distinct(Occupations(np.asarray(a["space_group"]), np.asarray(a["start"]), *sites))
+    names = np.array([" ".join(name.split()) for name in dataset.ids], dtype=np.str_)
+    above = np.asarray(a["e_above_hull"], dtype=np.float32)
+    return _distinct(Occupations(np.asarray(a["space_group"]), np.asarray(a["start"]), *sites, names, above))
 
 
 def both_occupations(a: Occupations, b: Occupations) -> Occupations:
@@ -60,19 +81,42 @@ def both_occupations(a: Occupations, b: Occupations) -> Occupations:
     start = np.concatenate([a.start, int(a.start[-1]) + b.start[1:].astype(np.int64)])
     rest = (np.concatenate([getattr(o, k) for o in (a, b)]) for k in ("space_group", "element", "wyckoff"))
     group, element, wyckoff = rest
-    return _distinct(Occupations(group, start, element, wyckoff))
+    told = any(o.ids is not None for o in (a, b)), any(o.e_above_hull is not None for o in (a, b))
+    names = np.concatenate([a.names, b.names]) if told[0] else None
+    above = np.concatenate([a.distances, b.distances]) if told[1] else None
+    return _distinct(Occupations(group, start, element, wyckoff, names, above))
 
 
 def _distinct(o: Occupations) -> Occupations:
+    """One for each space group and set of occupied positions."""
     kept: dict[bytes, int] = {}
+    speaks: dict[bytes, int] = {}  # the one whose id and distance are kept
+    names, above = o.names.tolist(), o.distances.tolist()
+
+    def rank(i: int) -> tuple[float, bool]:
+        return (math.inf if math.isnan(above[i]) else above[i]), not names[i]
+
     for i in range(len(o)):
         rows = slice(o.start[i], o.start[i + 1])
-        kept.setdefault(o.element[rows].tobytes() + o.wyckoff[rows].tobytes(), i)
-    chosen = np.array(sorted(kept.values(), key=lambda i: (o.space_group[i], i)), dtype=np.int64)
+        key = o.element[rows].tobytes() + o.wyckoff[rows].tobytes()
+        kept.setdefault(key, i)
+        if rank(i) < rank(speaks.setdefault(key, i)):
+            speaks[key] = i
+    pairs = sorted(
+        zip(kept.values(), speaks.values(), strict=True), key=lambda p: (o.space_group[p[0]], p[0])
+    )
+    chosen, speaking = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     length = np.diff(o.start)[chosen]
     new = np.concatenate([[0], np.cumsum(length)]).astype(np.int32)
     site = np.arange(new[-1]) + np.repeat(o.start[chosen] - new[:-1], length)
-    return Occupations(o.space_group[chosen].astype(np.uint8), new, o.element[site], o.wyckoff[site])
+    return Occupations(
+        o.space_group[chosen].astype(np.uint8),
+        new,
+        o.element[site],
+        o.wyckoff[site],
+        None if o.ids is None else o.ids[speaking],
+        None if o.e_above_hull is None else o.e_above_hull[speaking],
+    )
 
 
 def no_occupations() -> Occupations:

@@ -35,6 +35,7 @@ FORMAT, PAPER_FORMAT = "crystalsmith-model-1", "crystalsmith-paper-1"
 SHIPPED = ("default", "paper")
 """Names of the checkpoints that ship with the package, and of the methods that they are of."""
 _NETWORK, _STATISTICS, _PRIOR = "network.", "statistics.", "prior."
+_NAMES, _ABOVE = f"{_STATISTICS}occupations.ids", f"{_STATISTICS}occupations.e_above_hull"
 _DAMAGED = (
     *(KeyError, TypeError, ValueError, AttributeError, IndexError),
     *(RuntimeError, ArithmeticError, MemoryError),
@@ -88,6 +89,8 @@ def _parts(model: Model, tensors: dict[str, Tensor], dtype: torch.dtype) -> dict
     tensors[_STATISTICS + "elements"] = torch.tensor(s.elements, dtype=torch.int32)
     for name, kind in _OCCUPATIONS.items():
         tensors[f"{_STATISTICS}occupations.{name}"] = torch.tensor(getattr(s.occupations, name), dtype=kind)
+    if len(s.occupations):
+        tensors |= _names(s.occupations)
     config: dict[str, object] = {
         "network": model.network.config_dict(),
         "position": asdict(model.position.schedule),
@@ -100,6 +103,17 @@ def _parts(model: Model, tensors: dict[str, Tensor], dtype: torch.dtype) -> dict
         for name, value in model.prior.state_dict().items():
             tensors[_PRIOR + name] = value.detach().to("cpu", dtype).contiguous()
     return config
+
+
+def _names(o: Occupations) -> dict[str, Tensor]:
+    """Ids of known crystals, a line for each, and their distances to the hull, eV/atom in half precision."""
+    result = {}
+    if o.ids is not None:
+        text = "\n".join(o.ids.tolist()).encode()
+        result[_NAMES] = torch.tensor(np.frombuffer(text, np.uint8).copy())
+    if o.e_above_hull is not None:
+        result[_ABOVE] = torch.tensor(o.e_above_hull, dtype=torch.float16)
+    return result
 
 
 def _paper_parts(model: PaperModel, tensors: dict[str, Tensor]) -> dict[str, object]:
@@ -181,7 +195,9 @@ def load_model(path: str | Path | None = None, device: str | torch.device = "cpu
         raise CheckpointError(
             f"checkpoint {path} does not hold what its version promises ({reason(e)}); copy it again"
         ) from None
-    if not all(bool(torch.isfinite(v).all()) for v in tensors.values() if v.is_floating_point()):
+    # The distance of a known crystal to the hull may be unknown, which is written as NaN.
+    numbers = (v for k, v in tensors.items() if v.is_floating_point() and k != _ABOVE)
+    if not all(bool(torch.isfinite(v).all()) for v in numbers):
         raise CheckpointError(f"checkpoint {path} holds weights that are not finite; use another one")
     model.network.to(device).eval()
     model.metadata, model.hash = metadata, hashlib.sha256(raw).hexdigest()
@@ -237,13 +253,20 @@ def _read_occupations(tensors: Mapping[str, Tensor]) -> Occupations:
     prefix = f"{_STATISTICS}occupations."
     if not any(name.startswith(prefix) for name in tensors):
         return no_occupations()
-    o = Occupations(**{name: tensors[prefix + name].numpy() for name in _OCCUPATIONS})
+    names = tensors[_NAMES].numpy().tobytes().decode().split("\n") if _NAMES in tensors else None
+    above = tensors[_ABOVE].float().numpy() if _ABOVE in tensors else None
+    o = Occupations(
+        **{name: tensors[prefix + name].numpy() for name in _OCCUPATIONS},
+        ids=None if names is None else np.array(names, dtype=np.str_),
+        e_above_hull=above,
+    )
     length = np.diff(o.start)
     if (
         len(o.start) != len(o) + 1
         or (int(o.start[0]), int(o.start[-1])) != (0, len(o.element))
         or len(o.wyckoff) != len(o.element)
         or (length < 1).any()
+        or any(x is not None and len(x) != len(o) for x in (o.ids, o.e_above_hull))
         or (o.wyckoff < 0).any()
         or (o.element < 1).any()
         or (o.element > 118).any()

@@ -40,18 +40,21 @@ def gain(recipe: Request, made: int) -> float:
     return max(likely, _FLOOR) * failed * a / (SPREAD + made)
 
 
-def allocate(recipes: Sequence[Request], count: int) -> list[int]:
+def allocate(recipes: Sequence[Request], count: int, first: Sequence[int] = ()) -> list[int]:
     """Which recipe each of so many crystals is made of; the first n are those of a budget of n.
 
     Args:
         recipes: likely first, at least one.
         count: crystals.
+        first: recipes of the first crystals, whatever they add.
     """
     made = [0] * len(recipes)
-    queue = [(-gain(r, 0), k) for k, r in enumerate(recipes)]
+    result = list(first[:count])
+    for k in result:
+        made[k] += 1
+    queue = [(-gain(r, made[k]), k) for k, r in enumerate(recipes)]
     heapq.heapify(queue)
-    result = []
-    for _ in range(count):
+    for _ in range(count - len(result)):
         _, k = queue[0]
         made[k] += 1
         result.append(k)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 LIKELY_TRIES = 4
 """Tries with the assignment that a crystal was given; after them others get their turn."""
+
+DRAWS = 50
+"""Draws of a recipe until one is wanted."""
 
 ATOMS_PER_SITE = 4
 """What a site of the paper's method counts for in a batch, which has no atoms before it is drawn."""
@@ -60,10 +64,18 @@ class LetterDrafter:
         source: where from.
         fallback: where letters come from when tries with the source's have failed.
         max_atoms: largest primitive cell that the model was trained on.
+        avoid: says of a recipe that it is not wanted, as that of a known crystal is not where only new ones
+            are; orders for a composition begin with their known phases where it is None.
     """
 
-    def __init__(self, source: Source, fallback: Source, max_atoms: int) -> None:
-        self.source, self.fallback, self.max_atoms = source, fallback, max_atoms
+    def __init__(
+        self,
+        source: Source,
+        fallback: Source,
+        max_atoms: int,
+        avoid: Callable[[Request], bool] | None = None,
+    ) -> None:
+        self.source, self.fallback, self.max_atoms, self.avoid = source, fallback, max_atoms, avoid
         self._shared: OrderedDict[Order, tuple[list[Request], list[int]] | None] = OrderedDict()
         self._expected: tuple[Order, ...] = ()
         self._place: dict[Order, int] = {}
@@ -77,7 +89,7 @@ class LetterDrafter:
         shared, late = self._share(order), number > LIKELY_TRIES
         if shared is None or (late and len(shared[0]) == 1 and order.wyckoff is None):
             source = self.fallback if late and order.sites is not None else self.source
-            return order.content.draw(order.bounds, source, self.max_atoms, rng)
+            return self._drawn(order, source, rng)
         recipes, places = shared
         return recipes[(places[index] + max(0, number - LIKELY_TRIES)) % len(recipes)]
 
@@ -88,7 +100,9 @@ class LetterDrafter:
         """Likely recipes, and which of them each crystal gets."""
         if order not in self._shared:
             recipes = self._likely(order)
-            self._shared[order] = None if recipes is None else (recipes, allocate(recipes, order.count))
+            if recipes is not None and self.avoid is not None:
+                recipes = [r for r in recipes if not self.avoid(r)] or None
+            self._shared[order] = None if recipes is None else self._shared_out(order, recipes)
             if len(self._shared) > _KEPT:
                 self._shared.popitem(last=False)
         return self._shared[order]
@@ -110,6 +124,25 @@ class LetterDrafter:
 
     def _ask(self, order: Order) -> Talk[list[Request]] | None:
         return order.content.ask(order.bounds, self.source, self.max_atoms, _width(order))
+
+    def _shared_out(self, order: Order, recipes: list[Request]) -> tuple[list[Request], list[int]]:
+        """Up to half of the crystals are the known phases, the most stable first; the others go by gain."""
+        known: list[Request] = []
+        if self.avoid is None:
+            known = order.content.known(order.bounds, self.source, self.max_atoms)[: (order.count + 1) // 2]
+        # What the search did not find is no likelier than what it found last.
+        found, least = set(recipes), recipes[-1].log_prior
+        recipes = [*recipes, *(replace(r, log_prior=least) for r in known if r not in found)]
+        place = {recipe: k for k, recipe in enumerate(recipes)}
+        return recipes, allocate(recipes, order.count, [place[r] for r in known])
+
+    def _drawn(self, order: Order, source: Source, rng: np.random.Generator) -> Request:
+        """A random recipe, one that is wanted if luck allows."""
+        for _ in range(DRAWS):
+            recipe = order.content.draw(order.bounds, source, self.max_atoms, rng)
+            if self.avoid is None or not self.avoid(recipe):
+                break
+        return recipe
 
 
 def _width(order: Order) -> int:
@@ -139,12 +172,13 @@ class SiteDrafter:
         return ATOMS_PER_SITE * request.n_orbits
 
 
-def drafter_of(model: AnyModel, letters: str) -> Drafter:
+def drafter_of(model: AnyModel, letters: str, new_only: bool = False) -> Drafter:
     """The drafter that a model needs.
 
     Args:
         model: of any method.
         letters: how what an order leaves open is filled in, one of ``limits.LETTERS``.
+        new_only: avoid the recipes of known crystals.
 
     Raises:
         ConfigError: another way.
@@ -155,5 +189,7 @@ def drafter_of(model: AnyModel, letters: str) -> Drafter:
     if isinstance(model, PaperModel):
         return SiteDrafter()
     frequencies = Frequencies(WyckoffPrior(model.wyckoff_counts))
-    source = frequencies if how == "frequencies" else learned_source(model, how == "drawn") or frequencies
-    return LetterDrafter(source, frequencies, model.max_atoms)
+    learned = learned_source(model, how == "drawn")
+    source = frequencies if how == "frequencies" else learned or frequencies
+    avoid = learned.is_known if new_only and learned is not None else None
+    return LetterDrafter(source, frequencies, model.max_atoms, avoid)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import Crystal
@@ -12,6 +13,7 @@ from crystalsmith.errors import ConfigError
 from crystalsmith.generation.batching import Member, Try, batch_maker, fill
 from crystalsmith.generation.choice import best_records
 from crystalsmith.generation.drafts import drafter_of
+from crystalsmith.generation.known import KnownPhases, model_known
 from crystalsmith.generation.tries import BatchStep, Generated, Key
 from crystalsmith.orders.limits import OrderWarning, check_orders, choose_sampler, positive
 from crystalsmith.orders.order import Order, parse_orders
@@ -102,6 +104,8 @@ def generate_batches(
     workers: int = 1,
     on_event: Callable[[BatchStep], None] | None = None,
     done: Mapping[Key, str | None] | None = None,
+    new_only: bool = False,
+    known: Sequence[str | os.PathLike[str]] = (),
 ) -> Generator[list[Generated]]:
     """Make crystals to order, batch by batch, with every try.
 
@@ -125,6 +129,9 @@ def generate_batches(
         done: tries of an earlier run of the same orders and their failures (None for a sound crystal). They
             are not made or yielded again, and yet make up batches as they did, so that what remains comes out
             the same.
+        new_only: make none of the crystals that are known to the model or stand in ``known``; others take
+            their places.
+        known: files of crystals that count as known beside those of the model.
 
     Yields:
         Tries of one batch that are not in ``done``.
@@ -134,7 +141,7 @@ def generate_batches(
         ConfigError: an unknown sampler or impossible setting.
     """
     parsed = parse_orders(orders)
-    check_orders(parsed, model, letters)
+    check_orders(parsed, model, letters, new_only)
     for name, value in (
         ("batch_atoms", batch_atoms),
         ("max_tries", max_tries),
@@ -146,9 +153,11 @@ def generate_batches(
         raise ConfigError(f"seed must be a whole number, not {seed!r}")
     sampler, steps = choose_sampler(model.method, sampler, steps)
     make = batch_maker(model, workers, on_event, steps=steps, sampler=sampler)
-    drafter = drafter_of(model, letters)
+    drafter = drafter_of(model, letters, new_only)
     drafter.expect(parsed)
-    known = {} if done is None else done
+    earlier = {} if done is None else done
+    # The reference phases, of which no more than the group and the atoms are kept, do not tell enough.
+    refused = model_known(model, known) if new_only else None
     first = (
         Try(order, index, 1, draft, best_of)
         for order in parsed
@@ -161,14 +170,16 @@ def generate_batches(
         tries: Iterator[Try] = first
         while True:
             failed: list[Try] = []
-            for batch, made in make(fill(tries, batch_atoms, seed, drafter), known):
+            for batch, made in make(fill(tries, batch_atoms, seed, drafter), earlier):
                 fresh = [
-                    _outcome(member, crystal, max_tries)
+                    _outcome(member, crystal, max_tries, refused)
                     for member, crystal in zip(batch, made or (), strict=made is not None)
-                    if member.attempt.key not in known
+                    if member.attempt.key not in earlier
                 ]
                 now = {r.key: r.failure for r in fresh}
-                failures = [now[key] if key in now else known[key] for key in (m.attempt.key for m in batch)]
+                failures = [
+                    now[key] if key in now else earlier[key] for key in (m.attempt.key for m in batch)
+                ]
                 failed += [
                     m.attempt.next
                     for m, failure in zip(batch, failures, strict=True)
@@ -184,8 +195,12 @@ def generate_batches(
     return run()
 
 
-def _outcome(member: Member, crystal: Crystal | str, max_tries: int) -> Generated:
+def _outcome(
+    member: Member, crystal: Crystal | str, max_tries: int, refused: KnownPhases | None
+) -> Generated:
     failure = crystal if isinstance(crystal, str) else fault(crystal)
+    if failure is None and refused is not None and refused.holds(crystal):  # type: ignore[arg-type]
+        failure = "known"
     return Generated(
         *member.attempt.key,
         seed=member.seed,

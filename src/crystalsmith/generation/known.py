@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crystalsmith.assignments import canonical, positions_of
+from crystalsmith.assignments import Request, canonical, positions_of
 from crystalsmith.crystal import NUMBERS, Crystal, reduced_formula
 from crystalsmith.crystal.elements import SYMBOLS, formula_order
 from crystalsmith.symmetry import space_group
@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
     from crystalsmith.hull import Phase
     from crystalsmith.prior import Prototypes
-    from crystalsmith.prior.known import Known
+    from crystalsmith.prior.known import Known, KnownCrystals
+
+# crystalsmith.prior is imported inside functions: torch takes seconds, and bad orders are refused before.
+
+ON_HULL = 5e-4
+"""eV per atom; a known phase that lies closer is shown as on the hull."""
 
 COMPOSITION, STRUCTURE, KNOWN = "new composition", "new structure", "known"
 
@@ -40,17 +45,78 @@ class Novelty:
         nearest: the nearest known phase in words, such as ``CuK2Si (P6_3/mmc), mp-1234``; empty if none.
         prototype: known structure type in words, where other elements make it; empty if none was found.
         checked: against what, such as ``the training set's index; user.cif``.
+        e_above_hull: eV/atom by which the known crystal that it is lies above the data's hull; None where it
+            is none or nobody said.
     """
 
     verdict: str
     nearest: str = ""
     prototype: str = ""
     checked: str = ""
+    e_above_hull: float | None = None
 
     @property
     def is_new(self) -> bool:
         """Whether no known crystal is the same."""
         return self.verdict != KNOWN
+
+
+@dataclass(frozen=True)
+class KnownPhase:
+    """A known crystal of what an order asks for.
+
+    Attributes:
+        id: such as ``mp-1234``; empty where the index does not tell, the name in its file for the user's.
+        formula: reduced.
+        space_group: number; 0 for the user's structures, of which it is not looked for.
+        atoms: in the primitive cell; 0 for the user's.
+        e_above_hull: eV/atom above the hull of the data; None where unknown.
+        wyckoff: element and letter of each site.
+        source: ``index`` (the model's training set) or ``file`` (the user's).
+        order: id of the order.
+        rank: of the best crystal of the output that it is; None where none is.
+    """
+
+    id: str
+    formula: str
+    space_group: int = 0
+    atoms: int = 0
+    e_above_hull: float | None = None
+    wyckoff: str = ""
+    source: str = "index"
+    order: str = ""
+    rank: int | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it apart from the others of its formula."""
+        return self.source, self.id if self.source == "file" else f"{self.space_group} {self.wyckoff}"
+
+    @property
+    def symbol(self) -> str:
+        """Of the space group; empty where it is unknown."""
+        return space_group(self.space_group).symbol if self.space_group else ""
+
+    @property
+    def distance(self) -> str:
+        """How far it lies above the hull, for people."""
+        above = self.e_above_hull
+        return "-" if above is None else "on it" if above < ON_HULL else f"{above:.3f}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Of plain JSON types."""
+        return {
+            "order": self.order,
+            "id": self.id or None,
+            "formula": self.formula,
+            "space_group": self.space_group or None,
+            "symbol": self.symbol or None,
+            "atoms": self.atoms or None,
+            "e_above_hull": self.e_above_hull,
+            "wyckoff": self.wyckoff or None,
+            "source": self.source,
+            "rank": self.rank,
+        }
 
 
 class KnownPhases:
@@ -99,16 +165,19 @@ class KnownPhases:
         if same:
             return Novelty(KNOWN, same, self._prototype(crystal), self.checked)
         of_formula = self._of_formula(crystal)
-        twin = next((k for k in of_formula if _is_same(k, crystal)), None)
+        twin = self.twin(crystal)
         if twin is not None:
-            return Novelty(KNOWN, self._words(crystal, twin.space_group), "", self.checked)
+            words, above = self._words(crystal, twin), self.above_hull(crystal)
+            return Novelty(KNOWN, words, "", self.checked, None if above is None else round(above, 4))
         phase = next((p for p in self._phases.get(crystal.formula, ()) if _is_phase(p, crystal)), None)
         if phase is not None:
             return Novelty(KNOWN, _name(phase), "", self.checked)
         prototype = self._prototype(crystal)
         if of_formula:
-            nearest = min(of_formula, key=lambda k: (k.space_group != crystal.space_group, k.space_group))
-            return Novelty(STRUCTURE, self._words(crystal, nearest.space_group), prototype, self.checked)
+            nearest = min(
+                of_formula, key=lambda k: (k[1].space_group != crystal.space_group, k[1].space_group)
+            )
+            return Novelty(STRUCTURE, self._words(crystal, nearest[0]), prototype, self.checked)
         phases = self._phases.get(crystal.formula)
         if phases:
             return Novelty(STRUCTURE, _name(phases[0]), prototype, self.checked)
@@ -116,6 +185,56 @@ class KnownPhases:
         if others:
             return Novelty(STRUCTURE, others[0][0], prototype, self.checked)
         return Novelty(COMPOSITION, "", prototype, self.checked)
+
+    def holds(self, crystal: Crystal) -> bool:
+        """Whether it is a crystal of the index or of the user's files."""
+        return self.twin(crystal) is not None or bool(self._same_file(crystal))
+
+    def twin(self, crystal: Crystal) -> int | None:
+        """The most stable crystal of the index with its composition, group and positions; None if none."""
+        if self._prototypes is None:
+            return None
+        from crystalsmith.prior import twin_of
+
+        own = Request(crystal.space_group, tuple((s.element, s.letter) for s in crystal.sites))
+        return twin_of(self._prototypes, own)
+
+    def above_hull(self, crystal: Crystal) -> float | None:
+        """eV/atom by which the known crystal that it is lies above the data's hull; None where unknown."""
+        twin = self.twin(crystal)
+        return None if twin is None or self._prototypes is None else self._prototypes.known.above_hull(twin)
+
+    def phases(self, elements: Sequence[str], ratio: Sequence[int] | None) -> list[KnownPhase]:
+        """Known crystals of a formula or a system, the most stable first; then those of the user's files.
+
+        Args:
+            elements: symbols, cations first.
+            ratio: atoms of each, or None for any crystal of all of these elements.
+        """
+        from crystalsmith.prior import phases_of_formula, phases_of_system
+
+        result = []
+        if self._prototypes is not None:
+            numbers = tuple(NUMBERS[e] for e in elements)
+            rows = (
+                phases_of_system(self._prototypes, numbers)
+                if ratio is None
+                else phases_of_formula(self._prototypes, numbers, tuple(ratio))
+            )
+            result = [_phase(self._prototypes.known, i) for i in rows]
+        for formula, structures in self._structures.items():
+            own = structures[0][1].composition.reduced_composition.as_dict()
+            if set(own) == set(elements) and (
+                ratio is None or tuple(own[e] for e in elements) == tuple(ratio)
+            ):
+                result += [KnownPhase(name, formula, source="file") for name, _ in structures]
+        return result
+
+    def same_as(self, crystal: Crystal) -> list[tuple[str, str]]:
+        """(source, id or key) of the known phases that a crystal is, as ``KnownPhase.key``."""
+        twin, same = self.twin(crystal), self._same_file(crystal)
+        found = [] if twin is None or self._prototypes is None else [_phase(self._prototypes.known, twin).key]
+        return [*found, *([("file", same)] if same else [])]
 
     def _same_file(self, crystal: Crystal) -> str:
         """Id of the user's structure that it is, by StructureMatcher; empty if it is none."""
@@ -127,11 +246,13 @@ class KnownPhases:
         matcher, own = StructureMatcher(), crystal.to_structure(primitive=True)
         return next((name for name, structure in others if matcher.fit(own, structure)), "")
 
-    def _of_formula(self, crystal: Crystal) -> list[Known]:
+    def _of_formula(self, crystal: Crystal) -> list[tuple[int, Known]]:
         if self._prototypes is None:
             return []
-        rows = self._prototypes.of_composition(*_numbers(crystal))
-        return [self._prototypes.known[i] for i in rows]
+        from crystalsmith.prior import phases_of_formula
+
+        rows = phases_of_formula(self._prototypes, *_numbers(crystal))
+        return [(i, self._prototypes.known[i]) for i in rows]
 
     def _prototype(self, crystal: Crystal) -> str:
         """A known crystal with the same Wyckoff positions and other elements, the most similar one."""
@@ -149,9 +270,17 @@ class KnownPhases:
                 return f"{formula} ({space_group(k.space_group).symbol})"
         return ""
 
-    def _words(self, crystal: Crystal, group: int) -> str:
+    def _words(self, crystal: Crystal, i: int) -> str:
+        assert self._prototypes is not None
+        known = self._prototypes.known
+        group = int(known.space_group[i])
         phases = [p for p in self._phases.get(crystal.formula, []) if p.space_group == group]
-        return _name(phases[0]) if phases else f"{crystal.formula} ({space_group(group).symbol})"
+        return _name(phases[0]) if phases and not known.ids[i] else known.name(i)
+
+
+def model_known(model: AnyModel | None, files: Sequence[str | os.PathLike[str]] = ()) -> KnownPhases:
+    """What a model's training set and files hold."""
+    return KnownPhases(_index(model), (), files)
 
 
 def known_of(
@@ -159,13 +288,33 @@ def known_of(
 ) -> KnownPhases:
     """What is known in these elements: a model's training set, the reference phases that ship, and files."""
     from crystalsmith.hull.phases import shipped
+
+    references = shipped("chgnet")
+    phases = references.of_system(elements) if references is not None and elements else []
+    return KnownPhases(_index(model), phases, files)
+
+
+def _index(model: AnyModel | None) -> Prototypes | None:
     from crystalsmith.orders.sources import learned_source
 
     learned = None if model is None else learned_source(model)
-    prototypes = None if learned is None else learned.prior.prototypes
-    references = shipped("chgnet")
-    phases = references.of_system(elements) if references is not None and elements else []
-    return KnownPhases(prototypes, phases, files)
+    return None if learned is None else learned.prior.prototypes
+
+
+def _phase(known: KnownCrystals, i: int) -> KnownPhase:
+    from crystalsmith.prior import recipe_of
+
+    recipe = recipe_of(known[i])
+    formula = known.name(i).partition(" ")[0]
+    above = known.above_hull(i)
+    return KnownPhase(
+        str(known.ids[i]),
+        formula,
+        recipe.space_group,
+        recipe.n_atoms,
+        None if above is None else round(above, 4),
+        " ".join(f"{element}:{letter}" for element, letter in recipe.sites),
+    )
 
 
 def _name(phase: Phase) -> str:
@@ -176,16 +325,6 @@ def _name(phase: Phase) -> str:
 def _is_phase(phase: Phase, crystal: Crystal) -> bool:
     """Whether group and atoms in the primitive cell are the same: all that is kept of a phase."""
     return phase.space_group == crystal.space_group and dict(phase.counts) == crystal.counts
-
-
-def _is_same(known: Known, crystal: Crystal) -> bool:
-    elements, counts = _numbers(crystal)
-    return (
-        known.space_group == crystal.space_group
-        and known.elements == elements
-        and known.counts == counts
-        and known.assignment == _assignment(crystal, elements)
-    )
 
 
 def _numbers(crystal: Crystal) -> tuple[tuple[int, ...], tuple[int, ...]]:

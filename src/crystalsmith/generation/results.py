@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.bonds import shortest_bonds
+from crystalsmith.crystal.elements import formula_order
 from crystalsmith.generation.alike import first_alike, hidden_group
-from crystalsmith.generation.known import Novelty, known_of
+from crystalsmith.generation.known import KnownPhase, KnownPhases, Novelty, known_of
+from crystalsmith.orders.formula import FormulaKind
 from crystalsmith.reports.words import lattice_text
 from crystalsmith.runs.csv_text import csv_lines
 from crystalsmith.symmetry import space_group
@@ -31,6 +33,13 @@ OWNED = (CSV, PAGE)
 
 SORTS = ("score", "energy")
 """By what the crystals of an order can be sorted."""
+
+MISSED = 0.15
+"""eV per atom above the lowest crystal, beyond its phase's own distance to the hull, at which a crystal with
+the letters of a known phase cannot be that phase."""
+
+KNOWN_ROWS = 10
+"""Known phases that are listed on the terminal."""
 
 _ROWS = 40  # of the table on the terminal
 
@@ -95,7 +104,9 @@ class Ranked:
 
 
 def rank_all(
-    found: Sequence[tuple[Order, Sequence[tuple[Entry, float | None]]]], sort: str = SORTS[0]
+    found: Sequence[tuple[Order, Sequence[tuple[Entry, float | None]]]],
+    sort: str = SORTS[0],
+    known: KnownPhases | None = None,
 ) -> list[Ranked]:
     """Rank what was made: orders in turn, best first, duplicates and hidden symmetry behind.
 
@@ -103,13 +114,36 @@ def rank_all(
         found: for each order its sound crystals with their figures, higher is better. Without figures they
             stay in their sequence.
         sort: "score", or "energy": lowest first among crystals of one formula.
+        known: the known phases; sorted by score, the best crystal of each comes before all others of its
+            order, the most stable phase first.
     """
     total = sum(len(entries) for _, entries in found)
     ranked: list[Ranked] = []
     for order, entries in found:
         own = [Ranked(0, order, entry, figure, total) for entry, figure in entries]
-        ranked += _ranked(_sorted(own, sort), len(ranked))
+        own = _sorted(own, sort)
+        if known is not None and sort == "score" and order.formula is not None:
+            own = _known_first(own, known)
+        ranked += _ranked(own, len(ranked))
     return ranked
+
+
+def _known_first(made: list[Ranked], known: KnownPhases) -> list[Ranked]:
+    """The best crystal of each known phase before the others, by the phases' distances to the hull.
+
+    A phase whose crystal is far above another one in energy was not met: its letters are known, its
+    coordinates are wrong.
+    """
+    lowest = min((m.energy for m in made if m.energy is not None), default=-math.inf)
+    first: dict[int, tuple[float, int]] = {}
+    for place, m in enumerate(made):
+        twin, above = known.twin(m.crystal), known.above_hull(m.crystal)
+        if twin is None or above is None or twin in first:
+            continue
+        if m.energy is None or m.energy <= lowest + above + MISSED:
+            first[twin] = above, place
+    front = [place for _, place in sorted(first.values())]
+    return [made[place] for place in front] + [m for k, m in enumerate(made) if k not in set(front)]
 
 
 def _sorted(made: list[Ranked], sort: str) -> list[Ranked]:
@@ -146,6 +180,8 @@ class Results:
     """The crystals of a run as people see them."""
 
     rows: tuple[Ranked, ...]
+    known_phases: tuple[KnownPhase, ...] = ()
+    """Known phases of what was asked for, the most stable first, with the ranks of their crystals."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -192,13 +228,15 @@ def write_results(
     from crystalsmith.generation.results_page import results_page
 
     known = known_of(model, {e for r in ranked for e in r.crystal.counts}, settings.known)
-    results = Results(tuple(replace(r, novelty=known.judge(r.crystal)) for r in ranked))
+    rows = tuple(replace(r, novelty=known.judge(r.crystal)) for r in ranked)
+    results = Results(rows, tuple(known_phases(orders, rows, known)))
     facts = {
         "Asked for": f"{sum(order.count for order in orders)} crystals in {len(orders)} orders",
         "Model": "" if model is None else model.method,
         "Seed": settings.seed,
         "Letters": settings.letters,
         "Potential": settings.potential or "none",
+        "Known phases": "left out" if settings.new_only else "made too",
     }
     folder.write(CSV, "".join(csv_lines(results.to_dict(), COLUMNS)))
     folder.write(PAGE, results_page(results, facts=facts))
@@ -208,7 +246,9 @@ def write_results(
 COLUMNS = (
     *("rank", "order", "index", "formula", "space_group", "symbol", "a", "b", "c", "alpha", "beta", "gamma"),
     *("atoms", "volume_per_atom", "wyckoff", "origin", "score", "p_given_letters", "energy_ev_atom"),
-    *("novelty", "known_as", "nearest_known", "duplicate_of", "symmetry_within_0.1A"),
+    *("novelty", "known_as", "e_above_hull_of_known", "nearest_known"),
+    "duplicate_of",
+    "symmetry_within_0.1A",
     *("shortest_bond", "shortest_bond_angstrom", "seed", "cif"),
 )
 """Of ``crystals.csv``; lengths in Angstrom, angles in degrees, atoms in the primitive cell."""
@@ -235,6 +275,7 @@ def _row(made: Ranked) -> dict[str, Any]:
         "energy_ev_atom": None if made.energy is None else round(made.energy, 6),
         "novelty": made.novelty.verdict if made.novelty else None,
         "known_as": made.known_as,
+        "e_above_hull_of_known": made.novelty.e_above_hull if made.novelty else None,
         "nearest_known": made.novelty.nearest if made.novelty else None,
         "duplicate_of": made.duplicate_of,
         "symmetry_within_0.1A": made.hidden_group,
@@ -243,6 +284,56 @@ def _row(made: Ranked) -> dict[str, Any]:
         "seed": made.entry.seed,
         "cif": f"cif/{made.stem}.cif",
     }
+
+
+def known_phases(orders: Sequence[Order], rows: Sequence[Ranked], known: KnownPhases) -> list[KnownPhase]:
+    """Known phases of orders for a formula or a system, with the best crystal that is each of them."""
+    result = []
+    for order in orders:
+        if order.formula is None and order.system is None:
+            continue
+        ranks: dict[tuple[str, str], int] = {}
+        for r in rows:
+            if r.order.id == order.id and not r.stands_behind:
+                for key in known.same_as(r.crystal):
+                    ranks.setdefault(key, r.rank)
+        content = order.content
+        ratio = content.formula.ratio if isinstance(content, FormulaKind) else None
+        result += [
+            replace(phase, order=order.id, rank=ranks.get(phase.key))
+            for phase in known.phases(sorted(content.elements, key=formula_order), ratio)
+        ]
+    return result
+
+
+def known_table(results: Results) -> Table | None:
+    """The known phases as a run prints them; None where there are none."""
+    from rich.table import Table
+
+    phases = results.known_phases
+    if not phases:
+        return None
+    several = len({p.order for p in phases}) > 1
+    table = Table(box=None, pad_edge=False, title="known phases", title_justify="left", title_style="")
+    columns = {
+        "order": (several, lambda p: p.order),
+        "phase": (True, lambda p: p.formula),
+        "id": (True, lambda p: p.id or "-"),
+        "space group": (True, lambda p: f"{p.symbol} ({p.space_group})" if p.space_group else "-"),
+        "atoms": (True, lambda p: str(p.atoms or "-")),
+        "eV/atom above hull": (True, lambda p: p.distance),
+        "crystal": (True, lambda p: "-" if p.rank is None else str(p.rank)),
+    }
+    used = {name: text for name, (wanted, text) in columns.items() if wanted}
+    for name in used:
+        right = name in ("atoms", "eV/atom above hull", "crystal")
+        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=right)
+    for phase in phases[:KNOWN_ROWS]:
+        table.add_row(*(_plain(text(phase)) for text in used.values()))
+    if len(phases) > KNOWN_ROWS:
+        table.caption = f"... and {len(phases) - KNOWN_ROWS} more, see {PAGE}"
+        table.caption_justify = "left"
+    return table
 
 
 def results_table(results: Sequence[Ranked]) -> Table:

@@ -64,8 +64,25 @@ def results_page(results: Results, *, title: str = "", facts: Mapping[str, Any] 
         listed=min(len(results), LISTED),
         total=len(results),
         cards=cards,
+        known=_known_rows(results),
         facts=list((facts or {}).items()),
     )
+
+
+def _known_rows(results: Results) -> list[dict[str, Any]]:
+    """A row for each known phase."""
+    return [
+        {
+            "phase": formula_html(phase.formula),
+            "id": phase.id or "–",
+            "group": group_html(phase.space_group) if phase.space_group else "–",
+            "atoms": phase.atoms or "–",
+            "above": phase.distance,
+            "rank": phase.rank,
+            "order": phase.order,
+        }
+        for phase in results.known_phases[:LISTED]
+    ]
 
 
 def _title(results: Results) -> str:

@@ -9,6 +9,7 @@ undisturbed one. Where drafts are judged, all of them stand in the journal and t
 from __future__ import annotations
 
 import copy
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -23,6 +24,7 @@ from crystalsmith.crystal.io.write import extxyz_frame
 from crystalsmith.errors import ConfigError, OutputError
 from crystalsmith.generation.generator import generate_batches
 from crystalsmith.generation.journal import Entry
+from crystalsmith.generation.known import KnownPhase, model_known
 from crystalsmith.generation.made import JOURNAL, SCORES, Made
 from crystalsmith.generation.results import OWNED, Ranked, Results, rank_all, write_results
 from crystalsmith.generation.settings import GenerateSettings
@@ -55,8 +57,20 @@ GENERATION = RunKind(
     "generated crystals",
     owned=(JOURNAL, SCORES, CRYSTALS, PICTURE, *OWNED),
     files=_own_cifs,
-    another={"orders": "other orders", "judges": "other judges"},
-    absent={"best_of": 1, "judges": [], "potential": None, "precision": "single"},
+    another={
+        "orders": "other orders",
+        "judges": "other judges",
+        "new_only": "another choice of --known-too or --new-only",
+        "known": "other known crystals",
+    },
+    absent={
+        "best_of": 1,
+        "judges": [],
+        "potential": None,
+        "precision": "single",
+        "new_only": False,
+        "known": [],
+    },
 )
 
 
@@ -93,6 +107,11 @@ class GenerationResult:
         """Whether every order was carried out, and no crystal was given up."""
         return not self.manifest["failures"] and not self.refused
 
+    @property
+    def known_phases(self) -> tuple[KnownPhase, ...]:
+        """Known phases of the formulas and systems asked for, the most stable first."""
+        return self.results.known_phases
+
     @cached_property
     def crystals(self) -> Crystals:
         """Sound crystals by the names of their files, best first within each order."""
@@ -107,6 +126,7 @@ class GenerationResult:
             "refused": [{"order": r.order.id, "reason": r.reason} for r in self.refused],
             "notes": list(self.notes),
             "results": self.results.to_dict(),
+            "known_phases": [phase.to_dict() for phase in self.known_phases],
         }
 
     def to_dataframe(self) -> Any:
@@ -156,7 +176,7 @@ def generate_into(
     if settings.precision == "double":
         model = in_double(model)
     parsed = parse_orders(orders)
-    checked = sort_out(parsed, model, settings.letters)
+    checked = sort_out(parsed, model, settings.letters, settings.new_only)
     several = any(order.count > 1 for order in checked.orders)
     ladder = Ladder.of(model, settings.judges, settings.potential, settings.best_of, sorts=several)
     if settings.sort == "energy" and (ladder is None or not {"energy", "relaxation"} & set(ladder.judges)):
@@ -232,6 +252,9 @@ def run_identity(
     }
     if settings.precision != "single":
         identity["precision"] = settings.precision
+    if settings.new_only:
+        # Which crystals are made depends on the files whose crystals are not to be among them.
+        identity |= {"new_only": True, "known": [_file_hash(path) for path in settings.known]}
     if ladder is not None:
         identity |= {
             "best_of": settings.best_of,
@@ -239,6 +262,19 @@ def run_identity(
             "potential": ladder.potential,
         }
     return identity
+
+
+def _file_hash(path: str) -> str:
+    """Of a file of known crystals, or of those in a folder; empty where it cannot be read, which is told
+    when its crystals are."""
+    files = sorted(p for p in Path(path).rglob("*") if p.is_file()) if Path(path).is_dir() else [Path(path)]
+    digest = hashlib.sha256()
+    try:
+        for file in files:
+            digest.update(file.read_bytes())
+    except OSError:
+        return ""
+    return digest.hexdigest()[:16]
 
 
 def _work(
@@ -277,6 +313,8 @@ def _work(
         workers=settings.workers,
         on_event=tell,
         done=made.done,
+        new_only=settings.new_only,
+        known=settings.known,
     )
     with closing(batches):
         for batch in batches:
@@ -294,7 +332,8 @@ def _write(
     ladder: Ladder | None,
 ) -> tuple[list[Ranked], Results]:
     """All files but the journals."""
-    ranked = rank_all([(order, made.sound(order.id)) for order in orders], settings.sort)
+    found = [(order, made.sound(order.id)) for order in orders]
+    ranked = rank_all(found, settings.sort, model_known(model))
     names = {f"{r.stem}.cif" for r in ranked}
     for file in _own_cifs(folder.path, {"run": folder.identity}):
         if file.name not in names:

@@ -59,6 +59,9 @@ class GenerateSettings:
         many=True,
         metavar="FILE",
     )
+    new_only: bool = option(
+        False, "make no crystal that is known already: other recipes take the places of known phases"
+    )
     picture: bool = option(False, "draw the crystals on one sheet, crystals.png")
     workers: int = option(
         1, "processes that make crystals; they are the same with any number", check=positive, metavar="N"

@@ -84,6 +84,9 @@ class FormulaKind:
     def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Request:
         return source.draw_cell(self.formula, self.cells(bounds, limit), rng)
 
+    def known(self, bounds: Bounds, source: Source, limit: int) -> list[Request]:
+        return source.known_cells(self.formula, self.cells(bounds, limit))
+
     def cells(self, bounds: Bounds, limit: int) -> tuple[Cells, ...]:
         """The cells that the bounds allow and some assignment fills, small ones first.
 

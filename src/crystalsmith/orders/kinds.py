@@ -67,6 +67,9 @@ class Kind(Protocol):
     def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Request:
         """A random recipe."""
 
+    def known(self, bounds: Bounds, source: Source, limit: int) -> list[Request]:
+        """Known phases among what the order allows, the most stable first, where it is for a composition."""
+
 
 KINDS: dict[str, type[Sites] | type[Letters] | type[FormulaKind] | type[System]] = {
     kind.key: kind for kind in (Sites, Letters, FormulaKind, System)

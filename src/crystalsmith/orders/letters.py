@@ -98,3 +98,6 @@ class Letters:
 
     def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Request:
         return Request(bounds.groups[0], self.pairs)
+
+    def known(self, bounds: Bounds, source: Source, limit: int) -> list[Request]:
+        return []

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crystalsmith.assignments import Request
 from crystalsmith.errors import ConfigError, ImpossibleOrder
 from crystalsmith.orders.formula import FormulaKind
+from crystalsmith.orders.letters import Letters
 from crystalsmith.orders.order import Order
 from crystalsmith.orders.settings import LETTERS
 from crystalsmith.orders.sources import Learned, learned_source
@@ -52,13 +54,16 @@ class Checked:
     notes: list[str]
 
 
-def sort_out(orders: Sequence[Order], model: AnyModel, letters: str = LETTERS[0]) -> Checked:
+def sort_out(
+    orders: Sequence[Order], model: AnyModel, letters: str = LETTERS[0], new_only: bool = False
+) -> Checked:
     """Compare orders with what the model was trained for, and with what is possible at all.
 
     Args:
         orders: what is asked for.
         model: of any method.
         letters: one of ``LETTERS``.
+        new_only: refuse letters that are those of a known crystal.
 
     Raises:
         OrderError: no order can be carried out, with the reason of the first.
@@ -72,6 +77,8 @@ def sort_out(orders: Sequence[Order], model: AnyModel, letters: str = LETTERS[0]
             if order.formula is not None or order.system is not None:
                 learned = learned or learned_source(model)
                 _check_open(order, model, learned, letters)
+            if new_only and isinstance(order.content, Letters):
+                _check_new(Request(order.bounds.groups[0], order.content.pairs), model)
             result.orders.append(order)
             result.notes.extend(notes)
         except ImpossibleOrder as error:
@@ -87,7 +94,9 @@ def sort_out(orders: Sequence[Order], model: AnyModel, letters: str = LETTERS[0]
     return result
 
 
-def check_orders(orders: Sequence[Order], model: AnyModel, letters: str = LETTERS[0]) -> list[str]:
+def check_orders(
+    orders: Sequence[Order], model: AnyModel, letters: str = LETTERS[0], new_only: bool = False
+) -> list[str]:
     """As ``sort_out``, where every order must be possible.
 
     Returns:
@@ -96,7 +105,7 @@ def check_orders(orders: Sequence[Order], model: AnyModel, letters: str = LETTER
     Raises:
         OrderError: an order that no crystal within the model's limit satisfies.
     """
-    checked = sort_out(orders, model, letters)
+    checked = sort_out(orders, model, letters, new_only)
     if checked.refused:
         raise ImpossibleOrder(str(checked.refused[0]))
     return checked.notes
@@ -166,6 +175,14 @@ def _check_open(order: Order, model: AnyModel, learned: Learned | None, letters:
     if order.system is not None:
         # As ``Learned.draw_system`` does where luck is against a crystal.
         order.content.draw(order.bounds, learned, model.max_atoms, np.random.default_rng(0))
+
+
+def _check_new(recipe: Request, model: AnyModel) -> None:
+    """Refuse letters that are those of a known crystal."""
+    learned = learned_source(model)
+    name = "" if learned is None else learned.known_as(recipe)
+    if name:
+        raise ImpossibleOrder(f"its letters are those of {name}, which is known; leave --new-only out")
 
 
 def _check_paper(order: Order, model: AnyModel) -> None:

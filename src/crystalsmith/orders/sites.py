@@ -149,6 +149,9 @@ class Sites:
         ]
         return source.draw_letters(fitting[0], self.counts, largest, rng)
 
+    def known(self, bounds: Bounds, source: Source, limit: int) -> list[Request]:
+        return []
+
 
 def _parse_range(value: object, what: str) -> tuple[int, int]:
     """Lowest and highest of a number, ``"1-2"`` or [1, 2]."""

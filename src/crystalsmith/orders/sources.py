@@ -65,6 +65,10 @@ class Source(Protocol):
         """A random recipe of a chemical system."""
         ...
 
+    def known_cells(self, formula: Formula, cells: Sequence[Cells]) -> list[Request]:
+        """Known phases of a composition as recipes, the most stable first; those of a known stability."""
+        ...
+
 
 class Frequencies:
     """Letters by how often positions are occupied; knows nothing of compositions."""
@@ -101,6 +105,9 @@ class Frequencies:
         self, elements: Sequence[str], bounds: Bounds, max_atoms: int, rng: np.random.Generator
     ) -> Request:
         raise self._no_prior()
+
+    def known_cells(self, formula: Formula, cells: Sequence[Cells]) -> list[Request]:
+        return []
 
     @staticmethod
     def _no_prior() -> ConfigError:
@@ -202,6 +209,22 @@ class Learned:
             f"no crystal of {'-'.join(elements)} was found within the bounds in {_ATTEMPTS} draws; raise"
             " max_atoms or max_sites, or allow other space groups"
         )
+
+    def known_cells(self, formula: Formula, cells: Sequence[Cells]) -> list[Request]:
+        from crystalsmith.prior import known_recipes
+
+        return [] if self.draws_only else known_recipes(self.prior.prototypes, formula, cells)
+
+    def known_as(self, request: Request) -> str:
+        """The known crystal that occupies the same positions, in words; empty if there is none."""
+        from crystalsmith.prior import twin_of
+
+        twin = twin_of(self.prior.prototypes, request)
+        return "" if twin is None else self.prior.prototypes.known.name(twin)
+
+    def is_known(self, request: Request) -> bool:
+        """Whether a known crystal occupies the same positions."""
+        return bool(self.known_as(request))
 
 
 def learned_source(model: AnyModel, draws_only: bool = False) -> Learned | None:

@@ -89,3 +89,6 @@ class System:
 
     def draw(self, bounds: Bounds, source: Source, limit: int, rng: np.random.Generator) -> Request:
         return source.draw_system(self.symbols, bounds, bounds.largest(limit), rng)
+
+    def known(self, bounds: Bounds, source: Source, limit: int) -> list[Request]:
+        return []

@@ -10,6 +10,7 @@ from crystalsmith.prior.likely import (
     likely_choices,
     likely_letters,
 )
+from crystalsmith.prior.phases import known_recipes, phases_of_formula, phases_of_system, recipe_of, twin_of
 from crystalsmith.prior.prior import AssignmentPrior
 from crystalsmith.prior.prototypes import Prototypes
 from crystalsmith.prior.questions import Talk, each
@@ -27,6 +28,11 @@ __all__ = [
     "draw_letters",
     "each",
     "known_assignments",
+    "known_recipes",
     "likely_choices",
     "likely_letters",
+    "phases_of_formula",
+    "phases_of_system",
+    "recipe_of",
+    "twin_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from crystalsmith.assignments import Assignment, canonical, positions_of
-from crystalsmith.crystal.elements import SYMBOLS, formula_order
+from crystalsmith.crystal.elements import SYMBOLS, formula_order, reduced_formula
 from crystalsmith.data.wyckoff import Occupations
-from crystalsmith.symmetry import tables
+from crystalsmith.symmetry import space_group, tables
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class KnownCrystals:
         start: (n + 1,) elements of crystal i are rows start[i]:start[i + 1], cations first.
         element: (m,) atomic numbers.
         atoms, sites: (m,) atoms in the primitive cell and inequivalent sites of each.
+        ids: (n,) strings, where each comes from, empty where unknown.
+        e_above_hull: (n,) eV/atom by the data, NaN where unknown.
     """
 
     def __init__(
@@ -52,10 +55,14 @@ class KnownCrystals:
         atoms: np.ndarray,
         sites: np.ndarray,
         assignment: Callable[[int], Assignment],
+        ids: np.ndarray | None = None,
+        e_above_hull: np.ndarray | None = None,
     ) -> None:
         self.space_group, self.start = space_group, start
         self.element, self.atoms, self.sites = element, atoms, sites
         self._assignment = assignment
+        self.ids = np.full(len(self), "") if ids is None else ids
+        self.e_above_hull = np.full(len(self), np.nan) if e_above_hull is None else e_above_hull
 
     @staticmethod
     def read(o: Occupations) -> KnownCrystals:
@@ -84,6 +91,8 @@ class KnownCrystals:
             atoms=atoms,
             sites=np.bincount(place),
             assignment=assignment,
+            ids=o.names,
+            e_above_hull=o.distances,
         )
 
     @staticmethod
@@ -106,6 +115,18 @@ class KnownCrystals:
             raise IndexError(f"crystal {i} of {len(self)}")
         rows = slice(int(self.start[i]), int(self.start[i + 1]))
         return Known(int(self.space_group[i]), tuple(self.element[rows].tolist()), self._assignment(i))
+
+    def name(self, i: int) -> str:
+        """In words: ``CuK2Si (P6_3/mmc, mp-1234)``."""
+        k = self[i]
+        formula = reduced_formula(dict(zip((SYMBOLS[z] for z in k.elements), k.counts, strict=True)))
+        place = ", ".join(filter(None, (space_group(k.space_group).symbol, str(self.ids[i]))))
+        return f"{formula} ({place})"
+
+    def above_hull(self, i: int) -> float | None:
+        """eV/atom by which a crystal lies above the hull of the data; None where unknown."""
+        value = float(self.e_above_hull[i])
+        return None if math.isnan(value) else value
 
     def __iter__(self) -> Iterator[Known]:
         return (self[i] for i in range(len(self)))
