@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from test_diffusion_model import REQUESTS, SEEDS, small_model
 
+from crystals import KNOWN
+from crystalsmith.data import pack
+from crystalsmith.data.wyckoff import Occupations, occupations
 from crystalsmith.diffusion import LatticeField, LogSchedule, Model, PositionField, load_model, save_model
 from crystalsmith.errors import CheckpointError, OutputError
 
@@ -49,6 +53,20 @@ def test_round_trip(model: Model, saved: Path) -> None:
     assert back.metadata["crystals_seen"] == "12"
     assert len(back.hash) == 64
     assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+
+
+def test_names_and_stabilities_of_known_crystals_are_kept(model: Model, tmp_path: Path) -> None:
+    crystals = [KNOWN["rutile"], KNOWN["anatase"], KNOWN["rock salt"]]
+    known = occupations(pack(crystals, ["mp-2", "mp-ä", ""], [0.0312, math.nan, 0.0]))
+    told = replace(model, statistics=replace(model.statistics, occupations=known))
+    back = load_model(save_model(told, tmp_path / "m.safetensors", {})).occupations
+    assert back.ids is not None and back.ids.tolist() == ["mp-2", "mp-ä", ""]
+    assert back.e_above_hull is not None
+    np.testing.assert_allclose(back.e_above_hull, [0.0312, math.nan, 0.0], atol=2e-5)
+    silent = Occupations(known.space_group, known.start, known.element, known.wyckoff)
+    old = replace(model, statistics=replace(model.statistics, occupations=silent))
+    back = load_model(save_model(old, tmp_path / "old.safetensors", {})).occupations
+    assert back.ids is None and back.e_above_hull is None and len(back) == 3
 
 
 def test_the_loaded_model_draws_the_same_crystals(saved: Path) -> None:

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from ase.calculators.emt import EMT
 
+from crystalsmith.cli.main import main
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.data import Dataset, pack
 from crystalsmith.errors import HullError, OutputError, RelaxationError
-from crystalsmith.hull import References
+from crystalsmith.hull import Phase, References
 from crystalsmith.hull import build as module
-from crystalsmith.hull.build import BuildSettings, build_references, stable_rows
+from crystalsmith.hull.build import BuildSettings, build_references, merge, stable_rows
 from crystalsmith.potentials.calculators import process_calculator
 from crystalsmith.runs.lock import FolderLock
 
@@ -271,6 +272,42 @@ def test_what_cannot_be_built_is_refused(dataset, potential, tmp_path):
         build_references(dataset, tmp_path / "r.npz", here(potential))
     lock.release()
     assert not (tmp_path / "r.npz.journal").exists()
+
+
+def test_a_build_goes_on_from_references_that_are_there(dataset, potential, tmp_path):
+    whole = build_references(dataset, tmp_path / "whole.npz", here(potential, max_calls=1))
+    calls = len(asked())
+    half = dataset.subset(indices=[0])
+    first = build_references(half, tmp_path / "first.npz", here(potential, max_calls=1))
+    before = len(asked())
+    both = build_references(dataset, tmp_path / "both.npz", here(potential, max_calls=1), start=[first])
+    assert len(asked()) - before == calls - len(first)  # none is computed twice
+    assert {p.id: p.energy for p in both} == {p.id: p.energy for p in whole}
+    assert [p["phases"] for p in both.metadata["parts"]] == [len(first), len(whole) - len(first)]
+    # Nothing is left to compute but what failed, and what is put together may be put together again.
+    done = len(asked())
+    again = build_references(
+        dataset, tmp_path / "again.npz", here(potential, max_calls=1), start=[both, first]
+    )
+    assert set(asked()[done:]) == {"AlTi"} and {p.id for p in again} == {p.id for p in whole}
+    assert sum(p["phases"] for p in again.metadata["parts"]) == len(whole) + len(first)
+    sound = dataset.subset(indices=[0, 1])
+    merged = build_references(sound, tmp_path / "merged.npz", here(potential), start=[both, first])
+    assert {p.id: p.energy for p in merged} == {p.id: p.energy for p in whole}
+    assert set(asked()[done:]) == {"AlTi"} and len(References.open(tmp_path / "merged.npz")) == len(whole)
+
+
+def test_of_the_same_crystal_the_lower_energy_counts_and_potentials_do_not_mix(tmp_path):
+    def of(energy: float, potential: str = "a", group: int = 225) -> References:
+        return References.of([Phase("x", {"Cu": 1}, energy, group, 1)], {"potential": potential})
+
+    assert [p.energy for p in merge([of(-1.0), of(-1.5), of(-1.25)])] == [-1.5]
+    assert len(merge([of(-1.0), of(-1.5, group=229)])) == 2
+    with pytest.raises(HullError, match="energies of b cannot stand beside those of a"):
+        merge([of(-1.0), of(-1.0, "b")])
+    of(-1.0, "b").save(tmp_path / "b.npz")
+    assert main(["hull", "build", str(tmp_path / "b.npz"), "-o", str(tmp_path / "c.npz")]) == 2
+    assert not (tmp_path / "c.npz").exists()
 
 
 def test_workers_give_what_one_process_gives(dataset, tmp_path):

@@ -19,6 +19,7 @@ examples:
   crystalsmith hull show Cu-K-Si
   crystalsmith hull show Li-Fe-P-O --entries mine.csv -o lifepo.png
   crystalsmith hull build train.safetensors --potential 7net-0 --max-calls 8 --minutes 60 -o 7net-0.npz
+  crystalsmith hull build 7net-0.npz more.safetensors --potential 7net-0 -o all.npz
   crystalsmith hull build --materials-project Cu-K-Si -o cuksi.npz
   crystalsmith hull show Cu-K-Si --entries cuksi.npz
 """
@@ -71,7 +72,8 @@ def _build_options(parser: argparse.ArgumentParser) -> None:
         "sources",
         nargs="*",
         metavar="SOURCE",
-        help="files of data build, or structures in any form that it reads",
+        help="files of data build, or structures in any form that it reads; files of hull build (.npz) go"
+        " into the new one as they are, and crystals that stand in them are not computed again",
     )
     parser.add_argument(
         "--materials-project",
@@ -149,22 +151,27 @@ def _build(args: argparse.Namespace) -> int:
     from crystalsmith.cli.options import check_writable, settings_from
     from crystalsmith.cli.output import emit
     from crystalsmith.cli.relax import print_lost
-    from crystalsmith.hull.build import BuildSettings, build_references, load_phases
+    from crystalsmith.hull.build import BuildSettings, build_references, check_start, load_phases
+    from crystalsmith.hull.phases import References
     from crystalsmith.potentials import check_potential
     from crystalsmith.runs.progress import Display
 
     settings = settings_from(args, BuildSettings)
     check_potential(settings.potential)
     check_writable(Path(args.output))
+    files = [source for source in args.sources if Path(source).suffix == ".npz"]
+    start = [References.open(file) for file in files]
+    check_start(start, settings.potential)
     dataset = load_phases(
-        args.sources,
+        [source for source in args.sources if source not in files],
         materials_project=args.materials_project,
         max_above_hull=settings.max_above_hull,
         elements=not args.no_elements,
         workers=settings.workers,
+        optional=bool(files),
     )
     with Display(quiet=args.quiet) as progress:
-        references = build_references(dataset, args.output, settings, progress)
+        references = build_references(dataset, args.output, settings, progress, start)
     text = [f"{references.note}; in {args.output}"]
     if number := references.metadata["failed"]:
         crystals = "1 crystal" if number == 1 else f"{number:,} crystals"

@@ -93,6 +93,7 @@ def build_references(
     output: str | os.PathLike[str],
     settings: BuildSettings | None = None,
     progress: Progress = silent,
+    start: Sequence[References] = (),
 ) -> References:
     """Compute the energies of a data set's stable crystals and write them to a file.
 
@@ -101,12 +102,14 @@ def build_references(
         output: file to write; ``OUTPUT.journal`` beside it holds what is done.
         settings: how.
         progress: told of the stages ``single points`` and ``relaxations``.
+        start: references that are there already, of the same potential: crystals of the same id, formula and
+            space group are not computed again, and all of them go into the file.
 
     Returns:
         The references; ``failures`` of their metadata says why crystals got no energy.
 
     Raises:
-        HullError: no crystals, or a journal of another build.
+        HullError: no crystals, a start of another potential, or a journal of another build.
         RelaxationError: the potential cannot be loaded.
         OutputError: the files cannot be written, or another build is at work on them.
     """
@@ -116,8 +119,11 @@ def build_references(
         raise OutputError(f"{output} is a folder; name a file to write")
     if not output.resolve().parent.is_dir():
         raise OutputError(f"cannot write {output}: there is no folder {output.parent}; make it first")
-    rows = stable_rows(dataset, settings.max_above_hull)
-    if not len(rows):
+    start = check_start(start, settings.potential)
+    there = {_key(phase) for references in start for phase in references}
+    stable = stable_rows(dataset, settings.max_above_hull)
+    rows = np.array([r for r in stable.tolist() if _crystal_key(dataset, r) not in there], dtype=np.int64)
+    if not len(stable) and not there:
         raise HullError(
             f"no crystal lies within {settings.max_above_hull:g} eV/atom of the hull of its data;"
             " raise --above-hull"
@@ -130,6 +136,10 @@ def build_references(
         "crystals": _digest(dataset, rows),
         "max_calls": settings.max_calls,
     }
+    if not len(rows):  # nothing to compute
+        merged = merge(start)
+        merged.save(output)
+        return merged
     # In a worker, a potential that cannot be loaded would count as a failure of every crystal.
     process_calculator(settings.potential)
     lock = FolderLock.take(output.with_name(output.name + ".lock"))
@@ -138,12 +148,72 @@ def build_references(
         _single_points(dataset, rows, found, settings, progress)
         if settings.max_calls > 1:
             _relaxations(dataset, rows, found, settings, progress)
-        references = _collect(dataset, rows, found, settings, identity)
+        own = _collect(dataset, rows, found, settings, identity)
+        if not len(own) and not start:
+            reason = next(iter(found.failures.values()), "none was asked for")
+            raise HullError(f"potential {settings.potential} gave no crystal an energy: {reason}")
+        references = merge([*start, own])
         references.save(output)
         return references
     finally:
         lock.release()
         lock.path.unlink(missing_ok=True)
+
+
+def check_start(start: Sequence[References], potential: str) -> Sequence[References]:
+    """References that a build goes on from.
+
+    Raises:
+        HullError: of another potential.
+    """
+    for references in start:
+        if references.potential != potential:
+            raise HullError(
+                f"energies of {references.potential} cannot stand beside those of {potential}; give files of"
+                f" one potential, or --potential {references.potential}"
+            )
+    return start
+
+
+def merge(parts: Sequence[References]) -> References:
+    """References of one potential in one; of the same crystal the lowest energy counts.
+
+    Raises:
+        HullError: none, or of several potentials.
+    """
+    if not parts:
+        raise HullError("no references to put together; give files of hull build")
+    check_start(parts, parts[0].potential)
+    if len(parts) == 1:
+        return parts[0]
+    phases: dict[tuple[str, str, int], Phase] = {}
+    for phase in (phase for part in parts for phase in part):
+        key = _key(phase)
+        if key not in phases or phase.energy < phases[key].energy:
+            phases[key] = phase
+    told = ("package", "crystalsmith", "max_above_hull", "max_calls", "parts", "failed", "failures")
+    each = [{"phases": len(p), **{k: p.metadata[k] for k in told if k in p.metadata}} for p in parts]
+    # A file that was put together itself stands for its parts.
+    flat = [own for part in each for own in part.pop("parts", [part])]
+    failures = {k: v for part in parts for k, v in part.metadata.get("failures", {}).items()}
+    metadata = {
+        "potential": parts[0].potential,
+        "package": parts[-1].metadata.get("package", ""),
+        "crystalsmith": __version__,
+        "failed": sum(int(part.metadata.get("failed", 0)) for part in parts),
+        "failures": dict(islice(failures.items(), 10)),
+        "parts": [{k: v for k, v in part.items() if k != "failures"} for part in flat],
+    }
+    return References.of(list(phases.values()), metadata)
+
+
+def _key(phase: Phase) -> tuple[str, str, int]:
+    return phase.id, phase.formula, phase.space_group
+
+
+def _crystal_key(dataset: Dataset, row: int) -> tuple[str, str, int]:
+    crystal = dataset[row]
+    return " ".join(dataset.ids[row].split()), crystal.formula, crystal.space_group
 
 
 def load_phases(
@@ -153,6 +223,7 @@ def load_phases(
     max_above_hull: float,
     elements: bool = True,
     workers: int | None = None,
+    optional: bool = False,
 ) -> Dataset:
     """Crystals whose energies shall be the references of a hull.
 
@@ -162,6 +233,7 @@ def load_phases(
         max_above_hull: of those, eV per atom.
         elements: add the known structures of the elements, which a hull cannot do without.
         workers: processes that read.
+        optional: nothing but the elements will do.
 
     Raises:
         HullError: no source, or none that could be fetched.
@@ -170,9 +242,9 @@ def load_phases(
     parts = [_read(Path(source), workers) for source in sources]
     if materials_project is not None:
         parts.append(fetch_system(parse_system(materials_project), max_above_hull))
-    if not parts:
+    if not parts and not optional:
         raise HullError("nothing to compute: give a SOURCE or --materials-project SYSTEM")
-    return concatenate([*parts, element_dataset()] if elements else parts)
+    return concatenate([*parts, *([element_dataset()] if elements else [])])
 
 
 def _read(source: Path, workers: int | None) -> Dataset:
@@ -274,9 +346,6 @@ def _collect(
         for r in sorted(int(r) for r in rows)
         for energy, calls in ([found.energies[r]] if r in found.energies else [])
     ]
-    if not phases:
-        reason = next(iter(found.failures.values()), "none was asked for")
-        raise HullError(f"potential {settings.potential} gave no crystal an energy: {reason}")
     return References.of(
         phases,
         {
