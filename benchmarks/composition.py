@@ -28,6 +28,7 @@ from crystalsmith.assignments import canonical, from_pairs, to_pairs
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.crystal.elements import NUMBERS, SYMBOLS
 from crystalsmith.data import Dataset
+from crystalsmith.data.volumes import fit_atomic_volumes
 from crystalsmith.data.wyckoff import Occupations
 from crystalsmith.diffusion import Model, load_model
 from crystalsmith.evaluation.measures.arrays import crystal_arrays
@@ -44,7 +45,6 @@ from crystalsmith.orders import parse_order
 from crystalsmith.prior import KnownCrystals, Prototypes
 from crystalsmith.runs.pool import Failed, parallel_map
 from crystalsmith.symmetry import space_group
-from crystalsmith.training.examples import fit_atomic_volumes
 
 
 def atoms_of(crystal: Crystal) -> dict[str, int]:

@@ -24,9 +24,10 @@ import torch
 
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.data import Dataset
+from crystalsmith.data.volumes import compositions
 from crystalsmith.diffusion import Model, load_model
 from crystalsmith.training import train
-from crystalsmith.training.examples import Examples, compositions
+from crystalsmith.training.examples import Examples
 from crystalsmith.training.loss import denoising_losses
 from crystalsmith.training.validate import LEVELS
 

@@ -15,6 +15,7 @@ from batches import VOLUMES, batch_of, every_group
 from crystals import KNOWN
 from crystalsmith.crystal import NUMBERS, Crystal, Site
 from crystalsmith.data import pack
+from crystalsmith.data.volumes import compositions, fit_atomic_volumes, primitive_volumes, strains
 from crystalsmith.diffusion import Model
 from crystalsmith.errors import DataError
 from crystalsmith.graph import CrystalBatch, build_multigraph, scaled_cutoff, to_batch, to_crystals
@@ -23,11 +24,7 @@ from crystalsmith.symmetry import lattice_to_strain
 from crystalsmith.training.examples import (
     PAIRS,
     Examples,
-    compositions,
     equivalent,
-    fit_atomic_volumes,
-    primitive_volumes,
-    strains,
 )
 from crystalsmith.training.loss import Losses, denoising_losses, known_elements, level_weight
 from crystalsmith.training.unseen import neighbours, stand_in_for_unseen

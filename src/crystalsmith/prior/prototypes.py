@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property, lru_cache
 from itertools import permutations, product
 
@@ -104,11 +104,24 @@ class Prototypes:
                 found.append(i)
         return found
 
-    def matches_by_atoms(self, elements: Key, counts: Key) -> list[tuple[float, int, tuple[int, ...]]]:
-        """(weight, crystal, which of its elements stands for each one asked for) of all with these atoms."""
-        return self._matches(
-            elements, counts, self._by_atoms.get(tuple(sorted(counts)), _NONE), self.known.atoms
-        )
+    def matches_by_atoms(
+        self, elements: Key, counts: Key, groups: Collection[int] | None = None
+    ) -> list[tuple[float, int, tuple[int, ...]]]:
+        """(weight, crystal, which of its elements stands for each one asked for) of all with these atoms.
+
+        Of these space groups alone where they are given; the heaviest first.
+        """
+        rows = self._by_atoms.get(tuple(sorted(counts)), _NONE)
+        if groups is not None:
+            rows = rows[np.isin(self.known.space_group[rows], list(groups))]
+        return self._matches(elements, counts, rows, self.known.atoms)
+
+    def matches_by_sites(
+        self, space_group: int, elements: Key, sites: Key
+    ) -> list[tuple[float, int, tuple[int, ...]]]:
+        """The same of all in a space group with these numbers of sites of the elements."""
+        rows = self._by_sites.get((-space_group, *sorted(sites)), _NONE)
+        return self._matches(elements, sites, rows, self.known.sites)
 
     def _assignments_by_atoms(self, elements: Key, counts: Key) -> dict[tuple[int, Assignment], float]:
         """Weight of each (space group, canonical assignment) that makes a composition."""
@@ -118,8 +131,7 @@ class Prototypes:
         self, space_group: int, elements: Key, sites: Key
     ) -> dict[tuple[int, Assignment], float]:
         """Weight of each (space group, canonical assignment) with these numbers of sites in a group."""
-        rows = self._by_sites.get((-space_group, *sorted(sites)), _NONE)
-        return self._lent(self._matches(elements, sites, rows, self.known.sites))
+        return self._lent(self.matches_by_sites(space_group, elements, sites))
 
     def _lent(
         self, matches: Sequence[tuple[float, int, tuple[int, ...]]]

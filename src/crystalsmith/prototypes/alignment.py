@@ -158,6 +158,33 @@ def slots_of(elements: Sequence[object], positions: Sequence[int]) -> tuple[Assi
     return slots, np.array([k for own in sorted_sites for _, k in own])
 
 
+def move(number: int, slots: Assignment, w: np.ndarray, way: Move) -> tuple[np.ndarray, np.ndarray]:
+    """Descriptions of crystals after a move.
+
+    Args:
+        number: space group.
+        slots: of the crystals, the same for all.
+        w: (N, n, 3) their torus coordinates, slot by slot.
+        way: the move; its slots may be any order of theirs.
+
+    Returns:
+        Coordinates (N, n, 3) in the new order of slots, positions ascending in each, and (n,) which of the
+        crystals' sites each of them was.
+    """
+    t, first = tables(), positions_of(number).first
+    start = np.cumsum([0, *(len(s) for s in slots)])
+    to = _maps(number)[way.element]
+    at = [p for slot in slots for p in slot]
+    order: list[int] = []
+    for slot in way.slots:
+        order += sorted(range(int(start[slot]), int(start[slot + 1])), key=lambda k: (int(to[at[k]]), k))
+    site = np.array(order)
+    rows = np.array(at)[site] + first
+    row = t.map_start[rows] + way.element
+    moved = np.einsum("sij,nsj->nsi", t.map_linear[row], w[:, site]) + t.map_offset[row]
+    return moved * (np.arange(3) < t.dof[t.map_to[row]][:, None]), site
+
+
 def fit(
     number: int,
     reference: Assignment,
@@ -166,6 +193,7 @@ def fit(
     other: Assignment,
     w: np.ndarray,
     ways: Sequence[Move] | None = None,
+    within: float = np.inf,
 ) -> Fit:
     """Lay many crystals of the same slots on a reference, each as near as it comes.
 
@@ -177,6 +205,7 @@ def fit(
         other: slots of the others, the same for all.
         w: (N, n, 3) their torus coordinates, slot by slot.
         ways: in place of all ``moves``.
+        within: give up on a crystal that is farther away (Angstrom); its distance is infinite then.
 
     Raises:
         ValueError: there is no way to lay them on it.
@@ -192,7 +221,8 @@ def fit(
     for begin in range(0, n, step):
         part = slice(begin, begin + step)
         for row, way in enumerate(ways):
-            distance, moved, site = plan.lay(other, np.asarray(w[part], float), way)
+            limit = np.minimum(best.distance[part], within)
+            distance, moved, site = plan.lay(other, np.asarray(w[part], float), way, limit)
             nearer = distance < best.distance[part] - 1e-9
             best.distance[part][nearer] = distance[nearer]
             best.w[part][nearer] = moved[nearer]
@@ -219,12 +249,16 @@ class _Plan:
         self.metric = spans()[self.rows].swapaxes(1, 2) @ lattice  # (n, 3, 3) w @ metric is in Angstrom
         self.weight = t.multiplicity_primitive[self.rows] / t.multiplicity_primitive[self.rows].sum()
         self.polar = t.polar[number].astype(bool)
+        # A lattice translation across the polar axes may have a part along them.
+        self.centring = np.unique(space_group(number).centring * self.polar, axis=0)
         # Sites of one slot on one position can change places.
         self.blocks: list[np.ndarray] = []
         slot_of = np.repeat(np.arange(len(slots)), [len(s) for s in slots])
         keys = slot_of * 1000 + self.rows - self.first
         for key in dict.fromkeys(keys.tolist()):
             self.blocks.append(np.flatnonzero(keys == key))
+        count = np.diff(t.self_start)[self.rows]
+        self.blocks.sort(key=lambda b: (len(b) ** 2 * int(count[b[0]]), int(b[0])))
         self.points = [
             (
                 t.self_linear[t.self_start[y] : t.self_start[y + 1]].astype(float),
@@ -235,19 +269,21 @@ class _Plan:
         self.width = sum(
             3 * len(b) ** 2 * len(linear) for b, (linear, _) in zip(self.blocks, self.points, strict=True)
         )
-        if self.polar.any():
-            self.anchor = min(
-                range(len(self.blocks)), key=lambda k: len(self.blocks[k]) * len(self.points[k][0])
-            )
 
-    def lay(self, other: Assignment, w: np.ndarray, way: Move) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Distances (N,), coordinates (N, n, 3) and sites (N, n) of crystals that are moved in one way."""
-        moved, site = self._moved(other, w, way)
+    def lay(
+        self, other: Assignment, w: np.ndarray, way: Move, limit: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Distances (N,), coordinates (N, n, 3) and sites (N, n) of crystals that are moved in one way.
+
+        Distances beyond the limits (N,) may be given as infinite.
+        """
+        moved, site = move(self.number, other, w, way)
+        site = np.broadcast_to(site, moved.shape[:2])
         if not self.polar.any():
-            return self._matched(moved, site)
+            return self._matched(moved, site, limit)
         best: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
         for shift in self._shifts(moved):
-            found = self._settled(moved, site, shift)
+            found = self._settled(moved, site, shift, limit)
             if best is None:
                 best = found
                 continue
@@ -257,58 +293,57 @@ class _Plan:
         assert best is not None
         return best
 
-    def _moved(self, other: Assignment, w: np.ndarray, way: Move) -> tuple[np.ndarray, np.ndarray]:
-        """Coordinates (N, n, 3) after a move, in the reference's order of slots and positions."""
-        t = tables()
-        start = np.cumsum([0, *(len(s) for s in other)])
-        to = _maps(self.number)[way.element]
-        order = []
-        for slot in way.slots:
-            own = range(int(start[slot]), int(start[slot + 1]))
-            place = dict(zip(own, other[slot], strict=True))
-            order += sorted(own, key=lambda k: (int(to[place[k]]), k))
-        site = np.array(order)
-        rows = np.array([self.first + p for slot in other for p in slot])[site]
-        row = t.map_start[rows] + way.element
-        moved = np.einsum("sij,nsj->nsi", t.map_linear[row], w[:, site]) + t.map_offset[row]
-        free = np.arange(3) < t.dof[self.rows][:, None]
-        return moved * free, np.broadcast_to(site, (len(w), len(site)))
-
     def _shifts(self, moved: np.ndarray) -> Iterator[np.ndarray]:
         """(N, 3) conventional fractional shifts along the polar axes that lay some site on the first one."""
-        block, (linear, offset) = self.blocks[self.anchor], self.points[self.anchor]
+        block, (linear, offset) = self.blocks[0], self.points[0]  # the fewest
         first = self.w[block[0]]
         for j in block:
             for a, b in zip(linear, offset, strict=True):
                 difference = first - (moved[:, j] @ a.T + b)
-                yield (difference @ spans()[self.rows[j]].T) * self.polar
+                along = (difference @ spans()[self.rows[j]].T) * self.polar
+                for centring in self.centring:
+                    yield along + centring
 
     def _settled(
-        self, moved: np.ndarray, site: np.ndarray, shift: np.ndarray
+        self, moved: np.ndarray, site: np.ndarray, shift: np.ndarray, limit: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Matches after the best shift near a given one."""
         back = _returns()[self.rows]
         for round_ in range(_ROUNDS):
             shifted = moved + np.einsum("sij,nj->nsi", back, shift)
-            distance, laid, own = self._matched(shifted, site)
+            # Before the shift has settled a match may look worse than it is.
+            distance, laid, own = self._matched(shifted, site, limit if round_ == _ROUNDS - 1 else limit * 4)
             if round_ == _ROUNDS - 1:
                 break
             fractional = np.einsum("sij,nsj->nsi", spans()[self.rows], self.w - laid)
             more = np.einsum("s,nsi->ni", self.weight, fractional) * self.polar
+            more[~np.isfinite(distance)] = 0.0
             if np.abs(more).max(initial=0.0) < 1e-12:
                 break
             shift = shift + more
         return distance, laid, own
 
-    def _matched(self, moved: np.ndarray, site: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The nearest points of the orbits, and sites of one slot and position in the nearest order."""
-        laid = np.empty(moved.shape)
+    def _matched(
+        self, moved: np.ndarray, site: np.ndarray, limit: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The nearest points of the orbits, and sites of one slot and position in the nearest order.
+
+        Small blocks come first, and crystals that are beyond their limit (N,) by then are left.
+        """
+        laid = np.zeros(moved.shape)
         own = np.array(site)
         square = np.zeros(len(moved))
-        every = np.arange(len(moved))
+        rows = np.arange(len(moved))
         for block, (linear, offset) in zip(self.blocks, self.points, strict=True):
+            if not self.metric[block[0]].any():  # without freedom they are where they are
+                continue
+            left = square[rows] <= np.square(limit[rows])
+            square[rows[~left]] = np.inf
+            rows = rows[left]
+            if not len(rows):
+                break
             reference = self.w[block]  # (b, 3)
-            points = np.einsum("kij,nbj->nbki", linear, moved[:, block]) + offset
+            points = np.einsum("kij,nbj->nbki", linear, moved[rows[:, None], block]) + offset
             difference = points[:, None] - reference[None, :, None, None]  # (N, b ours, b theirs, K, 3)
             difference -= np.rint(difference)
             apart = difference @ self.metric[block[0]]
@@ -316,11 +351,11 @@ class _Plan:
             point = away.argmin(3)
             cost = np.take_along_axis(away, point[..., None], 3)[..., 0]  # (N, b, b)
             match = _assign(cost)
-            ours = np.arange(len(block))
-            chosen = point[every[:, None], ours, match]
-            laid[:, block] = reference + difference[every[:, None], ours, match, chosen]
-            own[:, block] = site[:, block][every[:, None], match]
-            square += cost[every[:, None], ours, match].sum(1) * self.weight[block[0]]
+            every, ours = np.arange(len(rows))[:, None], np.arange(len(block))
+            chosen = point[every, ours, match]
+            laid[rows[:, None], block] = reference + difference[every, ours, match, chosen]
+            own[rows[:, None], block] = site[rows[:, None], block[match]]
+            square[rows] += cost[every, ours, match].sum(1) * self.weight[block[0]]
         return np.sqrt(square), laid, own
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from crystalsmith.data import Dataset
+from crystalsmith.data.volumes import compositions, fit_atomic_volumes, strains
 from crystalsmith.data.wyckoff import both_occupations, count_wyckoff, occupations
 from crystalsmith.diffusion import (
     AnyModel,
@@ -28,7 +29,7 @@ from crystalsmith.graph.general import FIRST_GROUP
 from crystalsmith.networks import Denoiser, DimeNet
 from crystalsmith.symmetry import strain_mask
 from crystalsmith.training.config import TrainConfig
-from crystalsmith.training.examples import Examples, compositions, equivalent, fit_atomic_volumes, strains
+from crystalsmith.training.examples import Examples, equivalent
 from crystalsmith.training.loss import denoising_losses
 from crystalsmith.training.paper_loss import levels_of, paper_losses
 from crystalsmith.training.unseen import neighbours, stand_in_for_unseen
