@@ -8,7 +8,8 @@ Crystals count in the order in which they stand in ``crystals.extxyz``, that is 
 with the standard error and, in brackets, the mean displacement (RMSE) of the matched: the first crystal, the
 best of all, and by strict tolerances the first, any of the first five (what is reported on CSPBench) and any.
 Tolerances of length, site and angle: 0.3, 0.5, 10 degrees as in the field's match rates; strict 0.2, 0.3, 5
-degrees, pymatgen's own. What was not made counts as wrong.
+degrees, pymatgen's own. What was not made counts as wrong. Where a potential judged, there is also what would
+stand first without its energies.
 
 The control knows no model: known crystals with the elements exchanged, the most similar first (see
 benchmarks/composition.py), as many as crystals were asked for and by the same rules. Where the order leaves
@@ -42,6 +43,8 @@ from crystalsmith.data import Dataset
 from crystalsmith.evaluation import read_samples
 from crystalsmith.evaluation.measures.arrays import Arrays, crystal_arrays
 from crystalsmith.evaluation.measures.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
+from crystalsmith.generation import read_entries
+from crystalsmith.ranking import totals
 from crystalsmith.runs.pool import Failed, parallel_map
 
 STRICT = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
@@ -64,16 +67,34 @@ def compare(pair: tuple[Arrays, Arrays]) -> tuple[float | None, bool]:
     return loose, bool(StructureMatcher(**STRICT).fit(pair[0].to_structure(), pair[1].to_structure()))
 
 
-def read_run(folder: Path) -> tuple[dict[str, list[Arrays]], dict[str, list[int]]]:
-    """Crystals by order as they stand in the output, and their space groups."""
+def read_run(
+    folder: Path,
+) -> tuple[dict[str, list[Arrays]], dict[str, list[int]], dict[str, list[int]]]:
+    """Crystals by order as they stand in the output, their space groups, and their places when made."""
     crystals: dict[str, list[Arrays]] = defaultdict(list)
     groups: dict[str, list[int]] = defaultdict(list)
+    places: dict[str, list[int]] = defaultdict(list)
     for atoms in iread(folder / "crystals.extxyz", index=":"):
         name = str(atoms.info["order"])
         cell = np.asarray(atoms.cell[:])
         crystals[name].append(Arrays(cell, atoms.get_scaled_positions(), np.asarray(atoms.numbers)))
         groups[name].append(int(atoms.info["space_group"]))
-    return crystals, groups
+        places[name].append(int(atoms.info["index"]))
+    return crystals, groups, places
+
+
+def first_without_potential(folder: Path) -> dict[str, int]:
+    """For each order the place, when made, of the crystal that would stand first without energies."""
+    found: dict[str, list[tuple[int, Crystal, Any]]] = defaultdict(list)
+    for entry in read_entries(folder):
+        if entry.crystal is not None and entry.score is not None:
+            score = entry.score.with_(energy=None, relaxed_energy=None)
+            found[entry.order_id].append((entry.index, entry.crystal, score))
+    result = {}
+    for name, own in found.items():
+        figures = totals([score for _, _, score in own])
+        result[name] = own[int(np.argmax(figures))][0]
+    return result
 
 
 class Templates(Control):
@@ -225,7 +246,7 @@ def main() -> None:
         if standard is None:
             p.error(f"{a.truth} has no crystal {order['id']}, for which {folder} was made")
         truth[order["id"]] = standard
-    made, groups = read_run(folder)
+    made, groups, places = read_run(folder)
     most = max(order["count"] for order in orders)
     templates = Templates(Dataset.open(a.control)) if a.control else None
     jobs: dict[str, tuple[Arrays, Arrays]] = {}
@@ -255,6 +276,13 @@ def main() -> None:
             continue
         results = [[found[key] for key in by_order[o["id"]]] for o in orders]
         rms = [[np.inf if x is None else x for x, _ in r] for r in results]
+        if kind == "" and manifest["run"].get("potential"):
+            alone = first_without_potential(folder)
+            chosen = [
+                r[places[o["id"]].index(alone[o["id"]])] if o["id"] in alone else np.inf
+                for o, r in zip(orders, rms, strict=True)
+            ]
+            table["first without potential"] = np.isfinite(chosen), np.array(chosen)
         table |= columns(kind, rms, [[s for _, s in r] for r in results], most)
     new = None
     if a.train or a.control:

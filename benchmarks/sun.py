@@ -1,13 +1,15 @@
-"""Stable, unique and novel: of crystals that the prior and the network propose, with and without relaxation.
+"""Stable, unique and novel: of crystals that generate proposes, with and without relaxation.
 
-    python benchmarks/sun.py mp_train.safetensors -n 500 -o sun
+    python benchmarks/sun.py mp_train.safetensors -n 500 -o sun --references hull.npz
 
 Orders: the chemical systems of random training crystals; composition, cell, space group and Wyckoff positions
-are drawn from the prior, one crystal each. Stable: at most 0 (or 0.1) eV/atom above the hull of the reference
-phases of the same potential. Unique and novel: by pymatgen's StructureMatcher among themselves and against
-the training set; novel also means that no training crystal has the same composition, space group and Wyckoff
-positions. Without relaxation energies are single points of the crystals as generated. What has no energy
-counts as unstable. Energies are kept in the folder, so that the same command goes on where it stopped.
+are drawn from the prior, one crystal each, by ``crystalsmith generate`` in a folder of its own
+(``--generate`` holds further options of it). Stable: at most 0 (or 0.1) eV/atom above the hull of the
+reference phases of the same potential. Unique and novel: by pymatgen's StructureMatcher among themselves and
+against the training set; novel also means that no training crystal has the same composition, space group and
+Wyckoff positions; the others are known. Without relaxation energies are single points of the crystals as
+generated. What has no energy counts as unstable. Crystals and energies are kept in the folder, so that the
+same command goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -16,6 +18,11 @@ import argparse
 import json
 import math
 import os
+import shlex
+import subprocess
+import sys
+import time
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,10 +35,9 @@ from crystalsmith.crystal import SYMBOLS, Crystal
 from crystalsmith.data import Dataset
 from crystalsmith.discovery.stages.duplicates import first_matching
 from crystalsmith.errors import HullError
-from crystalsmith.generation import generate_records
+from crystalsmith.generation import read_entries
 from crystalsmith.generation.known import KnownPhases
 from crystalsmith.hull import MOST_ELEMENTS, Hull, References, shipped
-from crystalsmith.orders import parse_orders
 from crystalsmith.potentials import RelaxSettings, relax_crystal, single_points
 from crystalsmith.potentials.calculators import process_calculator
 from crystalsmith.runs.pool import Failed, parallel_map
@@ -55,27 +61,28 @@ def both(potential: str, crystal: Crystal) -> dict[str, Any]:
     return line
 
 
-def generated(args: argparse.Namespace, folder: Path) -> list[Crystal | None]:
-    """The crystals, made once."""
-    path = folder / "generated.json"
-    if not path.exists():
-        from crystalsmith.diffusion import load_model
-
-        data = Dataset.open(args.train)
-        rng = np.random.default_rng(args.seed)
-        orders: list[dict[str, Any]] = []
-        a = data.arrays
-        while len(orders) < args.n:
-            i = int(rng.integers(len(data)))
-            z = sorted(set(a["element"][a["start"][i] : a["start"][i + 1]].tolist()))
-            if 2 <= len(z) <= MOST_ELEMENTS - 1:
-                system = "-".join(SYMBOLS[k] for k in z)
-                orders.append({"id": f"{len(orders):04d}", "system": system, "max_atoms": args.max_atoms})
-        made: dict[str, Any] = {}
-        for record in generate_records(load_model(args.checkpoint), parse_orders(orders), seed=args.seed):
-            made[record.order_id] = None if record.crystal is None else record.crystal.to_dict()
-        path.write_text(json.dumps([made.get(o["id"]) for o in orders]))
-    return [None if c is None else Crystal.from_dict(c) for c in json.loads(path.read_text())]
+def generated(args: argparse.Namespace, folder: Path) -> tuple[list[Crystal | None], list[str]]:
+    """The crystals, made by generate, and how each came about."""
+    data = Dataset.open(args.train)
+    rng = np.random.default_rng(args.seed)
+    orders: list[dict[str, Any]] = []
+    a = data.arrays
+    while len(orders) < args.n:
+        i = int(rng.integers(len(data)))
+        z = sorted(set(a["element"][a["start"][i] : a["start"][i + 1]].tolist()))
+        if 2 <= len(z) <= MOST_ELEMENTS - 1:
+            system = "-".join(SYMBOLS[k] for k in z)
+            orders.append({"id": f"{len(orders):04d}", "system": system, "max_atoms": args.max_atoms})
+    path, run = folder / "orders.jsonl", folder / "run"
+    path.write_text("".join(json.dumps(order) + "\n" for order in orders), encoding="utf-8")
+    command = [sys.executable, "-m", "crystalsmith", "generate", str(path), "-o", str(run), "--quiet"]
+    command += ["--seed", str(args.seed), *(["--checkpoint", args.checkpoint] if args.checkpoint else [])]
+    command += shlex.split(args.generate)
+    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode not in (0, 1):  # 1: some were given up
+        raise SystemExit("generate failed; nothing to measure")
+    made = {entry.order_id: entry for entry in read_entries(run) if entry.crystal is not None}
+    found = [made.get(order["id"]) for order in orders]
+    return [x and x.crystal for x in found], ["none" if x is None else x.kind for x in found]
 
 
 def main() -> None:
@@ -89,12 +96,18 @@ def main() -> None:
     parser.add_argument("--max-atoms", type=int, default=20)
     parser.add_argument("--potential", default="chgnet")
     parser.add_argument("--references", help="a file of hull build; default: those of the package")
-    parser.add_argument("--workers", type=int)
+    parser.add_argument("--generate", default="", help="further options of generate, in one word")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     folder = Path(args.output)
     folder.mkdir(parents=True, exist_ok=True)
-    crystals = generated(args, folder)
+    began = time.time()
+    crystals, kinds = generated(args, folder)
+    print(
+        f"generated in {time.time() - began:.0f} s (nothing if it was there); {dict(Counter(kinds))}",
+        flush=True,
+    )
     cache = folder / "energies.jsonl"
     lines = [json.loads(line) for line in cache.read_text().splitlines()] if cache.exists() else []
     found: dict[int, dict[str, Any]] = {line["place"]: line for line in lines}
@@ -102,9 +115,9 @@ def main() -> None:
 
     def take(done: list[tuple[int, Any, float]]) -> None:
         with cache.open("a") as f:
-            for place, result, _ in done:
+            for place, result, seconds in done:
                 line = {"single": None, "failed": result.reason} if isinstance(result, Failed) else result
-                found[todo[place]] = {"place": todo[place], **line}
+                found[todo[place]] = {"place": todo[place], **line, "seconds": round(seconds, 2)}
                 f.write(json.dumps(found[todo[place]]) + "\n")
 
     work = [c for i in todo if (c := crystals[i]) is not None]
@@ -114,11 +127,17 @@ def main() -> None:
 
     references = References.open(args.references) if args.references else shipped(args.potential)
     assert references is not None
-    report(crystals, found, Hull(references), args)
+    spent = sum(line.get("seconds", 0.0) for line in found.values())
+    print(f"energies and relaxations: {spent:.0f} s of {len(found)} crystals")
+    report(crystals, kinds, found, Hull(references), args)
 
 
 def report(
-    crystals: list[Crystal | None], found: dict[int, dict[str, Any]], hull: Hull, args: argparse.Namespace
+    crystals: list[Crystal | None],
+    kinds: list[str],
+    found: dict[int, dict[str, Any]],
+    hull: Hull,
+    args: argparse.Namespace,
 ) -> None:
     """Print the figures."""
     from crystalsmith.diffusion import Model, load_model
@@ -142,22 +161,29 @@ def report(
                 height = hull.place(own.counts, line[energy]).above_hull
             except HullError:
                 height = np.inf
-            rows.append((own, line[energy], height if height > -1 else np.inf))
+            rows.append((own, line[energy], height if height > -1 else np.inf, kinds[i]))
         order = sorted(range(len(rows)), key=lambda k: rows[k][2])
         first = first_matching([rows[k][0] for k in order], [rows[k][1] for k in order])
         unique = np.zeros(len(rows), dtype=bool)
         unique[[order[j] for j, k in enumerate(first) if j == k]] = True
-        novel = np.array([known.judge(c).is_new for c, _, _ in rows], dtype=bool)
-        above = np.array([a for _, _, a in rows])
+        novel = np.array([known.judge(row[0]).is_new for row in rows], dtype=bool)
+        above = np.array([row[2] for row in rows])
         parts = [
             f"{title}: {len(rows)} with an energy, median {np.median(above):+.3f} eV/atom above the hull"
         ]
-        parts.append(f"unique {100 * unique.sum() / args.n:.1f} %, novel {100 * novel.sum() / args.n:.1f} %")
+        parts.append(
+            f"unique {100 * unique.sum() / args.n:.1f} %, novel {100 * novel.sum() / args.n:.1f} %,"
+            f" known {100 * (~novel).sum() / args.n:.1f} %"
+        )
         for limit in (0.0, 0.1):
             stable = above <= limit
+            good = stable & unique & novel
+            share = good.sum() / args.n
+            error = 100 * math.sqrt(share * (1 - share) / args.n)
+            by_kind = Counter(row[3] for row, hit in zip(rows, good, strict=True) if hit)
             parts.append(
                 f"<= {limit:g}: stable {100 * stable.sum() / args.n:.1f} %,"
-                f" S.U.N. {100 * (stable & unique & novel).sum() / args.n:.1f} %"
+                f" S.U.N. {100 * share:.1f} ± {error:.1f} % {dict(by_kind)}"
             )
         print("\n  ".join(parts))
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from crystalsmith.crystal import Crystal, Site
-from crystalsmith.potentials import energies, load_calculator, single_points
+from crystalsmith.potentials import disagreement, energies, load_calculator, single_points
+from crystalsmith.potentials.disagreement import HOLE
 from crystalsmith.potentials.energies import Energy
 
 CELL = (90.0, 90.0, 90.0)
@@ -75,3 +76,13 @@ def test_one_that_spoils_a_batch_spoils_itself_alone(monkeypatch):
     )
     found = single_points([ROCK_SALT, QUARTZ, PEROVSKITE], object())
     assert [x.reason for x in found] == [None, "failed", None] and found[0].value == -1.0
+
+
+def test_a_hole_shows_against_another_potential():
+    first = np.array([-5.0, -4.9, -4.7, -5.1, np.nan, -4.8])
+    second = first + 0.37 + np.array([0.0, 0.01, -0.01, 0.2, 0.0, 0.0])  # other references of the elements
+    found = disagreement(first, second)
+    assert np.isnan(found[4]) and found[[0, 1, 2, 5]] == pytest.approx([0, 0.01, -0.01, 0], abs=1e-9)
+    assert found[3] == pytest.approx(0.2) and (found > HOLE).sum() == 1
+    assert disagreement(first[:2], second[:2]).tolist() == [0, 0]  # of two neither is the rest
+    assert disagreement(second, first)[3] == pytest.approx(-0.2)

@@ -1,6 +1,7 @@
 """Interatomic potentials: energies, relaxations under symmetry and free of it, of one crystal or many."""
 
 from crystalsmith.potentials.calculators import check_potential, load_calculator
+from crystalsmith.potentials.disagreement import disagreement
 from crystalsmith.potentials.energies import Energy, single_points
 from crystalsmith.potentials.many import energies_of_many, relax_many
 from crystalsmith.potentials.outcome import Outcome, relax_crystal
@@ -14,6 +15,7 @@ __all__ = [
     "RelaxSettings",
     "Relaxation",
     "check_potential",
+    "disagreement",
     "energies_of_many",
     "load_calculator",
     "relax_crystal",
