@@ -33,6 +33,7 @@ from crystalsmith.assignments.counting import count_in_all
 from crystalsmith.assignments.listing import list_plan
 from crystalsmith.assignments.nearest import cell_counts
 from crystalsmith.assignments.open_sites import walk
+from crystalsmith.assignments.possible_groups import is_possible, possible_groups
 from crystalsmith.errors import OrderError, SymmetryError
 from crystalsmith.orders import parse_order
 from crystalsmith.orders.frequencies import count_choices
@@ -671,3 +672,40 @@ def test_assignments_of_all_cells_together(number: int) -> None:
             if sum(counts) <= 6
         )
         assert count_in_all(number, elements, 6) == every
+
+
+@pytest.mark.parametrize(
+    "counts", [(1,), (2, 2), (1, 1, 3), (3, 1, 5), (4, 2), (8, 12, 12, 48), (7, 7, 7, 7)]
+)
+def test_the_groups_that_can_hold_a_composition_are_those_with_an_assignment(counts: tuple[int, ...]) -> None:
+    found = possible_groups(counts)
+    assert not found[0]
+    for number in range(1, 231):
+        assert found[number] == (count_assignments(number, counts, distinct=False) > 0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(1, 230))
+def test_whether_a_group_can_hold_a_composition_does_not_hang_on_its_order(counts: list[int], g: int) -> None:
+    found = is_possible(g, tuple(counts))
+    assert found == is_possible(g, tuple(reversed(counts)))
+    assert found == (count_assignments(g, tuple(counts), distinct=False) > 0)
+
+
+def test_elements_share_positions_without_freedom() -> None:
+    # Fm-3m has two single points, a and b: enough for NaCl, not for three elements of one atom each.
+    assert is_possible(225, (1, 1)) and not is_possible(225, (1, 1, 1))
+    assert is_possible(225, (1, 1, 2)) and not is_possible(225, (1, 1, 2, 2))
+
+
+def test_a_large_cell_is_counted_and_listed() -> None:
+    # Garnet: 80 atoms in the primitive cell, on 24c, 16a, 24d and 96h.
+    assert is_possible(230, (12, 8, 12, 48))
+    number = count_assignments(230, (12, 8, 12, 48))
+    listed = list(list_assignments(230, (12, 8, 12, 48)))
+    assert len(listed) == len(set(listed)) == number
+    letters = {tuple(to_pairs(230, ("Mg", "Al", "Si", "O"), a)) for a in listed}
+    assert (("Mg", "c"), ("Al", "a"), ("Si", "d"), ("O", "h")) in letters
+    size = positions_of(230).size
+    for a in listed:
+        assert tuple(sum(size[p] for p in own) for own in a) == (12, 8, 12, 48)

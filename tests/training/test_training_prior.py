@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +216,29 @@ def test_what_training_cannot_use_is_refused(data: Dataset, tmp_path: Path) -> N
         train_prior(data, data, tmp_path / "b", CONFIG)
 
 
+def test_training_goes_further_from_given_weights(
+    data: Dataset, tmp_path: Path, undisturbed: AssignmentNetwork
+) -> None:
+    c = replace(CONFIG, epochs=1, learning_rate=1e-9)
+    further = train_prior(data, data, tmp_path / "b", c, start=undisturbed)
+    for name, tensor in undisturbed.state_dict().items():
+        torch.testing.assert_close(further.state_dict()[name], tensor, rtol=1e-4, atol=1e-6)
+    with pytest.raises(ConfigError, match="cannot go on"):
+        train_prior(
+            data, data, tmp_path / "c", replace(c, network=replace(SMALL, width=8)), start=undisturbed
+        )
+
+
+def test_crystals_of_many_sites_are_left_out(data: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="raise max_atoms or max_sites"):
+        train_prior(
+            data.subset(indices=np.flatnonzero(np.diff(data.arrays["start"]) > 1)),
+            data,
+            tmp_path,
+            replace(CONFIG, max_sites=1),
+        )
+
+
 # In a checkpoint.
 
 
@@ -245,6 +268,16 @@ def test_checkpoint_keeps_the_prior(tmp_path: Path) -> None:
     )
 
 
+def test_priors_of_the_first_kind_are_read(tmp_path: Path) -> None:
+    model = small_model(torch.float32)
+    model.prior = AssignmentNetwork(replace(TINY, most=64, figures=False)).eval()
+    saved = save_model(model, tmp_path / "m.safetensors", {})
+    before = {k: v for k, v in model.prior.config_dict().items() if k not in ("most", "figures")}
+    back = load_model(rewrite(saved, tmp_path / "old.safetensors", before))
+    assert isinstance(back, Model) and back.prior is not None
+    assert same(back.prior, model.prior) and back.prior.config.most == 64
+
+
 def rewrite(
     saved: Path, path: Path, prior: Any, tensors: dict[str, torch.Tensor | None] | None = None
 ) -> Path:
@@ -258,7 +291,7 @@ def rewrite(
     return path
 
 
-GOOD = {"width": 8, "heads": 2, "layers": 1, "dropout": 0.1}
+GOOD = asdict(TINY)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from crystalsmith.assignments.formula import Formula
 from crystalsmith.assignments.nearest import (
     cell_counts,
     check_whole,
-    is_possible,
     nearest_groups,
     nearest_possible,
 )
 from crystalsmith.assignments.positions import positions_of
+from crystalsmith.assignments.possible_groups import is_possible
 from crystalsmith.errors import OrderError
 from crystalsmith.symmetry import space_group
 

@@ -8,9 +8,9 @@ from itertools import islice
 
 import numpy as np
 
-from crystalsmith.assignments.counting import count_assignments
 from crystalsmith.assignments.formula import Formula
 from crystalsmith.assignments.positions import positions_of
+from crystalsmith.assignments.possible_groups import is_possible
 from crystalsmith.errors import OrderError
 
 _BEYOND = 10**12  # what no cell holds
@@ -56,11 +56,6 @@ def check_whole(value: object, what: str) -> None:
         raise OrderError(f"{what} must be at most {_BEYOND}")
     if value < 1:
         raise OrderError(f"{what} must be at least 1{f', not {value}' if value > -_BEYOND else ''}")
-
-
-def is_possible(space_group: int, counts: tuple[int, ...]) -> bool:
-    """Whether any assignment makes a composition of the primitive cell."""
-    return count_assignments(space_group, counts, distinct=False) > 0
 
 
 def nearest_possible(

@@ -8,6 +8,8 @@ from typing import Any
 from crystalsmith.cli import options
 from crystalsmith.cli.output import emit
 
+_SIZES = ("epochs", "batch", "learning_rate", "max_atoms", "max_sites")
+
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
@@ -30,7 +32,19 @@ def add_parser(commands: Any) -> None:
         "-o", "--output", required=True, metavar="FOLDER", help="folder of the run; model.safetensors in it"
     )
     parser.add_argument("--epochs", type=options.positive, metavar="N", help="times all crystals are seen")
+    parser.add_argument(
+        "--further",
+        action="store_true",
+        help="start from the prior that the checkpoint has, not from nothing",
+    )
     parser.add_argument("--max-atoms", type=options.positive, metavar="N", help="leave out larger cells")
+    parser.add_argument(
+        "--max-sites", type=options.positive, metavar="N", help="leave out crystals of more sites"
+    )
+    parser.add_argument("--batch", type=options.positive, metavar="N", help="crystals a step")
+    parser.add_argument(
+        "--learning-rate", type=float, metavar="RATE", help="at its peak; a run that goes further needs less"
+    )
     parser.add_argument("--seed", type=options.whole, default=0, metavar="N", help="default: 0")
     parser.add_argument("--threads", type=options.positive, default=1, metavar="N", help="default: 1")
     parser.add_argument("--quiet", action="store_true", help="no table of epochs")
@@ -43,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     model = options.load(args)
     from crystalsmith.training.prior import PriorConfig, train_prior_into
 
-    given = {k: getattr(args, k) for k in ("epochs", "max_atoms") if getattr(args, k) is not None}
+    given = {k: getattr(args, k) for k in _SIZES if getattr(args, k) is not None}
 
     def report(epoch: int, epochs: int, scores: dict[str, float]) -> None:
         if not args.quiet:
@@ -53,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
             )
 
     config = PriorConfig(seed=args.seed, **given)
-    path, scores = train_prior_into(model, args.train, args.validation, args.output, config, report)
+    path, scores = train_prior_into(
+        model, args.train, args.validation, args.output, config, report, args.further
+    )
     emit({"model": path, "scores": scores}, None if args.quiet else f"checkpoint with the prior: {path}")
     return 0

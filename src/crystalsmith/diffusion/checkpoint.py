@@ -27,7 +27,7 @@ from crystalsmith.diffusion.paper import Levels, PaperModel
 from crystalsmith.diffusion.schedules import LogSchedule
 from crystalsmith.errors import CheckpointError, OutputError
 from crystalsmith.networks import Denoiser, DenoiserConfig, DimeNet, DimeNetConfig
-from crystalsmith.networks.assignment_network import AssignmentNetwork, AssignmentNetworkConfig
+from crystalsmith.networks.assignment_network import SHARED, AssignmentNetwork, AssignmentNetworkConfig
 from crystalsmith.runs.sealed import check_seal, write_sealed
 from crystalsmith.symmetry import tables
 
@@ -224,7 +224,9 @@ def _read_model(
     _check(statistics, lattice)
     prior = None
     if "prior" in config:
-        prior = AssignmentNetwork(AssignmentNetworkConfig(**config["prior"]))
+        # Priors of the first kind know nothing of these.
+        size = {"most": SHARED, "figures": False, **config["prior"]}
+        prior = AssignmentNetwork(AssignmentNetworkConfig(**size))
         kept = {k.removeprefix(_PRIOR): v.float() for k, v in tensors.items() if k.startswith(_PRIOR)}
         prior.load_state_dict(kept)
         prior.eval()

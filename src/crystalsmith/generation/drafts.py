@@ -12,6 +12,7 @@ import numpy as np
 from crystalsmith.assignments import Request
 from crystalsmith.errors import OrderError
 from crystalsmith.generation.allocation import allocate
+from crystalsmith.orders.bounds import searched
 from crystalsmith.orders.frequencies import WyckoffPrior
 from crystalsmith.orders.letters import Letters
 from crystalsmith.orders.limits import resolve_letters
@@ -63,7 +64,7 @@ class LetterDrafter:
     Args:
         source: where from.
         fallback: where letters come from when tries with the source's have failed.
-        max_atoms: largest primitive cell that the model was trained on.
+        max_atoms: largest primitive cell that is looked at where an order does not say.
         avoid: says of a recipe that it is not wanted, as that of a known crystal is not where only new ones
             are; orders for a composition begin with their known phases where it is None.
     """
@@ -192,4 +193,4 @@ def drafter_of(model: AnyModel, letters: str, new_only: bool = False) -> Drafter
     learned = learned_source(model, how == "drawn")
     source = frequencies if how == "frequencies" else learned or frequencies
     avoid = learned.is_known if new_only and learned is not None else None
-    return LetterDrafter(source, frequencies, model.max_atoms, avoid)
+    return LetterDrafter(source, frequencies, searched(model.max_atoms), avoid)

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.orders import Order
+from crystalsmith.orders.bounds import searched
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
@@ -28,13 +29,14 @@ def order_table(result: GenerationResult, model: AnyModel) -> Any:
     more = len(result.orders) - _ROWS
     caption = f"... and {more} more orders" if more > 0 else None
     table = Table(box=None, pad_edge=False, caption=caption, caption_justify="left")
-    for name in ("order", "space group", "made", "formulas", "letters"):
+    for name in ("order", "space group", "atoms", "made", "formulas", "letters"):
         justify: Any = "right" if name in ("made", "letters") else "left"
         table.add_column(name, justify=justify, overflow="fold")
     for order in result.orders[:_ROWS]:
         table.add_row(
             order.id,
             order.groups_name,
+            _atoms(order, model),
             f"{made[order.id].total()}/{order.count}",
             _formulas(made[order.id]),
             _choices(order, len(letters[order.id]), model),
@@ -76,11 +78,20 @@ def _formulas(counts: Counter[str]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
+def _atoms(order: Order, model: AnyModel) -> str:
+    """Atoms in the primitive cells that were looked at."""
+    if model.method == "paper":
+        return "found"
+    most = order.content.looked_at(order.bounds, searched(model.max_atoms))
+    settled = order.wyckoff is not None or order.z is not None or order.atoms is not None
+    return f"{most}" if settled else f"up to {most}"
+
+
 def _choices(order: Order, drawn: int, model: AnyModel) -> str:
     """How many sets of letters were drawn, of how many."""
     if model.method == "paper":
         return f"{drawn} found"
     if order.wyckoff is not None:
         return "given"
-    choices = order.content.choices(order.bounds, model.max_atoms)
+    choices = order.content.choices(order.bounds, searched(model.max_atoms))
     return str(drawn) if choices is None else f"{drawn} of {choices:,}"

@@ -15,7 +15,7 @@ freedom beside one, groups by their point group and lattice beside one: the rare
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +26,11 @@ from crystalsmith.crystal.elements import period_and_group
 from crystalsmith.errors import ConfigError
 from crystalsmith.symmetry.tables import names, tables
 
-MOST = 64
-"""Numbers of atoms, sites and formula units from this one on share an embedding."""
+SHARED = 64
+"""Where networks of the first kind have no more embeddings of numbers; theirs is the same from here on."""
+
+DIVISORS = (2, 3, 4, 6, 8, 12, 16, 24, 48)
+"""Divisibility by these is told of numbers of atoms: positions have such sizes."""
 
 RATIO, ATOMS, SITES = 0, 1, 2
 """What numbers beside the elements are: of the smallest formula unit, of the primitive cell's atoms, or of
@@ -43,12 +46,17 @@ class AssignmentNetworkConfig:
         heads: attention heads.
         layers: attention layers.
         dropout: share of channels that are dropped in training.
+        most: numbers of atoms, sites and formula units from this one on share an embedding.
+        figures: whether numbers enter by their logarithm and their divisors beside an embedding: large ones
+            are rare, each by itself.
     """
 
     width: int = 96
     heads: int = 4
     layers: int = 3
     dropout: float = 0.1
+    most: int = 256
+    figures: bool = True
 
     def __post_init__(self) -> None:
         if min(self.width, self.heads, self.layers) < 1 or self.width % self.heads:
@@ -56,6 +64,8 @@ class AssignmentNetworkConfig:
                 f"width must be a multiple of heads and layers positive, not {self.width}, {self.heads} and"
                 f" {self.layers}"
             )
+        if self.most < 1:
+            raise ConfigError(f"most must be at least 1, not {self.most}")
 
 
 @dataclass(frozen=True)
@@ -121,6 +131,7 @@ class AssignmentNetwork(nn.Module):
     """The network. ``units``, ``groups`` and ``positions`` answer the three questions with logits."""
 
     features: Tensor
+    numbers: Tensor
     place: Tensor
     group_class: Tensor
     position_class: Tensor
@@ -135,7 +146,7 @@ class AssignmentNetwork(nn.Module):
         self.element = nn.Embedding(119, d)
         self.period, self.family = nn.Embedding(8, d), nn.Embedding(19, d)
         self.properties = nn.Linear(self.features.shape[1], d)
-        self.count, self.kind = nn.Embedding(MOST + 1, d), nn.Embedding(3, d)
+        self.count, self.kind = nn.Embedding(c.most + 1, d), nn.Embedding(3, d)
         self.amount = nn.Linear(2, d)
         self.question = nn.Parameter(torch.zeros(2, d))
         self.group = nn.Embedding(231, d)
@@ -144,11 +155,11 @@ class AssignmentNetwork(nn.Module):
         self.symmetry = nn.Embedding(int(self.position_class[:, 0].max()) + 1, d)
         self.freedom = nn.Embedding(4, d)
         self.size = nn.Linear(2, d)
-        self.owed = nn.Embedding(MOST + 1, d)
+        self.owed = nn.Embedding(c.most + 1, d)
         self.mix = nn.Sequential(nn.Linear(3 * d, d), nn.GELU(), nn.Linear(d, d))
         self.layers = nn.ModuleList(Layer(c) for _ in range(c.layers))
         self.norm = nn.LayerNorm(d)
-        self.unit_key, self.total_key = nn.Embedding(MOST + 1, d), nn.Embedding(MOST + 1, d)
+        self.unit_key, self.total_key = nn.Embedding(c.most + 1, d), nn.Embedding(c.most + 1, d)
         self.group_key = nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.Linear(d, d))
         self.position_key = nn.Sequential(nn.Linear(2 * d, d), nn.GELU(), nn.Linear(d, d))
         self.group_bias = nn.Parameter(torch.zeros(231))
@@ -156,6 +167,12 @@ class AssignmentNetwork(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=0.1)
+        self.figures = None
+        if c.figures:
+            wide = self.numbers.shape[1]
+            self.figures = nn.ModuleDict(
+                {name: nn.Linear(wide, d, bias=False) for name in ("count", "owed", "total", "unit")}
+            )
 
     def _constants(self) -> None:
         t, n = tables(), names()
@@ -171,7 +188,11 @@ class AssignmentNetwork(nn.Module):
         size = torch.tensor(t.multiplicity_primitive, dtype=torch.float32)
         whole = torch.tensor(t.multiplicity, dtype=torch.float32)
         places = [(0, 0)] + [period_and_group(z) for z in range(1, 119)]
+        whole_numbers = torch.arange(self.config.most + 1)
+        divided = [(whole_numbers % k == 0).float() for k in DIVISORS]
+        numbers = torch.stack([whole_numbers.clamp(min=1).log2() / 3, *divided], 1)
         for name, value in (
+            ("numbers", numbers),
             ("features", torch.tensor(element_features(), dtype=torch.float32)),
             ("place", torch.tensor(places)),
             ("group_class", torch.tensor(group_class)),
@@ -185,12 +206,36 @@ class AssignmentNetwork(nn.Module):
         """The configuration as plain values, for a checkpoint's metadata."""
         return asdict(self.config)
 
+    def grown(self, config: AssignmentNetworkConfig) -> AssignmentNetwork:
+        """A network that says the same and can tell more numbers apart once it is trained further.
+
+        Raises:
+            ConfigError: if the sizes differ in anything but ``most``, ``figures`` and ``dropout``, or
+                something would be lost.
+        """
+        own = self.config
+        like = replace(own, most=config.most, figures=config.figures, dropout=config.dropout)
+        if like != config or config.most < own.most or own.figures > config.figures:
+            raise ConfigError(
+                f"a prior of {own} cannot go on as one of {config}; only most, figures and dropout may change"
+            )
+        larger = AssignmentNetwork(config)
+        weights = dict(self.state_dict())
+        for name in ("count", "owed", "unit_key", "total_key"):
+            old = weights[f"{name}.weight"]
+            weights[f"{name}.weight"] = torch.cat([old, old[-1:].expand(config.most - own.most, -1)])
+        if larger.figures is not None and self.figures is None:
+            names = (f"figures.{k}.weight" for k in larger.figures)
+            weights |= {name: torch.zeros_like(larger.state_dict()[name]) for name in names}
+        larger.load_state_dict(weights)
+        return larger
+
     def units(self, elements: Elements, most: int) -> Tensor:
         """(B, most) logits of 1, 2, ... formula units in the primitive cell; the counts are RATIO."""
         h = self._ask(elements, self.question[0].expand(len(elements.number), 1, -1))
         k = torch.arange(1, most + 1, device=h.device)
-        total = (elements.count.sum(1)[:, None] * k).clamp(max=MOST)
-        keys = self.unit_key(k.clamp(max=MOST)) + self.total_key(total)
+        total = elements.count.sum(1)[:, None] * k
+        keys = self._number("unit", self.unit_key, k) + self._number("total", self.total_key, total)
         return (keys @ h[:, :, None])[:, :, 0] / math.sqrt(self.config.width)
 
     def groups(self, elements: Elements) -> Tensor:
@@ -214,9 +259,8 @@ class AssignmentNetwork(nn.Module):
         before = torch.gather(tokens, 1, steps.previous_element[:, :, None].expand(-1, -1, tokens.shape[2]))
         some = (steps.previous >= 0)[:, :, None].to(tokens.dtype)
         row = self._position(steps.previous.clamp(min=0))
-        step = self.mix(
-            torch.cat([own + self.owed(steps.owed.clamp(max=MOST)), before * some, row * some], 2)
-        )
+        owed = self._number("owed", self.owed, steps.owed)
+        step = self.mix(torch.cat([own + owed, before * some, row * some], 2))
         given = self._group(group)
         x = torch.cat([given[:, None], tokens, step], 1)
         real = torch.cat([group[:, None] > 0, elements.number > 0, torch.ones_like(steps.owed) > 0], 1)
@@ -261,10 +305,15 @@ class AssignmentNetwork(nn.Module):
             + self.period(period)
             + self.family(family)
             + self.properties(self.features[e.number])
-            + self.count(e.count.clamp(max=MOST))
+            + self._number("count", self.count, e.count)
             + self.amount(amount)
             + self.kind(e.kind)[:, None]
         )
+
+    def _number(self, name: str, embedding: nn.Embedding, n: Tensor) -> Tensor:
+        """(..., width) what the network sees of whole numbers."""
+        n = n.clamp(max=self.config.most)
+        return embedding(n) if self.figures is None else embedding(n) + self.figures[name](self.numbers[n])
 
     def _group(self, group: Tensor) -> Tensor:
         point, centring = self.group_class[group].unbind(-1)

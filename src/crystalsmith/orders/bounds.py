@@ -6,6 +6,22 @@ from dataclasses import dataclass
 
 ALL_GROUPS = tuple(range(1, 231))
 
+SEARCHED = 200
+"""Atoms in the largest primitive cell that is looked at where an order does not say how large it may be and
+the model has seen cells so large."""
+
+MOST_SITES = 24
+"""Inequivalent sites up to which cells are looked at where an order does not say how large it may be."""
+
+
+def searched(max_atoms: int) -> int:
+    """Atoms in the largest primitive cell that open orders look at.
+
+    Args:
+        max_atoms: largest primitive cell that the model was trained on.
+    """
+    return min(max_atoms, SEARCHED)
+
 
 @dataclass(frozen=True)
 class Bounds:

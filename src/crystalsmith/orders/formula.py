@@ -19,7 +19,7 @@ from crystalsmith.assignments import (
 )
 from crystalsmith.assignments.possible_groups import possible_groups
 from crystalsmith.errors import ImpossibleOrder, OrderError
-from crystalsmith.orders.bounds import Bounds
+from crystalsmith.orders.bounds import MOST_SITES, Bounds
 from crystalsmith.orders.sources import Source
 from crystalsmith.orders.values import name_groups
 
@@ -97,6 +97,10 @@ class FormulaKind:
         largest = bounds.max_atoms or max(limit, sum(self.formula.ratio))
         return _cells(self.formula, bounds, largest)
 
+    def looked_at(self, bounds: Bounds, limit: int) -> int:
+        """Atoms in the largest primitive cell that is looked at."""
+        return max(c.units for c in self.cells(bounds, limit)) * sum(self.formula.ratio)
+
 
 @lru_cache(maxsize=1024)
 def _cells(formula: Formula, bounds: Bounds, largest: int) -> tuple[Cells, ...]:
@@ -121,7 +125,27 @@ def _cells(formula: Formula, bounds: Bounds, largest: int) -> tuple[Cells, ...]:
                 found.append(Cells(units, groups))
     if not found:
         _refuse(formula, bounds, largest)
+    if (bounds.z, bounds.atoms, bounds.max_atoms) == (None, None, None):
+        found = _of_few_sites(formula, found) or found[:1]
     return tuple(found)
+
+
+def _of_few_sites(formula: Formula, cells: list[Cells]) -> list[Cells]:
+    """What is left of some cells without the groups that need more than ``MOST_SITES`` sites to fill them."""
+    result = []
+    for c in cells:
+        counts = np.array([n * c.units for n in formula.ratio])
+        groups = np.array(c.groups)
+        sites = np.ceil(counts[None, :] / _largest_position()[groups][:, None]).sum(1)
+        if (kept := groups[sites <= MOST_SITES]).size:
+            result.append(Cells(c.units, tuple(kept.tolist())))
+    return result
+
+
+@lru_cache(maxsize=1)
+def _largest_position() -> np.ndarray:
+    """(231,) atoms in the primitive cell on the general position of each space group."""
+    return np.array([1, *(max(positions_of(g).size) for g in range(1, 231))])
 
 
 def _refuse(formula: Formula, bounds: Bounds, largest: int) -> None:

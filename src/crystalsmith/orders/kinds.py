@@ -53,7 +53,10 @@ class Kind(Protocol):
 
     def check(self, bounds: Bounds, limit: int) -> int:
         """Atoms in the smallest primitive cell that satisfies the order; raises ImpossibleOrder if none
-        does. ``limit`` is the largest cell that the model was trained on."""
+        does. ``limit`` is the largest cell that is looked at where the order does not say."""
+
+    def looked_at(self, bounds: Bounds, limit: int) -> int:
+        """Atoms in the largest primitive cell that is looked at."""
 
     def choices(self, bounds: Bounds, limit: int) -> int | None:
         """Number of distinct assignments that the order can draw from; None where counting takes long."""

@@ -87,6 +87,10 @@ class Letters:
         group = space_group(bounds.groups[0])
         return sum(group.wyckoff[letter].multiplicity_primitive for _, letter in self.pairs)
 
+    def looked_at(self, bounds: Bounds, limit: int) -> int:
+        """Atoms in the primitive cell."""
+        return self.check(bounds, limit)
+
     def choices(self, bounds: Bounds, limit: int) -> int | None:
         return 1
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from crystalsmith.assignments import Request
 from crystalsmith.errors import ConfigError, ImpossibleOrder
+from crystalsmith.orders.bounds import searched
 from crystalsmith.orders.formula import FormulaKind
 from crystalsmith.orders.letters import Letters
 from crystalsmith.orders.order import Order
@@ -138,7 +139,7 @@ def _check_size(order: Order, model: AnyModel) -> list[str]:
                 f"order {order.id}: the paper's method finds the letters of its sites itself; it takes"
                 " elements and numbers of sites from this order, not its letters"
             ]
-    least = order.content.check(order.bounds, model.max_atoms)
+    least = order.content.check(order.bounds, searched(model.max_atoms))
     limit = MAX_ATOMS if order.wyckoff is not None else max(model.max_atoms, order.max_atoms or 0)
     if order.formula is not None:
         limit = MAX_ATOMS
@@ -174,7 +175,7 @@ def _check_open(order: Order, model: AnyModel, learned: Learned | None, letters:
         )
     if order.system is not None:
         # As ``Learned.draw_system`` does where luck is against a crystal.
-        order.content.draw(order.bounds, learned, model.max_atoms, np.random.default_rng(0))
+        order.content.draw(order.bounds, learned, searched(model.max_atoms), np.random.default_rng(0))
 
 
 def _check_new(recipe: Request, model: AnyModel) -> None:

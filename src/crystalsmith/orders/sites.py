@@ -114,6 +114,10 @@ class Sites:
             )
         return least
 
+    def looked_at(self, bounds: Bounds, limit: int) -> int:
+        """Atoms in the largest primitive cell that is looked at."""
+        return bounds.largest(limit)
+
     def choices(self, bounds: Bounds, limit: int) -> int | None:
         most = bounds.largest(limit)
         size = (most + 1) * float(np.prod([high + 1.0 for _, _, high in self.ranges]))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _ATTEMPTS = 100
 """Draws of one crystal of a system until it keeps to its bounds."""
 
+_KEPT = 1024  # compositions whose cells are at hand
+
 
 class Source(Protocol):
     """Fills in what an order leaves open, the likeliest first or at random."""
@@ -128,6 +130,7 @@ class Learned:
 
     def __init__(self, prior: AssignmentPrior, compositions: Compositions, draws_only: bool = False) -> None:
         self.prior, self.compositions, self.draws_only = prior, compositions, draws_only
+        self._looked_at: dict[tuple[object, ...], tuple[Cells, ...]] = {}
 
     def likely_letters(
         self, group: int, sites: Mapping[str, int], max_atoms: int, number: int
@@ -163,7 +166,7 @@ class Learned:
         if self.draws_only:
             return None
         elements = tuple(NUMBERS[e] for e in formula.elements)
-        return likely_choices(self.prior, elements, formula.ratio, cells, number)
+        return likely_choices(self.prior, elements, formula.ratio, self._worth(formula, cells), number)
 
     def ask_cells(self, formula: Formula, cells: Sequence[Cells], number: int) -> Talk[list[Request]] | None:
         from crystalsmith.prior import ask_likely_choices
@@ -171,7 +174,7 @@ class Learned:
         if self.draws_only:
             return None
         elements = tuple(NUMBERS[e] for e in formula.elements)
-        return ask_likely_choices(self.prior, elements, formula.ratio, cells, number)
+        return ask_likely_choices(self.prior, elements, formula.ratio, self._worth(formula, cells), number)
 
     def hear(self, talks: Sequence[Talk[list[Request]]]) -> list[list[Request]]:
         from crystalsmith.prior import each
@@ -182,7 +185,19 @@ class Learned:
         from crystalsmith.prior import draw_choice
 
         elements = tuple(NUMBERS[e] for e in formula.elements)
-        return draw_choice(self.prior, elements, formula.ratio, cells, rng)
+        return draw_choice(self.prior, elements, formula.ratio, self._worth(formula, cells), rng)
+
+    def _worth(self, formula: Formula, cells: Sequence[Cells]) -> tuple[Cells, ...]:
+        """The cells that the prior gives weight; asked once for all crystals of an order."""
+        from crystalsmith.prior import worth_a_look
+
+        key = formula.elements, formula.ratio, tuple(cells)
+        if key not in self._looked_at:
+            if len(self._looked_at) >= _KEPT:
+                self._looked_at.clear()
+            elements = tuple(NUMBERS[e] for e in formula.elements)
+            self._looked_at[key] = worth_a_look(self.prior, elements, formula.ratio, cells)
+        return self._looked_at[key]
 
     def draw_system(
         self, elements: Sequence[str], bounds: Bounds, max_atoms: int, rng: np.random.Generator
@@ -199,7 +214,7 @@ class Learned:
             ratio = ratios[int(chance.choice(len(ratios), p=weights))]
             kind = FormulaKind(Formula(tuple(zip(symbols, ratio, strict=True))))
             try:
-                cells = kind.cells(Bounds(bounds.groups, max_atoms=max_atoms), max_atoms)
+                cells = kind.cells(Bounds(bounds.groups, max_atoms=bounds.max_atoms), max_atoms)
             except ImpossibleOrder:
                 continue
             recipe = self.draw_cell(kind.formula, cells, chance)

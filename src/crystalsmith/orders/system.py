@@ -75,6 +75,10 @@ class System:
             )
         return least
 
+    def looked_at(self, bounds: Bounds, limit: int) -> int:
+        """Atoms in the largest primitive cell that is looked at."""
+        return bounds.largest(limit)
+
     def choices(self, bounds: Bounds, limit: int) -> int | None:
         if bounds.max_sites is not None:
             return None

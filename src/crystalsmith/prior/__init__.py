@@ -14,6 +14,7 @@ from crystalsmith.prior.phases import known_recipes, phases_of_formula, phases_o
 from crystalsmith.prior.prior import AssignmentPrior
 from crystalsmith.prior.prototypes import Prototypes
 from crystalsmith.prior.questions import Talk, each
+from crystalsmith.prior.sizes import worth_a_look
 
 __all__ = [
     "AssignmentPrior",
@@ -35,4 +36,5 @@ __all__ = [
     "phases_of_system",
     "recipe_of",
     "twin_of",
+    "worth_a_look",
 ]

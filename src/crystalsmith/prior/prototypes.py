@@ -70,11 +70,12 @@ class Prototypes:
         """Crystals by the sorted numbers that a function of crystals (n,) and their rows (n, E) gives."""
         result: dict[Key, np.ndarray] = {}
         for _, crystals, rows in self.known.by_number_of_elements():
-            keys, place = np.unique(np.sort(numbers(crystals, rows), axis=1), axis=0, return_inverse=True)
-            place = place.ravel()
-            order = np.argsort(place, kind="stable")
-            for key, part in zip(keys, np.split(order, np.cumsum(np.bincount(place))[:-1]), strict=True):
-                result[tuple(key.tolist())] = crystals[part]
+            keys = np.sort(numbers(crystals, rows), axis=1)
+            order = np.lexsort(keys.T)
+            new = np.flatnonzero((np.diff(keys[order], axis=0) != 0).any(1)) + 1
+            firsts = keys[order[np.concatenate([[0], new])]]
+            for key, part in zip(firsts.tolist(), np.split(crystals[order], new), strict=True):
+                result[tuple(key)] = part
         return result
 
     def __len__(self) -> int:

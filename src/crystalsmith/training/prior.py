@@ -51,6 +51,7 @@ class PriorConfig:
         weight_decay: of AdamW.
         forget: share of the elements of a crystal that are told by their properties alone.
         max_atoms: leave out larger primitive cells.
+        max_sites: leave out crystals with more inequivalent sites.
         ema: decay of the averaged weights.
         seed: of everything random.
     """
@@ -61,12 +62,13 @@ class PriorConfig:
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     forget: float = 0.1
-    max_atoms: int = 52
+    max_atoms: int = 240
+    max_sites: int = 24
     ema: float = 0.998
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "max_atoms"):
+        for name in ("epochs", "batch", "max_atoms", "max_sites"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not 0 < self.learning_rate < math.inf:
@@ -81,6 +83,7 @@ def train_prior(
     out: str | Path,
     c: PriorConfig | None = None,
     report: Callable[[int, int, dict[str, float]], None] | None = None,
+    start: AssignmentNetwork | None = None,
 ) -> AssignmentNetwork:
     """Train, or go on with the training in a folder.
 
@@ -90,24 +93,27 @@ def train_prior(
         c: settings.
         report: told of every finished epoch: its number, how many there are, and the held-out
             log-likelihoods, nats a crystal; of the last one where all were finished before.
+        start: whose weights to start from; random ones if None.
 
     Returns:
         The network with averaged weights.
 
     Raises:
+        ConfigError: the network to start from is of another size.
         DataError: no crystals.
         OutputError: the folder cannot be written.
         CheckpointError: the state in it is damaged or of another network.
     """
     c = c or PriorConfig()
     examples, held = (
-        PriorExamples(known_assignments(occupations(d.subset(max_atoms=c.max_atoms))), c.max_atoms)
-        for d in (train, validation)
+        PriorExamples(known_assignments(occupations(usable(d, c))), c.max_atoms) for d in (train, validation)
     )
     if not len(examples) or not len(held):
-        raise DataError("the data set holds no crystal that may be used; raise max_atoms or build it anew")
+        raise DataError(
+            "the data set holds no crystal that may be used; raise max_atoms or max_sites, or build it anew"
+        )
     torch.manual_seed(c.seed)
-    network = AssignmentNetwork(c.network)
+    network = AssignmentNetwork(c.network) if start is None else start.grown(c.network)
     state = new_state(network, c.learning_rate, c.weight_decay, 0.98)
     identity = {"network": asdict(c.network), "seed": c.seed}
     with RunFolder.open(out, PRIOR, identity, arguments=asdict(c)) as run:
@@ -133,6 +139,11 @@ def train_prior(
             report(done, c.epochs, validate_prior(network, held))
         run.write_manifest("finished", epochs=c.epochs, seen=state.seen)
     return network.eval()
+
+
+def usable(data: Dataset, c: PriorConfig) -> Dataset:
+    """The crystals that a run may use."""
+    return data.subset(max_atoms=c.max_atoms, max_sites=c.max_sites)
 
 
 def _learn(
@@ -192,6 +203,7 @@ def train_prior_into(
     out: str | Path,
     c: PriorConfig | None = None,
     report: Callable[[int, int, dict[str, float]], None] | None = None,
+    further: bool = False,
 ) -> tuple[Path, dict[str, float]]:
     """Train a prior, or go on with the training in a folder, and write the model with it.
 
@@ -201,18 +213,21 @@ def train_prior_into(
         out: folder of the run; ``model.safetensors`` in it is the checkpoint.
         c: settings.
         report: as for ``train_prior``.
+        further: start from the weights of the model's own prior.
 
     Returns:
         The checkpoint, and the held-out log-likelihoods after the last epoch, nats a crystal.
 
     Raises:
-        CheckpointError: the model's method has no prior.
+        CheckpointError: the model's method has no prior, or it has none to start from.
         DataError, OutputError: as for ``train_prior``.
     """
     if not isinstance(model, Model):
         raise CheckpointError(
             f"the checkpoint is of the {model.method} method, which has no prior; give another one"
         )
+    if further and model.prior is None:
+        raise CheckpointError("the checkpoint has no prior to start from; leave --further out")
     c, scores = c or PriorConfig(), dict[str, float]()
 
     def tell(epoch: int, epochs: int, found: dict[str, float]) -> None:
@@ -220,7 +235,8 @@ def train_prior_into(
         if report is not None:
             report(epoch, epochs, found)
 
-    model.prior = train_prior(Dataset.open(train), Dataset.open(validation), out, c, tell)
+    start = model.prior if further else None
+    model.prior = train_prior(Dataset.open(train), Dataset.open(validation), out, c, tell, start)
     record = {k: v for k, v in model.metadata.items() if k not in ("format", "config")}
     record["prior_training"] = json.dumps({**asdict(c), "validation": scores})
     # The denoiser keeps the precision that its checkpoint has.
