@@ -18,7 +18,7 @@ from crystalsmith.data import pack
 from crystalsmith.data.volumes import compositions, fit_atomic_volumes, primitive_volumes, strains
 from crystalsmith.diffusion import Model
 from crystalsmith.errors import DataError
-from crystalsmith.graph import CrystalBatch, build_multigraph, scaled_cutoff, to_batch, to_crystals
+from crystalsmith.graph import CrystalBatch, Guide, build_multigraph, scaled_cutoff, to_batch, to_crystals
 from crystalsmith.graph.ragged import segment_sum
 from crystalsmith.symmetry import lattice_to_strain
 from crystalsmith.training.examples import (
@@ -191,7 +191,12 @@ class Oracle(nn.Module):
         self.model, self.clean, self.amount = model, clean, amount
 
     def forward(
-        self, batch: CrystalBatch, log_sigma: Tensor, strain: Tensor, known: Tensor | None = None
+        self,
+        batch: CrystalBatch,
+        log_sigma: Tensor,
+        strain: Tensor,
+        known: Tensor | None = None,
+        guide: Guide | None = None,
     ) -> tuple[Tensor, Tensor]:
         lay, sigma = batch.layout, log_sigma.exp()
         position = self.model.position.target(lay, self.clean.w, batch.w, sigma[lay.crystal, :1])

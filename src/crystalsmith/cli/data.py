@@ -63,6 +63,20 @@ def add_parser(commands: Any) -> None:
     stats.add_argument("-o", "--output", default="statistics", metavar="FOLDER", help="default: statistics")
     stats.set_defaults(run=_stats)
 
+    guides = actions.add_parser(
+        "guides",
+        help="find the known crystals that training may go by",
+        description="Find for each crystal of a training file the most similar other ones of its layout,"
+        " described as it is: what a network with guides is trained with.",
+    )
+    guides.add_argument("dataset", metavar="FILE", help="a training file of data build")
+    guides.add_argument(
+        "--known", metavar="FILE", help="training file that guides come from (default: the same one)"
+    )
+    guides.add_argument("-o", "--output", required=True, metavar="FILE", help="the guides, .safetensors")
+    guides.add_argument("--quiet", action="store_true", help="no progress bar")
+    guides.set_defaults(run=_guides)
+
     orders = actions.add_parser(
         "orders",
         help="make orders whose targets are the crystals of a data set",
@@ -140,6 +154,24 @@ def _stats(args: argparse.Namespace) -> int:
 
     paths = list(draw_statistics(Dataset.open(Path(args.dataset)), Path(args.output)))
     emit({"pictures": paths}, "\n".join(map(str, paths)))
+    return 0
+
+
+def _guides(args: argparse.Namespace) -> int:
+    from crystalsmith.data.dataset import Dataset
+    from crystalsmith.runs.progress import Display
+    from crystalsmith.training.make_guides import find_guides
+
+    dataset = Dataset.open(Path(args.dataset))
+    known = None if args.known is None else Dataset.open(Path(args.known))
+    with Display(quiet=args.quiet) as progress:
+        guides = find_guides(dataset, known, progress)
+    guides.save(args.output)
+    number, crystals = guides.guided, len(dataset)
+    emit(
+        {"crystals": crystals, "guided": number, "file": args.output},
+        f"{number} of {crystals} crystals have guides in {args.output}",
+    )
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from crystalsmith.diffusion.samplers import SAMPLERS, Sampler, State
 from crystalsmith.diffusion.schedules import sampling_times
 from crystalsmith.diffusion.starts import by_time, given
 from crystalsmith.errors import OrderError
-from crystalsmith.graph import CrystalBatch, Layout, make_layout, to_batch, to_crystals
+from crystalsmith.graph import CrystalBatch, Guide, Layout, make_layout, to_batch, to_crystals
 from crystalsmith.networks import Denoiser
 from crystalsmith.networks.assignment_network import AssignmentNetwork
 from crystalsmith.symmetry import space_group
@@ -136,17 +136,39 @@ class Model:
         volume_of_cells = torch.tensor(volumes, dtype=self.dtype, device=self.device)
         return make_layout(whole(groups), whole(owner), whole(rows), whole(numbers), volume_of_cells)
 
-    def denoise(self, batch: CrystalBatch, sigma: dict[str, Tensor]) -> State:
+    def answer(
+        self,
+        batch: CrystalBatch,
+        sigma: dict[str, Tensor],
+        known: Tensor | None = None,
+        guide: Guide | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The network's outputs for positions (S, 3) and lattices (B, 6).
+
+        Args:
+            batch: B noised crystals with S orbits.
+            sigma: field name -> (B,) noise levels.
+            known: (S,) 0 for orbits whose element the network is not told; None for none.
+            guide: known crystals that it may go by.
+        """
+        log_sigma = torch.stack([sigma["position"].log(), sigma["lattice"].log()], 1)
+        unit = self.lattice.unit(batch.layout)
+        spread = torch.sqrt(1 + sigma["lattice"] ** 2)[:, None] * unit
+        if guide is not None:
+            guide = replace(guide, strain=guide.strain / unit)
+        position, lattice = self.network(batch, log_sigma, batch.strain / spread, known=known, guide=guide)
+        return position, lattice
+
+    def denoise(self, batch: CrystalBatch, sigma: dict[str, Tensor], guide: Guide | None = None) -> State:
         """Noise in each field of a batch, in units of its sigma.
 
         Args:
             batch: B crystals.
             sigma: field name -> (B,) noise levels.
+            guide: known crystals that the network may go by.
         """
-        log_sigma = torch.stack([sigma["position"].log(), sigma["lattice"].log()], 1)
         lay = batch.layout
-        spread = torch.sqrt(1 + sigma["lattice"] ** 2)[:, None] * self.lattice.unit(lay)
-        out_position, out_lattice = self.network(batch, log_sigma, batch.strain / spread)
+        out_position, out_lattice = self.answer(batch, sigma, guide=guide)
         return {
             "position": self.position.eps(lay, batch.w, out_position, sigma["position"][lay.crystal, None]),
             "lattice": self.lattice.eps(lay, batch.strain, out_lattice, sigma["lattice"][:, None]),
@@ -160,6 +182,7 @@ class Model:
         *,
         steps: int | None = None,
         sampler: str | None = None,
+        guided: bool = True,
         callback: Callable[[int, CrystalBatch], None] | None = None,
     ) -> list[Crystal]:
         """Draw one crystal for each request.
@@ -174,6 +197,8 @@ class Model:
             seeds: one for each request.
             steps: steps of the sampler for the whole way; as many as 50 network calls allow if not given.
             sampler: a name in ``SAMPLERS``.
+            guided: whether a network that knows guides is told of the starts; with a start of time 1 it is
+                guided all the way.
             callback: called after each step with its number and the batch; where some requests bring a start,
                 of those that have the longest way.
 
@@ -192,7 +217,7 @@ class Model:
         for k, (time, rows) in enumerate(ways):
             times = sampling_times(max(1, math.ceil(steps * time))) * time
             part, own = [requests[i] for i in rows], [seeds[i] for i in rows]
-            drawn = self._carry(part, own, SAMPLERS[name], times, None if k else callback)
+            drawn = self._carry(part, own, SAMPLERS[name], times, guided, None if k else callback)
             made.update(zip(rows, drawn, strict=True))
         return [made[i] for i in range(len(requests))]
 
@@ -202,6 +227,7 @@ class Model:
         seeds: Sequence[int],
         sampler: Sampler,
         times: Tensor,
+        guided: bool,
         callback: Callable[[int, CrystalBatch], None] | None,
     ) -> list[Crystal]:
         """Carry requests through the same times: from noise, or all of them from their starts."""
@@ -221,12 +247,17 @@ class Model:
 
         def denoise(state: State, t: Tensor) -> State:
             sigma = {k: f.schedule.sigma(t).expand(layout.size) for k, f in self.fields.items()}
-            return self.denoise(batch_of(state), sigma)
+            return self.denoise(batch_of(state), sigma, guide)
 
         gauss, flat = normal(), draw(torch.rand)
-        begun = [r.start.crystal for r in requests if r.start is not None]
-        if begun:
-            clean = to_batch(begun, self.statistics.atomic_volume, self.device, self.dtype)
+        starts = [r.start for r in requests if r.start is not None]
+        guide = None
+        if starts:
+            crystals = [s.crystal for s in starts]
+            clean = to_batch(crystals, self.statistics.atomic_volume, self.device, self.dtype)
+            if guided and self.network.config.guide:
+                weight = torch.tensor([s.weight for s in starts]).to(clean.strain)
+                guide = Guide(clean.w, clean.strain, torch.ones_like(weight), weight)
             state = {"position": clean.w, "lattice": clean.strain}
             for k, f in self.fields.items():
                 state[k] = f.noise(layout, state[k], f.schedule.sigma(times[0]) * gauss[k] * f.mask(layout))

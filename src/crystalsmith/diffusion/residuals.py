@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from crystalsmith.diffusion.model import Model
-from crystalsmith.graph import CrystalBatch
+from crystalsmith.graph import CrystalBatch, Guide
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ def noise_residuals(
     position_normal: Tensor,
     lattice_normal: Tensor,
     known: Tensor | None = None,
+    guide: Guide | None = None,
 ) -> Residuals:
     """Noise a batch and compare what the network says with the noise.
 
@@ -45,6 +46,7 @@ def noise_residuals(
         position_normal: (S, 3) standard normal numbers, the noise of the positions.
         lattice_normal: (B, 6) the same for the lattices.
         known: (S,) 0 for orbits whose element the network is not told; None for none.
+        guide: known crystals that the network may go by.
     """
     lay = clean.layout
     noised, sigma = {}, {}
@@ -55,9 +57,7 @@ def noise_residuals(
         sigma[name] = f.schedule.sigma(time)
         noised[name] = f.noise(lay, state, sigma[name][f.owner(lay), None] * normal * f.mask(lay))
     batch = clean.with_state(noised["position"], noised["lattice"])
-    log_sigma = torch.stack([sigma["position"].log(), sigma["lattice"].log()], 1)
-    spread = torch.sqrt(1 + sigma["lattice"] ** 2)[:, None] * model.lattice.unit(lay)
-    out_position, out_lattice = model.network(batch, log_sigma, batch.strain / spread, known=known)
+    out_position, out_lattice = model.answer(batch, sigma, known, guide)
     out_position, out_lattice = out_position.float(), out_lattice.float()
     with torch.no_grad():
         target = model.position.target(lay, clean.w, batch.w, sigma["position"][lay.crystal, None])

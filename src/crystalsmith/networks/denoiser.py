@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from crystalsmith.crystal.chemistry import element_features
 from crystalsmith.crystal.elements import period_and_group
 from crystalsmith.errors import ConfigError
-from crystalsmith.graph import CrystalBatch, Multigraph, build_multigraph, merge_edges, scaled_cutoff
+from crystalsmith.graph import CrystalBatch, Guide, Multigraph, build_multigraph, merge_edges, scaled_cutoff
 from crystalsmith.graph.ragged import segment_sum
 from crystalsmith.networks.basis import RADIAL, covalent_radii, noise_features, radial_basis
+from crystalsmith.networks.guidance import Guidance
 from crystalsmith.networks.structure_factor import REFLECTIONS, StructureFactors, structure_factors
 from crystalsmith.symmetry.tables import names, tables
 
@@ -42,6 +43,8 @@ class DenoiserConfig:
             learns of each element.
         feedforward: hidden channels of a perceptron that ends each layer; 0 for none. Orbits are few where
             edges are many, so it costs little.
+        guide: whether the network can be told of a known crystal with similar elements, see
+            ``networks.guidance``.
     """
 
     scalars: int = 128
@@ -53,6 +56,7 @@ class DenoiserConfig:
     form_factors: int = 8
     properties: bool = True
     feedforward: int = 0
+    guide: bool = False
 
 
 @dataclass(frozen=True)
@@ -280,22 +284,24 @@ class Denoiser(nn.Module):
         self.strain_out = nn.Sequential(
             nn.Linear(c.scalars + NOISE, c.scalars), nn.SiLU(), nn.Linear(c.scalars, 6 if c.context else 1)
         )
+        self.guidance = Guidance(c.scalars, c.vectors, NOISE, c.context) if c.guide else None
 
     def config_dict(self) -> dict[str, object]:
         """The configuration as plain values, for a checkpoint's metadata."""
         return asdict(self.config)
 
     def grown(self, config: DenoiserConfig) -> Denoiser:
-        """A larger network that says the same: more layers, perceptrons; what is new says nothing yet.
+        """A larger network that says the same: layers, perceptrons, guidance; what is new says nothing yet.
 
         Raises:
             ConfigError: if the sizes differ in anything else, or a layer would be lost.
         """
         own = self.config
-        like = replace(own, layers=config.layers, feedforward=config.feedforward)
-        if like != config or config.layers < own.layers or (own.feedforward not in (0, config.feedforward)):
+        like = replace(own, layers=config.layers, feedforward=config.feedforward, guide=config.guide)
+        lost = config.layers < own.layers or config.guide < own.guide
+        if like != config or lost or own.feedforward not in (0, config.feedforward):
             raise ConfigError(
-                f"a network of {own} cannot grow into one of {config}; only by layers and feedforward"
+                f"a network of {own} cannot grow into one of {config}; only by layers, feedforward and guide"
             )
         example = next(self.parameters())
         larger = Denoiser(config).to(example.device, example.dtype)
@@ -315,6 +321,7 @@ class Denoiser(nn.Module):
         strain: Tensor,
         graph: Multigraph | None = None,
         known: Tensor | None = None,
+        guide: Guide | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Outputs for a noised batch.
 
@@ -325,6 +332,8 @@ class Denoiser(nn.Module):
             graph: the multigraph of the batch, if it is at hand.
             known: (S,) 0 where only an element's place in the periodic table and its properties are told, 1
                 where it is itself; all are if not given.
+            guide: known crystals to go by, their strain in units of the lattice field; without effect on a
+                network that knows no guides.
 
         Returns:
             (S, 3) in orthonormal free coordinates (zero beyond the degrees of freedom) and (B, 6) in the
@@ -350,8 +359,16 @@ class Denoiser(nn.Module):
             factors = structure_factors(batch)
             s, real, imag = self.context(s, batch, weight, strain, factors)
 
+        mask = lay.free_mask
+        step = (t.free_basis @ t.unit)[lay.wyckoff].transpose(1, 2) @ graph.lattice[lay.crystal]
+        volume = torch.linalg.det(graph.lattice) / t.cells[lay.space_group]
+        step = step / volume[lay.crystal, None, None] ** (1 / 3)
         edges = self._edges(batch, graph)
         v = s.new_zeros(len(s), 3, self.config.vectors)
+        hints = None
+        if self.guidance is not None and guide is not None:
+            told, hints = self.guidance(batch, guide, log_sigma, strain, noise)
+            s, v = s + told, v + self.guidance.vectors(hints, step)
         # Geometry needs single precision; the messages do not.
         with torch.autocast(s.device.type, torch.bfloat16, enabled=self.mixed_precision):
             for layer in self.layers:
@@ -359,17 +376,17 @@ class Denoiser(nn.Module):
         s, v = s.to(dtype), v.to(dtype)
         s = self.norm(s)
 
-        mask = lay.free_mask
         arrow = self.vector_out(v * self.vector_gate(s)[:, None])[:, :, 0]
-        step = (t.free_basis @ t.unit)[lay.wyckoff].transpose(1, 2) @ graph.lattice[lay.crystal]
-        volume = torch.linalg.det(graph.lattice) / t.cells[lay.space_group]
-        position = torch.einsum("sij,sj->si", step, arrow) / volume[lay.crystal, None] ** (1 / 3)
+        position = torch.einsum("sij,sj->si", step, arrow)
         pooled = torch.cat([segment_sum(s * weight[:, None], lay.crystal, lay.size), noise], 1)
         direct = self.strain_out(pooled)
         if self.context is not None and factors is not None:
             position = position + self.context.field(s, batch, factors, real, imag)
         else:
             direct = torch.nn.functional.pad(direct, (0, 5))
+        if self.guidance is not None and hints is not None:
+            position = position + self.guidance.position(s, hints)
+            direct = direct + self.guidance.lattice(pooled, hints)
         return position * mask, (direct + self._stretch(s, edges, batch, weight)) * lay.strain_mask
 
     def embed(self, element: Tensor, known: Tensor | None = None) -> Tensor:

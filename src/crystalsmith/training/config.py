@@ -48,6 +48,9 @@ class TrainConfig:
         focus: share of the noise times drawn from the decisive range, see ``diffusion.schedules.focus``.
         forget: share of the elements of a crystal that the network sees by their place in the periodic table
             and their properties alone, so that it learns to tell of rare elements by them.
+        guides: file of ``crystalsmith data guides`` with known crystals for the training crystals to go by,
+            so that the network learns to (``network: guide``); validation_guides: the same for validation.
+        unguided: share of the crystals that are shown without their guide.
         wrapped_target: of the paper's method: positions are compared with the mean of the noise over all
             points of the orbit that the noised one may have come from; if not, as published, with the noise.
         joint: of the paper's method: both scores from one state with both noised; if not, as published, that
@@ -86,6 +89,9 @@ class TrainConfig:
     lattice_weight: float = 1.0
     focus: float = 0.55
     forget: float = 0.1
+    guides: str = ""
+    validation_guides: str = ""
+    unguided: float = 0.5
     wrapped_target: bool = True
     joint: bool = False
     seed: int = 0
@@ -122,6 +128,10 @@ class TrainConfig:
                 raise ConfigError(f"{name} must not be negative, but it is {getattr(self, name)}")
         if self.method not in ("default", "paper"):
             raise ConfigError(f"method must be default or paper, not {self.method!r}")
+        if (self.guides or self.validation_guides) and not (self.method == "default" and self.network.guide):
+            raise ConfigError(
+                "guides need a network of the default method that knows them: network.guide=true"
+            )
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise ConfigError(f"device must be cpu or cuda, not {self.device!r}")
         for name in ("scalars", "vectors", "edges", "layers", "form_factors"):
@@ -139,7 +149,7 @@ class TrainConfig:
         for name in ("ema", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
-        for name in ("decay", "focus", "forget"):
+        for name in ("decay", "focus", "forget", "unguided"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must lie in [0, 1], not {getattr(self, name)}")
 

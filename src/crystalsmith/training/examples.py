@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -12,36 +13,54 @@ from torch import Tensor
 from crystalsmith.data import Dataset
 from crystalsmith.data.volumes import compositions, strains
 from crystalsmith.errors import DataError
-from crystalsmith.graph import CrystalBatch, make_layout, torch_tables
+from crystalsmith.graph import CrystalBatch, Guide, make_layout, torch_tables
 from crystalsmith.symmetry import tables
+from crystalsmith.training.guides import GuideExamples, Guides
 
 PAIRS = 100
 """Pairs of an orbit and an atom that cost as much as an orbit by itself."""
 
 
+def torus_coordinates(dataset: Dataset) -> np.ndarray:
+    """(s, 3) torus coordinates of all sites, zero beyond their degrees of freedom."""
+    a, t = dataset.arrays, tables()
+    y = a["wyckoff"].astype(int)
+    padded = t.period[y] + np.eye(3) * (np.arange(3) >= t.dof[y][:, None])[:, None, :]
+    return np.asarray(np.linalg.solve(padded, a["free"].astype(float)[:, :, None])[:, :, 0] % 1.0)
+
+
 class Examples:
     """A data set held as tensors of its clean states, on one device.
 
+    Args:
+        dataset: the crystals.
+        atomic_volume: (119,) Angstrom^3 by atomic number.
+        device: where the tensors go.
+        guides: known crystals to go by, if there are any.
+
     Raises:
-        DataError: if the data set is empty.
+        DataError: if the data set is empty, or the guides are of other crystals.
 
     Attributes:
         orbits: (n,) number of orbits of each crystal.
         strain: (n, 6) around the reference cells of ``atomic_volume``.
+        guides: of the crystals; None for none.
     """
 
     def __init__(
-        self, dataset: Dataset, atomic_volume: np.ndarray, device: str | torch.device = "cpu"
+        self,
+        dataset: Dataset,
+        atomic_volume: np.ndarray,
+        device: str | torch.device = "cpu",
+        guides: Guides | None = None,
     ) -> None:
         if len(dataset) == 0:
             raise DataError(
                 "the data set holds no crystal that may be used; raise max_atoms or build it anew"
             )
         a = dataset.arrays
-        t = tables()
         y = a["wyckoff"].astype(int)
-        padded = t.period[y] + np.eye(3) * (np.arange(3) >= t.dof[y][:, None])[:, None, :]
-        w = np.linalg.solve(padded, a["free"].astype(float)[:, :, None])[:, :, 0] % 1.0
+        w = torus_coordinates(dataset)
         reference = compositions(dataset) @ atomic_volume
         self.device = torch.device(device)
 
@@ -57,6 +76,7 @@ class Examples:
         self.w = put(w, torch.float32)
         self.volume = put(reference, torch.float32)
         self.strain = put(strains(dataset, reference), torch.float32)
+        self.guides = None if guides is None else GuideExamples(guides, dataset, atomic_volume, device)
 
     def __len__(self) -> int:
         return len(self.space_group)
@@ -97,19 +117,29 @@ def equivalent(batch: CrystalBatch, generator: torch.Generator) -> CrystalBatch:
 
     The lattice does not change, Wyckoff letters may.
     """
+    return equivalent_with(batch, None, generator)[0]
+
+
+def equivalent_with(
+    batch: CrystalBatch, guide: Guide | None, generator: torch.Generator
+) -> tuple[CrystalBatch, Guide | None]:
+    """``equivalent`` of a batch together with its guide, which turns and shifts along."""
     lay, t = batch.layout, batch.layout.tables
     device = batch.w.device
     uniform = torch.rand(lay.size, 4, generator=generator).to(device)
     element = (uniform[:, 0] * t.normalizer_count[lay.space_group]).long()
     row = t.map_start[lay.wyckoff] + element[lay.crystal]
-    w = torch.einsum("sij,sj->si", t.map_linear[row], batch.w) + t.map_offset[row]
     wyckoff = t.map_to[row]
     shift = (uniform[:, 1:] * t.polar[lay.space_group])[lay.crystal]
-    w = w + torch.einsum("sij,sj->si", pseudo_inverse(w.device, w.dtype)[wyckoff], shift)
-    w = torch.remainder(w, 1.0) * t.free_mask[wyckoff]
-    return CrystalBatch(
-        make_layout(lay.space_group, lay.crystal, wyckoff, lay.element, lay.volume), w, batch.strain
-    )
+    shift = torch.einsum("sij,sj->si", pseudo_inverse(device, batch.w.dtype)[wyckoff], shift)
+
+    def moved(w: Tensor) -> Tensor:
+        w = torch.einsum("sij,sj->si", t.map_linear[row], w) + t.map_offset[row] + shift
+        return torch.remainder(w, 1.0) * t.free_mask[wyckoff]
+
+    layout = make_layout(lay.space_group, lay.crystal, wyckoff, lay.element, lay.volume)
+    turned = None if guide is None else replace(guide, w=moved(guide.w))
+    return CrystalBatch(layout, moved(batch.w), batch.strain), turned
 
 
 @lru_cache(maxsize=8)

@@ -43,9 +43,10 @@ class Log:
             "train_lattice": f"{lattice:.4f}",
         }
         row.update({k: f"{v:.4f}" for k, v in scores.items()})
+        columns = self._columns(list(row))
         fresh = not self.path.exists()
         with self.path.open("a", newline="") as f:
-            w = csv.DictWriter(f, list(row))
+            w = csv.DictWriter(f, columns)
             if fresh:
                 w.writeheader()
             w.writerow(row)
@@ -53,3 +54,15 @@ class Log:
             for k, v in scores.items():
                 self.board.add_scalar(k, v, state.seen)
             self.board.flush()
+
+    def _columns(self, wanted: list[str]) -> list[str]:
+        """The columns of the log, the wanted ones among them; rows of before get empty cells in new ones."""
+        if not self.path.exists():
+            return wanted
+        with self.path.open(newline="") as f:
+            header, *rows = list(csv.reader(f)) or [[]]
+        new = [name for name in wanted if name not in header]
+        if new:
+            with replacing(self.path) as partial, partial.open("w", newline="") as f:
+                csv.writer(f).writerows([[*header, *new], *([*r, *("" for _ in new)] for r in rows)])
+        return [*header, *new]

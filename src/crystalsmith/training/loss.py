@@ -9,7 +9,7 @@ from torch import Tensor
 
 from crystalsmith.diffusion import Model
 from crystalsmith.diffusion.residuals import noise_residuals
-from crystalsmith.graph import CrystalBatch
+from crystalsmith.graph import CrystalBatch, Guide
 from crystalsmith.graph.ragged import segment_sum
 
 WILD = 1000.0
@@ -77,7 +77,12 @@ def known_elements(clean: CrystalBatch, forget: float, generator: torch.Generato
 
 
 def denoising_losses(
-    model: Model, clean: CrystalBatch, time: Tensor, generator: torch.Generator, forget: float = 0.0
+    model: Model,
+    clean: CrystalBatch,
+    time: Tensor,
+    generator: torch.Generator,
+    forget: float = 0.0,
+    guide: Guide | None = None,
 ) -> Losses:
     """Noise a batch to the times given and compare what the network says with the noise.
 
@@ -87,12 +92,13 @@ def denoising_losses(
         time: (B,) in [0, 1].
         generator: source of the noise, on the CPU.
         forget: share of the elements that the network sees by their properties alone.
+        guide: known crystals that the network may go by.
     """
     lay = clean.layout
     known = known_elements(clean, forget, generator)
     position_normal = torch.randn(clean.w.shape, generator=generator).to(clean.w)
     lattice_normal = torch.randn(clean.strain.shape, generator=generator).to(clean.strain)
-    found = noise_residuals(model, clean, time, position_normal, lattice_normal, known)
+    found = noise_residuals(model, clean, time, position_normal, lattice_normal, known, guide)
     position, lattice = found.position**2, found.lattice**2
 
     def per_crystal(x: Tensor) -> Tensor:

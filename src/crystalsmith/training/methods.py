@@ -24,12 +24,12 @@ from crystalsmith.diffusion import (
 )
 from crystalsmith.diffusion.schedules import focus
 from crystalsmith.errors import ConfigError
-from crystalsmith.graph import CrystalBatch, to_general
+from crystalsmith.graph import CrystalBatch, Guide, to_general
 from crystalsmith.graph.general import FIRST_GROUP
 from crystalsmith.networks import Denoiser, DimeNet
 from crystalsmith.symmetry import strain_mask
 from crystalsmith.training.config import TrainConfig
-from crystalsmith.training.examples import Examples, equivalent
+from crystalsmith.training.examples import Examples, equivalent_with
 from crystalsmith.training.loss import denoising_losses
 from crystalsmith.training.paper_loss import levels_of, paper_losses
 from crystalsmith.training.unseen import neighbours, stand_in_for_unseen
@@ -56,7 +56,12 @@ class Method(Protocol):
         ...
 
     def losses(
-        self, c: TrainConfig, model: Any, clean: CrystalBatch, generator: torch.Generator
+        self,
+        c: TrainConfig,
+        model: Any,
+        clean: CrystalBatch,
+        generator: torch.Generator,
+        guide: Guide | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Position and lattice loss of a batch at random noise levels; the generator is on the CPU."""
         ...
@@ -128,11 +133,16 @@ class DefaultMethod:
         return model.statistics.atomic_volume
 
     def losses(
-        self, c: TrainConfig, model: Model, clean: CrystalBatch, generator: torch.Generator
+        self,
+        c: TrainConfig,
+        model: Model,
+        clean: CrystalBatch,
+        generator: torch.Generator,
+        guide: Guide | None = None,
     ) -> tuple[Tensor, Tensor]:
-        clean = equivalent(clean, generator)
+        clean, guide = equivalent_with(clean, guide, generator)
         time = focus(stratified(clean.layout.size, generator), c.focus).to(clean.w.device)
-        return denoising_losses(model, clean, time, generator, c.forget).mean()
+        return denoising_losses(model, clean, time, generator, c.forget, guide).mean()
 
     def validate(self, model: Model, examples: Examples) -> dict[str, float]:
         return validate(model, examples)
@@ -171,7 +181,12 @@ class PaperMethod:
         return np.full(119, 20.0)  # of no effect: cells are described by their lengths
 
     def losses(
-        self, c: TrainConfig, model: PaperModel, clean: CrystalBatch, generator: torch.Generator
+        self,
+        c: TrainConfig,
+        model: PaperModel,
+        clean: CrystalBatch,
+        generator: torch.Generator,
+        guide: Guide | None = None,
     ) -> tuple[Tensor, Tensor]:
         spread = stratified(clean.layout.size, generator)
         level = levels_of(spread, model.levels.number).to(clean.w.device)

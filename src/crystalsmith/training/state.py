@@ -16,6 +16,9 @@ from crystalsmith.runs.sealed import check_seal
 
 FORMAT = "crystalsmith-training-1"
 
+ADDED = "guidance."
+"""Parameters that a run may be given while it goes on: at first they say nothing (``networks.guidance``)."""
+
 
 @dataclass
 class RunState:
@@ -86,9 +89,15 @@ class RunState:
                 step, seen, skipped = (int(metadata[k]) for k in ("step", "seen", "skipped"))
                 position_sum, lattice_sum, summed = json.loads(metadata.get("losses", "[0.0, 0.0, 0]"))
                 with torch.no_grad():
+                    held = set(f.keys())
                     for name, p in self.network.named_parameters():
+                        if name.startswith(ADDED) and f"weight.{name}" not in held:
+                            continue  # the network has grown by it since
                         saved = {k: f.get_tensor(f"{k}.{name}") for k in ("weight", "average")}
-                        if step:  # AdamW makes its averages in the first step
+                        moved = step > 0 and f"exp_avg.{name}" in held
+                        if step and not moved and not name.startswith(ADDED):
+                            raise KeyError(f"exp_avg.{name}")
+                        if moved:  # AdamW makes its averages in the first step that has a gradient
                             saved |= {k: f.get_tensor(f"{k}.{name}").to(p) for k in ("exp_avg", "exp_avg_sq")}
                         if any(v.shape != p.shape for v in saved.values()):
                             raise CheckpointError(
@@ -96,7 +105,9 @@ class RunState:
                             )
                         p.copy_(saved.pop("weight"))
                         self.average[name].copy_(saved.pop("average"))
-                        self.optimizer.state[p] = {"step": torch.tensor(float(step)), **saved} if step else {}
+                        self.optimizer.state[p] = (
+                            {"step": torch.tensor(float(step)), **saved} if moved else {}
+                        )
         except CheckpointError:
             raise
         except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError, RecursionError) as e:

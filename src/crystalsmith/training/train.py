@@ -25,6 +25,7 @@ from crystalsmith.runs.progress import Display
 from crystalsmith.runs.stop import Stop, deferred_stop, masked
 from crystalsmith.training.config import TrainConfig, read_config
 from crystalsmith.training.examples import Examples
+from crystalsmith.training.guides import Guides
 from crystalsmith.training.log import Log
 from crystalsmith.training.methods import METHODS
 from crystalsmith.training.state import RunState, new_state
@@ -67,6 +68,9 @@ def train(
                 f"{path} holds no crystal of at most {c.max_atoms} atoms and {c.max_sites} sites{group};"
                 " raise max_atoms or max_sites"
             )
+    for path in (c.guides, c.validation_guides):
+        if path:
+            Guides.open(path)
     if c.device != "cpu" and not torch.cuda.is_available():
         raise ConfigError("torch finds no GPU here; set device to cpu")
     out = Path(c.out)
@@ -150,10 +154,11 @@ def _train(rank: int, c: TrainConfig, quiet: bool, store: str, run: RunFolder | 
     data, model, state = _begin(c)
     method = METHODS[c.method]
     volume = method.atomic_volume(model)
-    examples = Examples(data, volume, c.device)
+    examples = Examples(data, volume, c.device, Guides.open(c.guides) if c.guides else None)
     held = usable(c, c.validation)
     chosen = np.random.default_rng(0).permutation(len(held))[: c.validation_crystals]
-    validation = Examples(held.subset(indices=chosen), volume, c.device)
+    known = Guides.open(c.validation_guides) if c.validation_guides else None
+    validation = Examples(held.subset(indices=chosen), volume, c.device, known)
     model.network.mixed_precision = c.bfloat16
     if c.compile:
         method.compile(model)
@@ -200,7 +205,8 @@ def _loop(
         part = index[rank :: c.processes]
         share = len(part) * c.processes / len(index)
         clean = examples.batch(part)
-        position, lattice = method.losses(c, model, clean, generator)
+        guide = None if examples.guides is None else examples.guides.draw(part, generator, c.unguided)
+        position, lattice = method.losses(c, model, clean, generator, guide)
         loss = (position + c.lattice_weight * lattice) * share
         loss.backward()
         if c.processes > 1:
@@ -274,7 +280,7 @@ def _save(c: TrainConfig, model: AnyModel, state: RunState, path: Path) -> None:
                 **{
                     k: v
                     for k, v in asdict(c).items()
-                    if k not in ("out", "train", "validation", "start_from")
+                    if k not in ("out", "train", "validation", "start_from", "guides", "validation_guides")
                 },
                 "steps": state.step,
                 "skipped": state.skipped,

@@ -24,17 +24,26 @@ def validate(model: Model, examples: Examples, crystals: int = 128) -> dict[str,
 
     Returns:
         "position", "lattice": means; "position@t", "lattice@t": at noise time t. Position losses are relative
-        to saying nothing.
+        to saying nothing. Where the examples have guides, "guided_..." are the same with the most similar of
+        them; crystals that have none go without.
     """
+    result = _by_level(model, examples, crystals, guided=False)
+    if examples.guides is not None:
+        found = _by_level(model, examples, crystals, guided=True)
+        result |= {f"guided_{name}": value for name, value in found.items()}
+    return result
+
+
+def _by_level(model: Model, examples: Examples, crystals: int, guided: bool) -> dict[str, float]:
     sums = {t: [0.0, 0.0, 0.0, 0.0] for t in LEVELS}
     index = torch.arange(len(examples), device=examples.device)
     for k, part in enumerate(index.split(crystals)):
         clean = examples.batch(part)
+        guide = examples.guides.nearest(part) if guided and examples.guides is not None else None
         for j, t in enumerate(LEVELS):
             generator = torch.Generator().manual_seed(1_000 * k + j)
-            losses = denoising_losses(
-                model, clean, torch.full((len(part),), t, device=examples.device), generator
-            )
+            time = torch.full((len(part),), t, device=examples.device)
+            losses = denoising_losses(model, clean, time, generator, guide=guide)
             for i, x in enumerate(
                 (losses.position, losses.position_target, losses.lattice, losses.lattice_count)
             ):
