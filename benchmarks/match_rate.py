@@ -24,7 +24,6 @@ from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
 from crystalsmith.diffusion import Model, Request, load_model, resolve_sampler
-from crystalsmith.diffusion.sampler_choice import DEFAULT_CALLS
 from crystalsmith.diffusion.samplers import CALLS_PER_STEP
 from crystalsmith.evaluation.measures.arrays import crystal_arrays
 from crystalsmith.evaluation.measures.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
@@ -71,9 +70,9 @@ def main() -> None:
     truth = [data[int(i)] for i in rows]
     requests = [Request(c.space_group, tuple((s.element, s.letter) for s in c.sites)) for c in truth]
     dof = np.array([sum(space_group(c.space_group).position(s.letter).dof for s in c.sites) for c in truth])
-    sampler, _ = resolve_sampler(model.method, a.sampler, None)
+    sampler, usual = resolve_sampler(model.method, a.sampler, None)
     result = {}
-    for calls in a.calls or [DEFAULT_CALLS]:
+    for calls in a.calls or [usual * CALLS_PER_STEP[sampler] + 1]:
         steps = (calls - 1) // CALLS_PER_STEP[sampler]
         jobs = sorted(
             ((r, k) for r in range(len(rows)) for k in range(a.samples)),

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from batches import batch_of, every_group, noised
 from crystalsmith.diffusion import LatticeField, LogSchedule, PositionField, sampling_times
-from crystalsmith.diffusion.schedules import DECISIVE, focus
+from crystalsmith.diffusion.sampler_choice import times_of
+from crystalsmith.diffusion.schedules import DECISIVE, focus, short_times
 from crystalsmith.errors import ConfigError
 from crystalsmith.graph import Layout, make_layout
 from crystalsmith.symmetry import WyckoffPosition, reference_lattice, space_group
@@ -222,3 +223,20 @@ def test_sampling_times(share: float) -> None:
     assert sampling_times(1).tolist() == [1, 0]
     with pytest.raises(ConfigError, match="at least one step"):
         sampling_times(0)
+
+
+@pytest.mark.parametrize(("begin", "number"), [(1.0, 10), (0.95, 10), (0.575, 5), (0.3, 2), (0.1, 1)])
+def test_short_ways_begin_where_they_are_told(begin: float, number: int) -> None:
+    """Ways that begin later take their share of the steps, and none goes up."""
+    times = short_times(10, begin)
+    assert len(times) == number + 1
+    assert float(times[0]) == pytest.approx(min(begin, 0.95))
+    assert 0 < float(times[-1]) <= 0.2
+    assert (times.diff() < 0).all()
+    assert torch.equal(times, times_of("multistep", 10, begin))
+    other = times_of("euler", 10, begin)
+    assert float(other[0]) == pytest.approx(begin)
+    assert float(other[-1]) == 0
+    for call in (short_times, lambda steps: times_of("euler", steps)):
+        with pytest.raises(ConfigError, match="at least one step"):
+            call(0)

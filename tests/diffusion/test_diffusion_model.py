@@ -87,7 +87,8 @@ def test_callback_and_network_calls(name: str) -> None:
     model.network.register_forward_hook(count)
     told: list[tuple[int, CrystalBatch]] = []
     crystals = model.sample(REQUESTS[:2], SEEDS[:2], sampler=name, callback=lambda i, b: told.append((i, b)))
-    assert 40 < calls <= 50
+    low, high = (10, 15) if name == "multistep" else (40, 50)
+    assert low < calls <= high
     assert [i for i, _ in told] == list(range(len(told)))
     assert len(told) > 1
     assert all(b.layout.size == 2 and torch.isfinite(b.w).all() for _, b in told)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from itertools import count
 
 import numpy as np
 import pytest
@@ -13,12 +14,19 @@ import torch
 from torch import Tensor
 
 from crystalsmith.diffusion import SAMPLERS, Field, LatticeField, LogSchedule, PositionField, sampling_times
-from crystalsmith.diffusion.samplers import CALLS_PER_STEP, State
+from crystalsmith.diffusion.samplers import CALLS_PER_STEP, Sampler, State, multistep, stochastic
 from crystalsmith.graph import Layout, make_layout
 from crystalsmith.symmetry import space_group
 
 N = 3200
-STEPS = {"euler": 120, "heun": 60, "stochastic": 120, "predictor-corrector": 80, "langevin": 80}
+STEPS = {
+    "euler": 120,
+    "heun": 60,
+    "stochastic": 120,
+    "multistep": 120,
+    "predictor-corrector": 80,
+    "langevin": 80,
+}
 SIGMAS = 5.0
 """Allowed deviation in standard errors."""
 BIAS = {"langevin": 0.15}
@@ -41,8 +49,10 @@ class Line:
     def mask(self, layout: Layout) -> Tensor:
         return torch.ones(layout.size, 2, dtype=torch.bool)
 
-    def prior(self, layout: Layout, normal: Tensor, uniform: Tensor) -> Tensor:
-        return normal * self.schedule.high
+    def prior(
+        self, layout: Layout, normal: Tensor, uniform: Tensor, sigma: Tensor | float | None = None
+    ) -> Tensor:
+        return normal * (self.schedule.high if sigma is None else sigma)
 
     def noise(self, layout: Layout, clean: Tensor, step: Tensor) -> Tensor:
         return clean + step
@@ -177,6 +187,37 @@ def test_calls_and_callback(name: str) -> None:
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_normal_distribution(name: str) -> None:
     assert_normal(name, samples(name)[0]["line"][:, 0], MEAN, SPREAD)
+
+
+@pytest.mark.parametrize(("ancestral", "order"), [(partial(stochastic, churn=1.0), 1), (multistep, 2)])
+def test_error_falls_with_the_order_of_the_solver(ancestral: Sampler, order: int) -> None:
+    """The variance of what comes of a normal distribution, to which every noise on the way adds its part."""
+    schedule = LogSchedule(0.1, 5.0)
+
+    def error(steps: int) -> float:
+        # Row 0 has no noise, row 1 that of the start, row 2 that of the first step, ...
+        turns = count(2)
+        begin = torch.full((steps + 2, 2), MEAN, dtype=torch.float64)
+        begin[1, 0] += math.hypot(SPREAD, schedule.high)
+
+        def normal() -> State:
+            noise = torch.zeros_like(begin)
+            noise[next(turns), 0] = 1.0
+            return {"line": noise}
+
+        end = ancestral(
+            lambda state, t: {"line": line_eps(state["line"], schedule.sigma(t))},
+            {"line": Line(schedule)},
+            layout(),
+            {"line": begin},
+            sampling_times(steps),
+            normal,
+        )["line"][:, 0]
+        variance = float((end[1:] - end[0]).square().sum())
+        return variance / (SPREAD**4 / (SPREAD**2 + schedule.low**2)) - 1
+
+    assert error(40) / error(80) == pytest.approx(2**order, rel=0.15)
+    assert abs(error(20)) < 0.2**order
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

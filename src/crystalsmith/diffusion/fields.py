@@ -34,8 +34,10 @@ class Field(Protocol):
         """(n, k) True for coordinates that exist."""
         ...
 
-    def prior(self, layout: Layout, normal: Tensor, uniform: Tensor) -> Tensor:
-        """(n, k) a state at t = 1 from standard normal and uniform numbers (n, k)."""
+    def prior(
+        self, layout: Layout, normal: Tensor, uniform: Tensor, sigma: Tensor | float | None = None
+    ) -> Tensor:
+        """(n, k) a state from standard normal and uniform numbers (n, k), at t = 1 or another high noise."""
         ...
 
     def noise(self, layout: Layout, clean: Tensor, step: Tensor) -> Tensor:
@@ -81,7 +83,9 @@ class PositionField:
     def mask(self, layout: Layout) -> Tensor:
         return layout.free_mask
 
-    def prior(self, layout: Layout, normal: Tensor, uniform: Tensor) -> Tensor:
+    def prior(
+        self, layout: Layout, normal: Tensor, uniform: Tensor, sigma: Tensor | float | None = None
+    ) -> Tensor:
         return uniform * layout.free_mask
 
     def noise(self, layout: Layout, clean: Tensor, step: Tensor) -> Tensor:
@@ -128,8 +132,11 @@ class LatticeField:
         """(6,) the scale as a tensor."""
         return torch.tensor(self.scale, device=layout.volume.device, dtype=layout.volume.dtype)
 
-    def prior(self, layout: Layout, normal: Tensor, uniform: Tensor) -> Tensor:
-        return normal * math.hypot(1.0, self.schedule.high) * self.unit(layout) * layout.strain_mask
+    def prior(
+        self, layout: Layout, normal: Tensor, uniform: Tensor, sigma: Tensor | float | None = None
+    ) -> Tensor:
+        spread = math.hypot(1.0, self.schedule.high if sigma is None else float(sigma))
+        return normal * spread * self.unit(layout) * layout.strain_mask
 
     def noise(self, layout: Layout, clean: Tensor, step: Tensor) -> Tensor:
         return clean + step * self.unit(layout) * layout.strain_mask

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,9 +15,8 @@ from crystalsmith.crystal.elements import SYMBOLS, atomic_number
 from crystalsmith.data.wyckoff import Occupations, no_occupations
 from crystalsmith.diffusion.fields import Field, LatticeField, PositionField
 from crystalsmith.diffusion.request import draw_by_crystal
-from crystalsmith.diffusion.sampler_choice import resolve_sampler
+from crystalsmith.diffusion.sampler_choice import resolve_sampler, times_of
 from crystalsmith.diffusion.samplers import SAMPLERS, Sampler, State
-from crystalsmith.diffusion.schedules import sampling_times
 from crystalsmith.diffusion.starts import by_time, given
 from crystalsmith.errors import OrderError
 from crystalsmith.graph import CrystalBatch, Guide, Layout, make_layout, to_batch, to_crystals
@@ -195,7 +193,8 @@ class Model:
         Args:
             requests: what to make.
             seeds: one for each request.
-            steps: steps of the sampler for the whole way; as many as 50 network calls allow if not given.
+            steps: steps of the sampler for the whole way; if not given, those of 15 network calls with
+                ``multistep`` and of 50 with others.
             sampler: a name in ``SAMPLERS``.
             guided: whether a network that knows guides is told of the starts; with a start of time 1 it is
                 guided all the way.
@@ -210,12 +209,12 @@ class Model:
         if len(seeds) != len(requests):
             raise OrderError(f"{len(requests)} requests need as many seeds, not {len(seeds)}")
         name, steps = resolve_sampler(self.method, sampler, steps)
-        sampling_times(steps)  # refused even where nothing is sampled
+        times_of(name, steps)  # refused even where nothing is sampled
         if not requests:
             self.layout(requests)
         made, ways = given(requests), by_time(requests)
         for k, (time, rows) in enumerate(ways):
-            times = sampling_times(max(1, math.ceil(steps * time))) * time
+            times = times_of(name, steps, time)
             part, own = [requests[i] for i in rows], [seeds[i] for i in rows]
             drawn = self._carry(part, own, SAMPLERS[name], times, guided, None if k else callback)
             made.update(zip(rows, drawn, strict=True))
@@ -262,7 +261,8 @@ class Model:
             for k, f in self.fields.items():
                 state[k] = f.noise(layout, state[k], f.schedule.sigma(times[0]) * gauss[k] * f.mask(layout))
         else:
-            state = {k: f.prior(layout, gauss[k], flat[k]) for k, f in self.fields.items()}
+            high = {k: f.schedule.sigma(times[0]) if times[0] < 1 else None for k, f in self.fields.items()}
+            state = {k: f.prior(layout, gauss[k], flat[k], high[k]) for k, f in self.fields.items()}
         report = None if callback is None else (lambda i, s: callback(i, batch_of(s)))
         was_training = self.network.training
         self.network.eval()

@@ -45,6 +45,31 @@ def focus(u: Tensor, share: float) -> Tensor:
     return torch.where(u < first, below, torch.where(u > last, above, low + (u - first) / inside))
 
 
+SHORT = (0.95, 0.2)
+"""Where a way of few steps begins and ends.
+
+Above, the torus is uniform and the lattice's prior known; below, a step to the mean is as good as many.
+"""
+
+
+def short_times(steps: int, begin: float = 1.0) -> Tensor:
+    """(n + 1,) falling times over ``SHORT``, ``steps`` of them for the whole of it.
+
+    Args:
+        steps: of the whole way.
+        begin: where the way begins; a later one has fewer steps, at least one.
+
+    Raises:
+        ConfigError: if there is no step.
+    """
+    if steps < 1:
+        raise ConfigError(f"a sampler needs at least one step, not {steps}")
+    high, low = min(begin, SHORT[0]), min(SHORT[1], begin / 2)
+    share = (high - low) / (SHORT[0] - SHORT[1])
+    number = min(steps, max(1, math.ceil(steps * share - 1e-9)))
+    return torch.linspace(high, low, number + 1, dtype=torch.float64)
+
+
 def sampling_times(steps: int, share: float = 0.0) -> Tensor:
     """(steps + 1,) times from 1 down to 0, ``share`` of them extra in ``DECISIVE``.
 
