@@ -230,7 +230,7 @@ class Model:
         callback: Callable[[int, CrystalBatch], None] | None,
     ) -> list[Crystal]:
         """Carry requests through the same times: from noise, or all of them from their starts."""
-        times = times.to(self.device, self.dtype)
+        times = times.to(self.dtype).to(self.device)
         layout = self.layout(requests)
         numbers = draw_by_crystal(seeds, [(r.n_orbits, 3) for r in requests], 6, self.device, self.dtype)
 

@@ -27,15 +27,18 @@ def draw_by_crystal(
         A function that takes ``torch.randn`` or ``torch.rand`` and draws for positions, one crystal after
         another, and for lattices (B, lattice).
     """
-    generators = [torch.Generator().manual_seed(s % 2**63) for s in seeds]
+    generators = [torch.Generator("cpu").manual_seed(s % 2**63) for s in seeds]
 
     def draw(kind: Callable[..., Tensor]) -> tuple[Tensor, Tensor]:
+        # On the CPU and in double precision whatever the device, so that seeds mean the same everywhere.
+        # Metal has no double precision to copy.
+        own = {"dtype": torch.float64, "device": "cpu"}
         parts = [
-            (kind(*n, generator=g, dtype=torch.float64), kind(lattice, generator=g, dtype=torch.float64))
+            (kind(*n, generator=g, **own), kind(lattice, generator=g, **own))
             for n, g in zip(shapes, generators, strict=True)
         ]
         position = torch.cat([p for p, _ in parts])
         cell = torch.stack([q for _, q in parts])
-        return position.to(device, dtype), cell.to(device, dtype)
+        return position.to(dtype).to(device), cell.to(dtype).to(device)
 
     return draw

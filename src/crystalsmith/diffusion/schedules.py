@@ -67,7 +67,7 @@ def short_times(steps: int, begin: float = 1.0) -> Tensor:
     high, low = min(begin, SHORT[0]), min(SHORT[1], begin / 2)
     share = (high - low) / (SHORT[0] - SHORT[1])
     number = min(steps, max(1, math.ceil(steps * share - 1e-9)))
-    return torch.linspace(high, low, number + 1, dtype=torch.float64)
+    return torch.linspace(high, low, number + 1, dtype=torch.float64, device="cpu")
 
 
 def sampling_times(steps: int, share: float = 0.0) -> Tensor:
@@ -78,4 +78,4 @@ def sampling_times(steps: int, share: float = 0.0) -> Tensor:
     """
     if steps < 1:
         raise ConfigError(f"a sampler needs at least one step, not {steps}")
-    return focus(torch.linspace(1, 0, steps + 1, dtype=torch.float64), share)
+    return focus(torch.linspace(1, 0, steps + 1, dtype=torch.float64, device="cpu"), share)
