@@ -1,113 +1,400 @@
-"""Fit how the judges of the ladder are weighed, on held-out crystals, and write ``ranking/calibration.json``.
+"""Fit how the candidates of an order are ranked, on pools of ``pools.py``, for ``ranking/calibration.json``.
 
-    python benchmarks/calibrate_ranking.py mp20_val.safetensors -n 400 --potential chgnet \\
-        --cache ranked_val --json src/crystalsmith/ranking/calibration.json
+    python benchmarks/calibrate_ranking.py pools/val_group pools/val_atoms pools/val_letters \\
+        pools/large_group --json src/crystalsmith/ranking/calibration.json
 
-A logistic model gives the log-odds that a draft is right (it matches the crystal whose space group and
-letters it was given), from its denoising error, the logarithm of its agreement and log(1 + free parameters):
-maximum likelihood with a weak pull towards zero. The temperatures of energies are then those that give the
-right drafts of a row the largest share in exp(figure), in the mean over rows that have right and wrong ones:
-a smooth stand-in for the chance that a right one comes first. (Their likelihood would be ruled by a few rows
-where the potential prefers a wrong draft.)
+After training a new network, make the pools anew with it (for each folder ``python benchmarks/pools.py DATA
+--mode MODE --known TRAIN --checkpoint MODEL --folder FOLDER --potential chgnet --relax``) and run the above.
+
+For every set of judges, and for every potential that the pools have energies of, two models are fitted:
+
+* which candidate: the chance of each is in proportion to exp(columns @ weights); the likelihood is that of
+  the right ones together, over rows that have right and wrong ones (a conditional logit). A weight of a kind
+  is that of all kinds and its own deviation, which is pulled towards zero more strongly.
+* how sure: log-odds that a candidate is right, from its share in these chances and absolute figures, over all
+  rows, those of the first candidates of rows counting as much as all others of the row together.
+
+A row counts twice, by half: with all its candidates, and with the first few of each kind, as in a small
+order. Halves of the rows judge each other's weights: shares of first candidates that are right, with each
+judge, and how often candidates were right that were said to be so with a certain chance. Rows where all
+candidates are right, or none is, need no energies. What is written is fitted to all.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import math
+import os
 import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
+from pools import known_lines, scores_of
 from scipy.optimize import minimize
 
-from crystalsmith.diffusion import load_model
-from crystalsmith.ranking import Score, totals
-from crystalsmith.ranking.calibration import Calibration
-from ranking import CHEAP, arguments, measure
+from crystalsmith.crystal import Crystal
+from crystalsmith.ranking import Score
+from crystalsmith.ranking.agreement import agreements, draft_differences, same_structures
+from crystalsmith.ranking.calibration import OrderCalibration, _data, judges_key, order_key
+from crystalsmith.ranking.features import ENERGY, KINDS, OWN, asked, columns
+from crystalsmith.ranking.ladder import FRONT_RUNNERS
+from crystalsmith.ranking.verdicts import CERTAINTY, certainties, certainty_columns, figures
 
-TEMPERATURES = (0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3)
-PULL = 1e-3
+JUDGES: tuple[tuple[str, ...], ...] = ((), ("denoising",), ("agreement",), ("denoising", "agreement"))
+SHARED_PULL, OWN_PULL, SURE_PULL = 4.0, 60.0, 1.0
+"""Towards zero, for weights in units of the columns' spreads: between the best of a coarse grid (five-fold
+cross-validation, 220 rows of mp20_val), which is flat there."""
+
+FEW = {"network": 3, "prototype": 3, "refined": 1}
+BINS = (0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.97, 1.0)
 
 
-def logistic(features: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """(f + 1,) intercept and weights for features (n, f) and outcomes (n,)."""
-    x = np.column_stack([np.ones(len(features)), features])
-    sign = np.where(right, 1.0, -1.0)
+@dataclass(frozen=True, eq=False)
+class Row:
+    """The candidates of one order.
+
+    Attributes:
+        scores: of each, energies of all potentials left out.
+        difference: (n, n) of fingerprints.
+        right: (n,) boolean.
+        energies, relaxed: by potential, (n,) with NaN; relaxed ones of front-runners or of all.
+        folder, row: where from.
+    """
+
+    scores: tuple[Score, ...]
+    difference: np.ndarray
+    right: np.ndarray
+    energies: dict[str, np.ndarray]
+    relaxed: dict[str, np.ndarray]
+    folder: str
+    row: int
+
+    def part(self, rows: Sequence[int]) -> Row:
+        """Some of the candidates."""
+        k = np.array(rows)
+        return replace(
+            self,
+            scores=tuple(self.scores[i] for i in rows),
+            difference=self.difference[np.ix_(k, k)],
+            right=self.right[k],
+            energies={p: e[k] for p, e in self.energies.items()},
+            relaxed={p: e[k] for p, e in self.relaxed.items()},
+        )
+
+    @property
+    def few(self) -> Row:
+        """As of a small order: the first few of each kind."""
+        kinds = [s.kind for s in self.scores]
+        return self.part([i for i, k in enumerate(kinds) if kinds[:i].count(k) < FEW[k]])
+
+    def told(self, potential: str | None, relaxed: bool = False) -> list[Score]:
+        """Scores with the energies of one potential: single points, or relaxed ones alone."""
+        if potential is None:
+            return list(self.scores)
+        energy = (self.relaxed if relaxed else self.energies)[potential]
+        part = "relaxed_energy" if relaxed else "energy"
+        return [
+            s.with_(potential=potential, **{part: float(e) if math.isfinite(e) else None})
+            for s, e in zip(self.scores, energy, strict=True)
+        ]
+
+
+def read_pool(folder: Path) -> Iterator[Row]:
+    """The rows of a pool that have candidates."""
+    energies = _by_potential(folder, "energies")
+    relaxed = _by_potential(folder, "relaxed")
+    for row, line in known_lines(folder / "candidates.jsonl").items():
+        crystals = [Crystal.from_dict(c["crystal"]) for c in line["candidates"]]
+        if not crystals:
+            continue
+        yield Row(
+            tuple(scores_of(line, crystals)),
+            draft_differences(crystals),
+            np.array([c["rms"] is not None for c in line["candidates"]]),
+            {p: _figures(found[row]) for p, found in energies.items() if row in found},
+            {p: _figures(found[row]) for p, found in relaxed.items() if row in found},
+            folder.name,
+            row,
+        )
+
+
+def _by_potential(folder: Path, what: str) -> dict[str, dict[int, dict[str, Any]]]:
+    files = sorted(folder.glob(f"{what}_*.jsonl"))
+    return {file.stem.removeprefix(f"{what}_"): known_lines(file) for file in files}
+
+
+def _figures(line: dict[str, Any]) -> np.ndarray:
+    return np.array([math.nan if e is None else e for e in line["energies"]])
+
+
+def choice_weights(tables: Sequence[tuple[np.ndarray, np.ndarray, float]], counts: np.ndarray) -> np.ndarray:
+    """(len(NAMES),) weights of the conditional logit.
+
+    Args:
+        tables: for each row its columns (n, len(NAMES)), who is right (n,), and how much it counts.
+        counts: (len(NAMES),) columns that may have a weight.
+    """
+    tables = [t for t in tables if t[1].any() and not t[1].all()]
+    x = np.concatenate([t[0] for t in tables])
+    start = np.cumsum([0, *(len(t[0]) for t in tables)])[:-1]
+    row = np.repeat(np.arange(len(tables)), [len(t[0]) for t in tables])
+    right = np.concatenate([t[1] for t in tables])
+    much = np.array([t[2] for t in tables])
+    # Shared columns: the sum over kinds; the network's own "kind" is what others are measured against.
+    names = (*OWN, ENERGY)
+    by_kind = x.reshape(len(x), len(KINDS), len(names))
+    may = counts.reshape(len(KINDS), len(names))
+    spread = np.array([s if (s := by_kind[:, :, j].sum(1).std()) > 1e-6 else 1.0 for j in range(len(names))])
+    spread[0] = 1.0
+    design = np.concatenate([by_kind.sum(1)[:, None], by_kind], axis=1) / spread
+    design = design.reshape(len(x), -1)
+    free = np.concatenate([may.any(0)[None], may]).ravel()
+    pull = np.concatenate([np.full(len(names), SHARED_PULL), np.full(len(KINDS) * len(names), OWN_PULL)])
+
+    def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
+        f = design @ w
+        top = np.maximum.reduceat(f, start)[row]
+        e = np.exp(f - top)
+        whole, good = np.add.reduceat(e, start), np.add.reduceat(e * right, start)
+        value = (much * (np.log(whole) - np.log(np.maximum(good, 1e-300)))).sum()
+        slope = much[row] * (e / whole[row] - e * right / np.maximum(good, 1e-300)[row])
+        return float(value + 0.5 * (pull * w**2).sum()), design.T @ slope + pull * w
+
+    bounds = [(None, None) if ok else (0.0, 0.0) for ok in free]
+    found = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x
+    parts = found.reshape(1 + len(KINDS), len(names)) / spread
+    return np.asarray(np.where(may, parts[0] + parts[1:], 0.0).ravel())
+
+
+def sure_weights(tables: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> np.ndarray:
+    """(1 + len(CERTAINTY),) weights of the logistic model of being right.
+
+    Args:
+        tables: for each row its columns (n, len(CERTAINTY)), who is right, and how much each counts.
+    """
+    x = np.concatenate([t[0] for t in tables])
+    sign = np.where(np.concatenate([t[1] for t in tables]), 1.0, -1.0)
+    much = np.concatenate([t[2] for t in tables])
+    spread = np.maximum(x.std(0), 1e-6)
+    design = np.column_stack([np.ones(len(x)), x / spread])
+    pull = np.array([0.0, *([SURE_PULL] * x.shape[1])])
 
     def loss(w: np.ndarray) -> float:
-        return float(np.logaddexp(0, -sign * (x @ w)).mean() + PULL * (w[1:] ** 2).sum())
+        return float((much * np.logaddexp(0, -sign * (design @ w))).sum() + 0.5 * (pull * w**2).sum())
 
-    return np.asarray(minimize(loss, np.zeros(x.shape[1])).x)
+    found = minimize(loss, np.zeros(design.shape[1])).x
+    return np.asarray(found / np.array([1.0, *spread]))
 
 
-def share_of_right(
-    rows: list[tuple[list[Score], np.ndarray, int]], weights: Calibration, temperature: float, relaxed: bool
-) -> float:
-    """Mean share of the right drafts in exp(figure)."""
-    shares = []
-    for scores, right, free in rows:
-        parts = [
-            s.with_(
-                likely=weights.log_odds(s.denoising, s.agreement, free),
-                relaxed_energy=s.relaxed_energy if relaxed else None,
-                temperature=temperature,
-            )
-            for s in scores
-        ]
-        figure = np.array(totals(parts))
-        shares.append(np.exp(np.logaddexp.reduce(figure[right]) - np.logaddexp.reduce(figure)))
-    return float(np.mean(shares))
+@dataclass(frozen=True)
+class Fitter:
+    """One set of judges: how rows are seen by it, and its fit."""
+
+    judges: tuple[str, ...]
+    potential: str | None = None
+    relaxed: bool = False
+    before: OrderCalibration | None = None  # picks front-runners, by single points
+
+    def sees(self, row: Row) -> bool:
+        """Whether a row has what it takes."""
+        have = row.relaxed if self.relaxed else row.energies
+        return self.potential is None or self.potential in have
+
+    def compares(self, row: Row) -> bool:
+        """Whether it says something of a row: it sees it, or it cannot change what is first."""
+        return self.sees(row) or row.right.all() or not row.right.any()
+
+    def views(self, row: Row) -> list[tuple[Row, float]]:
+        """A row as it is fitted to."""
+        return [(self.front(row), 0.5), (self.front(row.few), 0.5)]
+
+    def front(self, row: Row) -> Row:
+        """The candidates that are compared: all, or the front-runners."""
+        if not self.relaxed or self.before is None:
+            return row
+        figure = figures(row.told(self.potential), row.difference, self.before, self.judges)
+        stands = same_structures(row.difference, list(figure))
+        best = sorted(set(stands), key=lambda i: -figure[i])[:FRONT_RUNNERS]
+        return row.part([i for i, s in enumerate(stands) if s in best])
+
+    def table(self, row: Row) -> np.ndarray:
+        """Its columns."""
+        return columns(row.told(self.potential, self.relaxed), row.difference)
+
+    def fit(self, rows: Sequence[Row]) -> OrderCalibration:
+        """Weights by these rows."""
+        counts = asked(self.judges, self.potential is not None)
+        views = [view for row in rows for view in self.views(row)]
+        weights = choice_weights([(self.table(v), v.right, much) for v, much in views], counts)
+        found = OrderCalibration(weights, np.zeros(1 + len(CERTAINTY)))
+        tables = []
+        for view, much in views:
+            figure = self.figure(view, found)
+            each = np.full(len(figure), 0.5 / len(figure))
+            each[int(np.argmax(figure))] += 0.5
+            tables.append((self.certainty(view, figure), view.right, much * each))
+        return replace(found, sure=sure_weights(tables))
+
+    def figure(self, row: Row, calibration: OrderCalibration) -> np.ndarray:
+        """(n,) figures of candidates that are compared."""
+        return figures(row.told(self.potential, self.relaxed), row.difference, calibration, self.judges)
+
+    def certainty(self, row: Row, figure: np.ndarray) -> np.ndarray:
+        """Columns of their certainty."""
+        return certainty_columns(row.told(self.potential, self.relaxed), row.difference, figure)
+
+    def first(self, row: Row, calibration: OrderCalibration) -> tuple[bool, float]:
+        """Whether the first candidate is right, and with which chance it was said to be."""
+        row = self.front(row)
+        figure = self.figure(row, calibration)
+        k = int(np.argmax(figure))
+        return bool(row.right[k]), float(certainties(self.certainty(row, figure), calibration)[k])
+
+
+def halves(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Two halves, a row of a data file on one side whatever the pool."""
+    even = [r for r in rows if np.random.default_rng(r.row).random() < 0.5]
+    return even, [r for r in rows if np.random.default_rng(r.row).random() >= 0.5]
+
+
+def of_weight(row: Row) -> bool:
+    """Whether the most similar known arrangement is right; a crystal of the network where there is none."""
+    weight = [(s.weight or 0.0) if s.kind == "prototype" else -1.0 for s in row.scores]
+    return bool(row.right[int(np.argmax(weight))])
+
+
+def of_network(row: Row) -> bool:
+    """Whether the first crystal of the network is right."""
+    kinds = [s.kind for s in row.scores]
+    return "network" in kinds and bool(row.right[kinds.index("network")])
+
+
+def report(rows: Sequence[Row], fitters: Sequence[Fitter]) -> dict[str, OrderCalibration]:
+    """Print what each judge buys on halves that it was not fitted to; weights fitted to all by name."""
+    pools = sorted({r.folder for r in rows})
+    print(f"{'first right, %':44s} " + "  ".join(f"{p:>16s}" for p in pools))
+
+    def show(name: str, hits: dict[tuple[str, int], bool]) -> None:
+        cells = []
+        for pool in pools:
+            own = [ok for (folder, _), ok in hits.items() if folder == pool]
+            cells.append(f"{100 * np.mean(own):9.1f} ({len(own):4d})" if own else " " * 16)
+        print(f"{name:44s} " + "  ".join(cells), flush=True)
+
+    show("first of the network", {(r.folder, r.row): of_network(r) for r in rows})
+    show("by similarity", {(r.folder, r.row): of_weight(r) for r in rows})
+    result: dict[str, OrderCalibration] = {}
+    without: dict[tuple[str, ...], dict[tuple[str, int], bool]] = {}
+    for fitter in fitters:
+        own = [r for r in rows if fitter.sees(r)]
+        if not own:
+            continue
+        name = order_key(fitter.judges, fitter.potential, fitter.relaxed)
+        if fitter.relaxed:
+            fitter = replace(fitter, before=result[order_key(fitter.judges, fitter.potential)])
+        hits: dict[tuple[str, int], bool] = {}
+        stated: list[tuple[bool, float]] = []
+        a, b = halves(own)
+        for fitted, seen in ((a, b), (b, a)):
+            calibration = fitter.fit(fitted)
+            for r in seen:
+                hits[r.folder, r.row], chance = fitter.first(r, calibration)
+                stated.append((hits[r.folder, r.row], chance))
+        if fitter.potential is not None:
+            hits |= {
+                (r.folder, r.row): bool(r.right.all())
+                for r in rows
+                if not fitter.sees(r) and fitter.compares(r)
+            }
+            cheap = {key: ok for key, ok in without[fitter.judges].items() if key in hits}
+            show(f"({order_key(fitter.judges, None) or 'no judge'}, the same rows)", cheap)
+        else:
+            without[fitter.judges] = hits
+        show(name or "no judge", hits)
+        result[name] = fitter.fit(own)
+        if fitter.judges == JUDGES[-1]:
+            print(reliability(stated))
+    show("any", {(r.folder, r.row): bool(r.right.any()) for r in rows})
+    return result
+
+
+def reliability(stated: Sequence[tuple[bool, float]]) -> str:
+    """How often first candidates were right, by the chance that was stated."""
+    right, chance = np.array([s[0] for s in stated]), np.array([s[1] for s in stated])
+    cells = []
+    for low, high in pairwise(BINS):
+        own = (chance >= low) & (chance < high + (high == 1))
+        if own.any():
+            cells.append(f"{100 * chance[own].mean():.0f}: {100 * right[own].mean():.0f} ({own.sum()})")
+    brier = float(((chance - right) ** 2).mean())
+    return f"    stated %: right % (rows)  {'  '.join(cells)}   Brier {brier:.3f}"
+
+
+def letters_weights(rows: Sequence[Row]) -> dict[str, Any]:
+    """Logistic weights of a draft by itself, by judges, from rows whose letters were given."""
+    features: dict[str, list[float]] = defaultdict(list)
+    right: list[bool] = []
+    for row in rows:
+        own = [i for i, s in enumerate(row.scores) if s.kind == "network"]
+        shares = agreements(row.difference[np.ix_(own, own)])
+        for i, share in zip(own, shares, strict=True):
+            features["denoising"].append(row.scores[i].denoising or 0.0)
+            features["agreement"].append(math.log(share))
+            features["free"].append(math.log1p(row.scores[i].free or 0))
+            right.append(bool(row.right[i]))
+    sign = np.where(right, 1.0, -1.0)
+    result = {}
+    for judges in JUDGES:
+        names = [*judges, "free"]
+        x = np.column_stack([np.ones(len(sign)), *(features[n] for n in names)])
+        found = minimize(
+            lambda w, x=x: np.logaddexp(0, -sign * (x @ w)).mean() + 1e-3 * (w[1:] ** 2).sum(),  # type: ignore[misc]
+            np.zeros(x.shape[1]),
+        ).x
+        weights = dict(zip(("intercept", *names), found.tolist(), strict=True))
+        result[judges_key(judges)] = {
+            k: round(weights.get(k, 0.0), 4) for k in ("intercept", "denoising", "agreement", "free")
+        }
+    return result
 
 
 def main() -> None:
-    """Parse arguments, measure, fit, write."""
-    a = arguments(__doc__).parse_args()
-    drafts, scored = measure(a)
-    rows: list[tuple[list[Score], np.ndarray, int]] = []
-    for r, line in scored.items():
-        sound = [k for k, s in enumerate(line["scores"]) if s is not None]
-        right = np.array([drafts[r]["rms"][k] is not None for k in sound])
-        rows.append(([Score.from_dict(line["scores"][k]) for k in sound], right, line["free"]))
-    right = np.concatenate([ok for _, ok, _ in rows])
-    columns = {
-        "denoising": np.array([s.denoising for scores, _, _ in rows for s in scores]),
-        "agreement": np.log([s.agreement for scores, _, _ in rows for s in scores]),
-    }
-    free = np.log1p([free for scores, _, free in rows for _ in scores])
-    with_energy = [
-        (scores, ok, free)
-        for scores, ok, free in rows
-        if ok.any() and not ok.all() and any(s.energy is not None for s in scores)
-    ]
-    result: dict[str, Any] = {}
-    for names in ((), ("denoising",), ("agreement",), CHEAP):
-        fitted = logistic(np.column_stack([*(columns[name] for name in names), free]), right).tolist()
-        weights = dict(zip(("intercept", *names, "free"), fitted, strict=True))
-        values = {"denoising": 0.0, "agreement": 0.0, **weights, "energy": 0.05, "relaxation": 0.05}
-        for name in ("energy", "relaxation"):
-            if with_energy:
-                values[name] = max(
-                    TEMPERATURES,
-                    key=lambda t, v=values, n=name: share_of_right(  # type: ignore[misc]
-                        with_energy, Calibration(**v), t, n == "relaxation"
-                    ),
-                )
-        result["+".join(names)] = {k: round(v, 4) for k, v in values.items()}
-        print("+".join(names) or "nothing", result["+".join(names)])
+    """Parse arguments, read, fit, print, write."""
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("pools", nargs="+", help="folders of pools.py")
+    p.add_argument("--json")
+    a = p.parse_args()
+    folders = [Path(f) for f in a.pools]
+    rows = [row for folder in folders for row in read_pool(folder)]
+    settings = [json.loads((folder / "pool.json").read_text(encoding="utf-8")) for folder in folders]
+    given = {f.name for f, s in zip(folders, settings, strict=True) if s["mode"] == "letters"}
+    potentials = sorted({p for row in rows for p in row.energies})
+    fitters = [Fitter(j) for j in JUDGES]
+    for potential in potentials:
+        fitters += [Fitter(j, potential) for j in JUDGES]
+        fitters += [Fitter(j, potential, True) for j in JUDGES if any(potential in r.relaxed for r in rows)]
+    found = report(rows, fitters)
+    with_letters = [row for row in rows if row.folder in given]
+    letters = letters_weights(with_letters) if with_letters else _data()["letters"]
     made = {
         "script": "benchmarks/calibrate_ranking.py",
-        "data": Path(a.data).name,
-        "crystals": len(rows),
-        "drafts_of_each": a.samples,
-        "right": round(float(right.mean()), 4),
-        "potential": a.potential,
-        "checkpoint": load_model(a.checkpoint).hash,
+        "pools": [
+            {**s, "rows": sum(r.folder == f.name for r in rows)}
+            for f, s in zip(folders, settings, strict=True)
+        ],
         "date": time.strftime("%Y-%m-%d"),
     }
-    text = json.dumps({"made": made, "judges": result}, indent=1) + "\n"
+    data = {"made": made, "letters": letters, "orders": {k: v.to_dict() for k, v in found.items()}}
     if a.json:
-        Path(a.json).write_text(text, encoding="utf-8")
+        Path(a.json).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ from crystalsmith.evaluation import read_samples
 from crystalsmith.evaluation.measures.arrays import Arrays, crystal_arrays
 from crystalsmith.evaluation.measures.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
 from crystalsmith.generation import read_entries
-from crystalsmith.ranking import totals
+from crystalsmith.ranking import verdicts
 from crystalsmith.runs.pool import Failed, parallel_map
 
 STRICT = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
@@ -92,7 +92,7 @@ def first_without_potential(folder: Path) -> dict[str, int]:
             found[entry.order_id].append((entry.index, entry.crystal, score))
     result = {}
     for name, own in found.items():
-        figures = totals([score for _, _, score in own])
+        figures = [v.figure for v in verdicts([c for _, c, _ in own], [score for _, _, score in own])]
         result[name] = own[int(np.argmax(figures))][0]
     return result
 

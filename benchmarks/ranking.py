@@ -32,8 +32,7 @@ from crystalsmith.data import Dataset
 from crystalsmith.diffusion import Model, Request, load_model
 from crystalsmith.evaluation.measures.arrays import crystal_arrays
 from crystalsmith.evaluation.measures.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
-from crystalsmith.ranking import JUDGES, Ladder, Score, resolve_judges, totals
-from crystalsmith.ranking.calibration import calibration_of
+from crystalsmith.ranking import JUDGES, Candidate, Ladder, Score, resolve_judges, verdicts
 from crystalsmith.runs.pool import Failed, parallel_map
 
 BINS = ((0, None), *FREEDOM_BINS)
@@ -128,7 +127,7 @@ def judge_row(job: tuple[dict[str, Any], str | None, str | None]) -> dict[str, A
     crystals = [Crystal.from_dict(c) for c in line["drafts"]]
     sound = [k for k, c in enumerate(crystals) if fault(c) is None]
     scores: list[Any] = [None] * len(crystals)
-    for k, score in zip(sound, ladder.judge([crystals[k] for k in sound]), strict=True):
+    for k, score in zip(sound, ladder.judge([Candidate(crystals[k]) for k in sound]), strict=True):
         scores[k] = score.to_dict()
     free = sum(p.dof for p in crystals[0].positions_of_sites)
     return {"row": line["row"], "free": free, "scores": scores, "seconds": dict(ladder.seconds)}
@@ -159,22 +158,22 @@ def make_scores(a: argparse.Namespace, drafts: dict[int, dict[str, Any]], cache:
     return {r: done[r] for r in drafts if r in done}
 
 
-def figures(line: dict[str, Any], judges: tuple[str, ...]) -> np.ndarray:
+def figures(drafts: dict[str, Any], line: dict[str, Any], judges: tuple[str, ...]) -> np.ndarray:
     """(K,) figures of a row's drafts by these judges alone, -inf for unsound ones."""
     result = np.full(len(line["scores"]), -np.inf)
     sound = [k for k, s in enumerate(line["scores"]) if s is not None]
     scores = [Score.from_dict(line["scores"][k]) for k in sound]
-    weights = calibration_of(judges)
     parts = [
         s.with_(
-            likely=weights.log_odds(s.denoising, s.agreement, line["free"]),
+            denoising=s.denoising if "denoising" in judges else None,
+            agreement=s.agreement if "agreement" in judges else None,
             energy=s.energy if "energy" in judges else None,
             relaxed_energy=s.relaxed_energy if "relaxation" in judges else None,
-            temperature=weights.relaxation if "relaxation" in judges else weights.energy,
         )
         for s in scores
     ]
-    result[sound] = totals(parts)
+    crystals = [Crystal.from_dict(drafts["drafts"][k]) for k in sound]
+    result[sound] = [v.figure for v in verdicts(crystals, parts)]
     return result
 
 
@@ -215,7 +214,7 @@ def report(a: argparse.Namespace, drafts: dict[int, Any], scored: dict[int, Any]
     for name, judges in LADDER.items():
         if a.potential is None and set(judges) - set(CHEAP):
             continue
-        picked = [int(np.argmax(figures(scored[r], judges))) for r in rows]
+        picked = [int(np.argmax(figures(drafts[r], scored[r], judges))) for r in rows]
         show(name, rms[each, picked])
     show(f"any of {a.samples}", rms.min(1))
     print(f"seconds per crystal, {a.samples} drafts: generation {made * a.samples:.3f}", end="")

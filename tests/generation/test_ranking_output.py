@@ -28,13 +28,15 @@ from crystalsmith.generation import (
     read_entries,
 )
 from crystalsmith.generation.drafts import LetterDrafter
+from crystalsmith.generation.made import Made
 from crystalsmith.orders import parse_orders
 from crystalsmith.orders.frequencies import WyckoffPrior
 from crystalsmith.orders.sources import Frequencies
-from crystalsmith.ranking import Ladder, totals
+from crystalsmith.ranking import Candidate, Ladder, verdicts
 from fake_model import FakeModel
 
 POTENTIAL = "ase.calculators.lj:LennardJones"
+JUDGES = "agreement,energy"
 ORDERS = parse_orders(
     [
         {"id": "salt", "space_group": 225, "sites": {"Na": 1, "Cl": 1}, "count": 2},
@@ -47,7 +49,7 @@ N, K = 7, 3
 
 def run(folder: Path, model: FakeModel | None = None, **options: Any) -> int:
     options = {"orders": ORDERS, "seed": 5, "batch_atoms": 40, **options}
-    return carry_out(folder, model, {"best_of": K, "potential": POTENTIAL, **options})
+    return carry_out(folder, model, {"best_of": K, "potential": POTENTIAL, "judges": JUDGES, **options})
 
 
 @pytest.fixture(scope="module")
@@ -93,15 +95,16 @@ def test_best_draft_is_the_crystal_and_crystals_are_sorted(whole: Path) -> None:
         for r in batch
         if r.final
     }
-    ladder = Ladder.of(FakeModel(), None, POTENTIAL, K)  # type: ignore[arg-type]
+    ladder = Ladder.of(FakeModel(), JUDGES, POTENTIAL, K)  # type: ignore[arg-type]
     assert ladder is not None
     for a in atoms:
         order_id, index = a.info["order"], a.info["index"]
         three = [drafts[order_id, index * K + j] for j in range(K)]
         assert len({r.request.sites for r in three if r.tries == 1}) <= 1  # letters of a crystal are shared
         assert len({r.seed for r in three}) == K
-        figures = totals(ladder.judge([r.crystal for r in three if r.crystal is not None]))
-        best = three[figures.index(max(figures))]
+        crystals = [r.crystal for r in three if r.crystal is not None]
+        found = verdicts(crystals, ladder.judge([Candidate(c) for c in crystals]))
+        best = max(zip(found, three, strict=True), key=lambda pair: pair[0].figure)[1]
         assert a.info["seed"] == best.seed
         crystal = entries[order_id, index].crystal
         assert crystal is not None
@@ -109,10 +112,12 @@ def test_best_draft_is_the_crystal_and_crystals_are_sorted(whole: Path) -> None:
         energy = a.info["energy_per_atom"] * len(a)
         assert energy == pytest.approx(a.get_potential_energy(), abs=1e-5)  # one of them is rounded
         assert 0 < a.info["p_given_letters"] < 1 and "score_denoising" not in a.info
+        assert 0 < a.info["p_right"] < 1
 
 
 def test_api_gives_the_crystals_of_the_command_line(whole: Path) -> None:
-    options: dict[str, Any] = {"seed": 5, "batch_atoms": 40, "best_of": K, "potential": POTENTIAL}
+    options: dict[str, Any] = {"seed": 5, "batch_atoms": 40, "best_of": K, "judges": JUDGES}
+    options["potential"] = POTENTIAL
     records = list(generate_records(FakeModel(bad=0.25), ORDERS, **options))
     entries = {(e.order_id, e.index): e for e in read_entries(whole)}
     assert {(r.order_id, r.index) for r in records} == set(entries)
@@ -126,7 +131,7 @@ def test_single_drafts_without_judges_are_what_they_always_were(tmp_path: Path) 
     model = FakeModel()
     for r in generate_records(model, ORDERS, seed=5, best_of=1):
         assert r.seed == crystal_seed(5, r.order_id, r.index, r.tries) and r.score is None
-    assert run(tmp_path / "a", best_of=1, potential=None) == 0
+    assert run(tmp_path / "a", best_of=1, potential=None, judges=None) == 0
     assert not (tmp_path / "a" / "scores.jsonl").exists()
     assert "log_prior" not in (tmp_path / "a" / "crystals.jsonl").read_text()
     # Scored, the same crystals come in another order.
@@ -146,13 +151,43 @@ def test_likelihood_of_assignments_is_journalled_and_counts(
 
     frequencies = Frequencies(WyckoffPrior(FakeModel().wyckoff_counts))
     monkeypatch.setattr(generator, "drafter_of", lambda *_: Likely(frequencies, frequencies, 52))
-    assert run(tmp_path / "out") == 0
+    assert run(tmp_path / "out", potential=None, judges="agreement") == 0
     atoms = ase.io.read(tmp_path / "out" / "crystals.extxyz", index=":")
     for order in ORDERS:
         of_order = [a for a in atoms if a.info["order"] == order.id]
         worst = min(of_order, key=lambda a: a.info["score"])
         assert worst.info["index"] == 0 and worst.info["log_prior"] == -1000
         assert all(a.info["log_prior"] == -0.5 for a in of_order if a is not worst)
+
+
+def test_front_runners_of_an_order_are_relaxed_once_all_its_crystals_are_judged(tmp_path: Path) -> None:
+    orders = parse_orders([{"id": "salt", "space_group": 225, "sites": {"Na": 1, "Cl": 1}, "count": 6}])
+    folder = tmp_path / "out"
+    options: dict[str, Any] = {"orders": orders, "judges": "energy,relaxation", "best_of": 1}
+    assert run(folder, **options) == 0
+    lines = [json.loads(line) for line in (folder / "scores.jsonl").read_text().splitlines()]
+    assert [line["index"] for line in lines[6:]] == list(range(6)) and len(lines) == 12
+    assert not any("compared" in line["scores"][0] for line in lines[:6])
+    relaxed = [line["scores"][0] for line in lines[6:]]
+    assert all(score["compared"] for score in relaxed)
+    assert sum("relaxed_energy" in score for score in relaxed) >= 2
+    assert all(s["relaxed_energy"] <= s["energy"] + 1e-9 for s in relaxed if "relaxed_energy" in s)
+    timings = json.loads((folder / "manifest.json").read_text())["timings"]["judges"]
+    assert timings["energy"]["crystals"] == 6 and timings["relaxation"]["crystals"] == 4
+    before = (folder / "scores.jsonl").read_bytes()
+    assert run(folder, **options) == 0 and (folder / "scores.jsonl").read_bytes() == before
+
+    def ranking() -> list[Any]:
+        made = Made(folder, [("salt", 6)], 1, True)
+        for _ in made.judge(Ladder(FakeModel(), ("validity", "energy", "relaxation"), POTENTIAL)):  # type: ignore[arg-type]
+            pass
+        return [(entry.index, figure, entry.score) for entry, figure in made.sound("salt")]
+
+    whole = ranking()
+    assert (folder / "scores.jsonl").read_bytes() == before
+    # A process that died among these lines.
+    (folder / "scores.jsonl").write_bytes(b"".join(before.splitlines(keepends=True)[:8]))
+    assert ranking() == whole
 
 
 def test_crystals_without_a_sound_draft_are_given_up(tmp_path: Path) -> None:
@@ -256,8 +291,8 @@ def test_interrupt_leaves_what_is_finished_and_the_run_goes_on(
     ("options", "words"),
     [
         ({"best_of": 2}, "another best of: 3 there, 2 now"),
-        ({"best_of": 1, "potential": None}, "another best of: 3 there, 1 now"),
-        ({"judges": "energy"}, "other judges"),
+        ({"best_of": 1, "potential": None, "judges": None}, "another best of: 3 there, 1 now"),
+        ({"judges": "agreement,energy,relaxation"}, "other judges"),
         ({"potential": "ase.calculators.emt:EMT"}, "another potential"),
     ],
 )
@@ -270,7 +305,7 @@ def test_folder_of_another_run_is_refused(
 
 def test_overwriting_removes_the_scores(tmp_path: Path) -> None:
     assert run(tmp_path / "out") == 0
-    assert run(tmp_path / "out", best_of=1, potential=None, overwrite=True) == 0
+    assert run(tmp_path / "out", best_of=1, potential=None, judges=None, overwrite=True) == 0
     assert not (tmp_path / "out" / "scores.jsonl").exists()
 
 

@@ -6,6 +6,7 @@ import importlib.util
 import math
 import sys
 import types
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -14,25 +15,27 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
 from crystals import KNOWN
+from crystalsmith.assignments import KINDS
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.diffusion import Model, load_model
 from crystalsmith.errors import ConfigError, RelaxationError
 from crystalsmith.potentials import load_calculator
 from crystalsmith.ranking import (
     JUDGES,
+    Candidate,
     Ladder,
     Score,
     denoising_error,
     denoising_errors,
     resolve_judges,
     single_points,
-    totals,
+    verdicts,
 )
 from crystalsmith.ranking.agreement import agreements, draft_differences, same_structures
-from crystalsmith.ranking.calibration import calibration_of
+from crystalsmith.ranking.calibration import calibration_of, order_calibration
 from crystalsmith.ranking.denoising import TIMES
+from crystalsmith.ranking.features import ABOVE, BELOW, NAMES, SCALE, asked, columns, relative_energies, votes
 from crystalsmith.ranking.fingerprint import fingerprint
-from crystalsmith.ranking.score import PRIOR_WEIGHT
 from fake_model import FakeModel
 
 POTENTIAL = "ase.calculators.lj:LennardJones"
@@ -180,43 +183,120 @@ def test_batches_of_chgnet_give_the_energies_of_its_calculator() -> None:
 # --- scores ---
 
 
-def test_energies_count_within_a_formula_only() -> None:
-    a = Score("NaCl", likely=1.0, energy=-3.0, temperature=0.1)
-    b = Score("NaCl", likely=1.5, energy=-2.9, temperature=0.1)
-    c = Score("KCl", likely=1.2, energy=-1.0, temperature=0.1)
-    assert totals([a, b, c]) == pytest.approx([1.0, 0.5, 1.2])
-    assert totals([b, c]) == pytest.approx([1.5, 1.2])
-
-
-def test_relaxed_energy_stands_for_the_single_point_and_none_is_worst() -> None:
-    a = Score("NaCl", energy=-3.0, temperature=0.1)
-    b = Score("NaCl", energy=-2.9, relaxed_energy=-3.1, temperature=0.1)
-    assert totals([a, b]) == pytest.approx([-1.0, 0.0])
-    c = Score("NaCl", likely=3.0, energy_failure="not finite", temperature=0.1)
-    assert totals([a, b, c])[2] < -10
-    assert totals([c]) == [3.0]
-
-
-def test_likelier_assignments_score_higher() -> None:
-    assert totals([Score("A", log_prior=-2.0), Score("A", log_prior=-1.0), Score("A")]) == [
-        -2.0 * PRIOR_WEIGHT,
-        -PRIOR_WEIGHT,
-        0.0,
-    ]
-
-
 def test_score_survives_json() -> None:
-    score = Score("NaCl", likely=0.25, agreement=0.5, energy=-3.0, temperature=0.05)
+    score = Score("NaCl", likely=0.25, agreement=0.5, energy=-3.0, kind="prototype", weight=0.4, members=7)
     assert Score.from_dict(score.to_dict()) == score and "log_prior" not in score.to_dict()
     assert 0.56 < score.p_given_letters < 0.57
+    assert Score("NaCl").to_dict() == {"formula": "NaCl", "likely": 0.0}
+    earlier = {"formula": "NaCl", "likely": 1.0, "agreement": 0.5, "energy": -3.0, "temperature": 0.03}
+    assert Score.from_dict(earlier).kind == "network"
 
 
 @pytest.mark.parametrize("judges", [(), ("denoising",), ("agreement",), ("denoising", "agreement")])
 def test_calibration_goes_the_right_way(judges: tuple[str, ...]) -> None:
     c = calibration_of(judges)
-    assert c.energy > 0 and c.relaxation > 0
     assert c.log_odds(-1.0, 0.9, 3) >= c.log_odds(0.0, 0.9, 3)
     assert c.log_odds(0.0, 0.9, 3) >= c.log_odds(0.0, 0.2, 3)
+    for potential, relaxed in ((None, False), ("chgnet", False), ("chgnet", True), ("emt", False)):
+        order = order_calibration(judges, potential, relaxed)
+        weights = dict(zip(NAMES, order.weights.tolist(), strict=True))
+        assert any(weights.values()) and np.isfinite(order.sure).all()
+        assert potential is None or min(weights[f"{kind}.energy"] for kind in KINDS) < 0
+        assert potential is not None or not any(weights[f"{kind}.energy"] for kind in KINDS)
+
+
+# --- candidates of an order beside each other ---
+
+RUTILE, SALT = KNOWN["rutile"], KNOWN["rock salt"]
+CELLS = [Crystal(225, (a, a, a, 90, 90, 90), SALT.sites) for a in (5.64, 6.4, 7.2)]
+
+
+def alike(n: int) -> np.ndarray:
+    """Differences of n candidates of which no two are like each other."""
+    return np.where(np.eye(n, dtype=bool), 0.0, 1.0)
+
+
+def test_energies_count_within_a_formula_only() -> None:
+    scores = [Score("NaCl", energy=-3.0), Score("NaCl", energy=-2.9), Score("KCl", energy=-1.0)]
+    found = relative_energies(scores)
+    assert found[0] == found[2] == 0 and found[1] == pytest.approx(math.log1p(0.1 / SCALE))
+    assert not relative_energies([Score("A"), Score("A")]).any()
+
+
+def test_known_arrangements_set_the_energy_and_holes_count_little() -> None:
+    known = Score("NaCl", energy=-3.0, kind="prototype", weight=0.5, members=3)
+    hole, deep, high, none = (Score("NaCl", energy=e) for e in (-3.5, -9.0, 5.0, None))
+    found = relative_energies([known, hole, deep, high, none])
+    assert found[0] == 0 and found[1] == found[2] == pytest.approx(-math.log1p(BELOW / SCALE))
+    assert found[3] == found[4] == pytest.approx(math.log1p(ABOVE / SCALE))
+
+
+def test_relaxed_energies_stand_for_single_points() -> None:
+    scores = [Score("NaCl", energy=-3.0), Score("NaCl", energy=-2.9, relaxed_energy=-3.1)]
+    assert relative_energies(scores)[0] > relative_energies(scores)[1] == 0
+
+
+def test_votes_of_crystals_and_of_known_arrangements() -> None:
+    difference = alike(5)
+    difference[0, 1] = difference[1, 0] = difference[0, 3] = difference[3, 0] = 0
+    kinds = ("network", "network", "network", "prototype", "refined")
+    scores = [Score("NaCl", kind=k, weight=None if k == "network" else 0.4) for k in kinds]
+    drawn, lent = votes(scores, difference)
+    assert drawn[0] == drawn[1] > drawn[2]
+    assert drawn[3] > drawn[4], "a crystal of the network came out as this arrangement"
+    assert lent[0] == pytest.approx(math.log(0.4), abs=0.01) and lent[2] < lent[0]
+    difference[0, 1] = difference[1, 0] = np.inf
+    assert votes(scores, difference)[0][1] < drawn[1]
+
+
+def test_each_kind_has_columns_of_its_own() -> None:
+    scores = [Score("A", denoising=2.0, free=0), Score("A", kind="prototype", weight=1.0, members=8)]
+    table = dict(zip(NAMES, columns(scores, alike(2)).T, strict=True))
+    assert table["network.kind"].tolist() == [1, 0] and table["prototype.kind"].tolist() == [0, 1]
+    assert table["network.denoising"].tolist() == [2, 0] and not table["refined.lent"].any()
+    assert table["prototype.members"].tolist() == [0, pytest.approx(math.log(8))]
+    assert asked(("denoising",), False)[NAMES.index("network.denoising")]
+    assert not asked(("denoising",), True)[NAMES.index("network.drawn")]
+
+
+def test_what_speaks_for_a_candidate_brings_it_forward() -> None:
+    def best(*scores: Score) -> int:
+        figures = [v.figure for v in verdicts(CELLS[: len(scores)], scores)]
+        return int(np.argmax(figures))
+
+    usual = {"formula": "NaCl", "denoising": 0.0, "agreement": 1.0, "free": 3, "room": 1.2}
+    assert best(Score(**usual, log_prior=-6.0), Score(**usual, log_prior=-0.1)) == 1
+    close = [Score(**usual, kind="prototype", weight=w, members=2) for w in (0.001, 0.5)]
+    assert best(*close) == 1
+    low = [Score(**usual, energy=e, potential="chgnet") for e in (-2.5, -3.0)]
+    assert best(*low) == 1
+    # Two of the network that are the same beside one that stands alone.
+    three = [CELLS[0], CELLS[0], CELLS[2]]
+    figures = [v.figure for v in verdicts(three, [Score(**usual)] * 3)]
+    assert figures[0] == figures[1] > figures[2]
+
+
+def test_chances_are_chances_and_higher_for_what_agrees() -> None:
+    usual = {"formula": "NaCl", "denoising": -2.0, "agreement": 1.0, "free": 0, "room": 1.2}
+    together = verdicts([SALT] * 4, [Score(**usual)] * 4)
+    apart = verdicts(CELLS, [Score(**usual)] * 3)
+    assert all(0 < v.p < 1 for v in together + apart)
+    assert together[0].p > max(v.p for v in apart)
+    assert verdicts([], []) == []
+
+
+def test_front_runners_are_compared_by_relaxed_energies_and_stay_in_front() -> None:
+    usual = {"formula": "NaCl", "free": 1, "potential": "chgnet", "agreement": 1.0}
+    scores = [
+        Score(**usual, energy=-3.0, relaxed_energy=-3.0),
+        Score(**usual, energy=-2.9, relaxed_energy=-3.3),
+        Score(**usual, energy=-2.5),
+    ]
+    first, second, third = (v.figure for v in verdicts(CELLS, scores))
+    assert second > first >= third
+    before = [v.figure for v in verdicts(CELLS, [s.with_(relaxed_energy=None) for s in scores])]
+    assert before[0] > before[1] > before[2]
+    assert first - third == pytest.approx(before[1] - before[2])
 
 
 # --- which judges ---
@@ -226,7 +306,10 @@ def test_judges_by_default(model: Model) -> None:
     fake = FakeModel()
     assert resolve_judges(model) == ()
     assert resolve_judges(model, best_of=8) == JUDGES[:3]
-    assert resolve_judges(model, best_of=8, potential=POTENTIAL) == JUDGES[:4]
+    assert resolve_judges(model, best_of=8, potential=POTENTIAL) == JUDGES
+    assert resolve_judges(model, sorts=True) == JUDGES[:3]
+    assert resolve_judges(model, sorts=True, potential=POTENTIAL) == JUDGES
+    assert resolve_judges(model, "agreement", sorts=True) == ("validity", "agreement")
     assert resolve_judges(model, potential=POTENTIAL) == ("validity", "denoising", "energy")
     assert resolve_judges(fake, best_of=8) == ("validity", "agreement")  # type: ignore[arg-type]
     assert resolve_judges(model, "denoising") == ("validity", "denoising")
@@ -271,13 +354,17 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
+def candidates(crystals: Sequence[Crystal]) -> list[Candidate]:
+    return [Candidate(crystal) for crystal in crystals]
+
+
 def test_dear_judges_see_each_structure_once_and_the_dearest_only_front_runners(
     model: Model, counting: list[str]
 ) -> None:
     rutile = KNOWN["rutile"]
     drafts = [rutile, rutile, *(distorted(rutile, s) for s in (0.03, 0.06, 0.09, 0.12, 0.16)), rutile]
     ladder = Ladder(model, JUDGES, "counting_potential:make", front_runners=2, calls=3)
-    scores = ladder.judge(drafts)
+    scores = ladder.judge(candidates(drafts))
     assert ladder.judged == {"denoising": 8, "agreement": 8, "energy": 6, "relaxation": 2}
     assert set(ladder.seconds) == set(ladder.judged)
     assert 6 + 2 <= len(counting) <= 6 + 2 * 3
@@ -292,14 +379,14 @@ def test_scores_of_a_crystal_do_not_depend_on_what_was_judged_before(model: Mode
     rutile, quartz = KNOWN["rutile"], KNOWN["quartz"]
     drafts = [rutile, distorted(rutile, 0.05)]
     ladder = Ladder(model, JUDGES[:3])
-    first = ladder.judge(drafts)
-    ladder.judge([quartz, distorted(quartz, 0.1), quartz])
-    assert ladder.judge(drafts) == first
-    assert totals(first)[0] > totals(first)[1]
+    first = ladder.judge(candidates(drafts))
+    ladder.judge(candidates([quartz, distorted(quartz, 0.1), quartz]))
+    assert ladder.judge(candidates(drafts)) == first
 
 
 def test_potential_that_always_fails_leaves_the_model_s_judgement(model: Model) -> None:
     drafts = [distorted(KNOWN["perovskite"], 0), KNOWN["perovskite"]]
-    scores = Ladder(model, JUDGES, "ase.calculators.emt:EMT").judge(drafts)
+    scores = Ladder(model, JUDGES, "ase.calculators.emt:EMT").judge(candidates(drafts))
     assert all(s.energy is None and "EMT" in str(s.energy_failure) for s in scores)
-    assert totals(scores) == [s.likely for s in scores]
+    without = Ladder(model, JUDGES[:3]).judge(candidates(drafts))
+    assert verdicts(drafts, scores) == verdicts(drafts, without)

@@ -111,6 +111,19 @@ def short_bond(crystal: Crystal) -> Bond | None:
     return None
 
 
+def bond_room(crystal: Crystal) -> float:
+    """The shortest bond beside its limit: the least ratio of a distance to ``bond_limits``.
+
+    A sound crystal has 1 and more; near 1 it is as tight as the tightest of those known.
+    """
+    limits = _limits()[:, :, 0]
+    elements = sorted({NUMBERS[site.element] for site in crystal.sites})
+    reach = _FARTHEST * 2 * float(np.array(COVALENT_RADII)[elements].max())
+    centres, numbers, rows = neighbour_distances(crystal, reach)
+    nearest = ((z, distance.min(axis=1)) for z, distance in zip(centres, rows, strict=True))
+    return min(float((distance / limits[z, numbers]).min()) for z, distance in nearest)
+
+
 @lru_cache(maxsize=1)
 def _limits() -> np.ndarray:
     """(119, 119, 4) Angstrom, by atomic numbers of centre and neighbour."""

@@ -6,13 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from crystalsmith.crystal import Crystal
 from crystalsmith.generation.tries import Generated
 
 if TYPE_CHECKING:
-    from crystalsmith.ranking import Ladder, Score
+    from crystalsmith.generation.journal import Entry
+    from crystalsmith.ranking import Candidate, Ladder, Score
 
 # crystalsmith.ranking is imported inside functions: it takes torch, which takes seconds.
 
@@ -40,40 +38,42 @@ class Choice:
 
 
 def choose(
-    order_id: str,
-    index: int,
-    drafts: Sequence[Crystal | None],
-    log_priors: Sequence[float | None],
-    ladder: Ladder,
-    denoising: Sequence[float] | None = None,
+    order_id: str, index: int, drafts: Sequence[Generated | Entry], ladder: Ladder, *, last: bool = True
 ) -> Choice:
     """Judge the drafts of one crystal.
 
     Args:
         order_id: id of its order.
-        index: its place within the order.
-        drafts: K crystals, None for those that were given up.
-        log_priors: (K,) log-likelihoods of their assignments, where known.
+        index: its place within the order, from 0.
+        drafts: K of them, those that were given up without a crystal.
         ladder: the judges.
-        denoising: denoising errors of those that were not given up, where they are known.
+        last: no comparison of the order's crystals follows, so that front-runners are relaxed now.
 
     Raises:
         RelaxationError: the potential cannot be loaded.
     """
-    from crystalsmith.ranking import totals
+    from crystalsmith.ranking import verdicts
 
-    sound = [j for j, crystal in enumerate(drafts) if crystal is not None]
-    crystals = [crystal for crystal in drafts if crystal is not None]
-    errors = None if denoising is None else np.asarray(denoising)
-    found = ladder.judge(crystals, [log_priors[j] for j in sound], errors)
+    sound = [(j, c) for j, draft in enumerate(drafts) if (c := candidate_of(draft)) is not None]
+    found = ladder.judge([c for _, c in sound], last=last)
     scores: list[Score | None] = [None] * len(drafts)
     best = 0
     if sound:
-        figures = totals(found)
-        best = sound[max(range(len(sound)), key=lambda k: (figures[k], -k))]
-    for j, score in zip(sound, found, strict=True):
+        figures = [v.figure for v in verdicts([c.crystal for _, c in sound], found)]
+        best = sound[max(range(len(sound)), key=lambda k: (figures[k], -k))][0]
+    for (j, _), score in zip(sound, found, strict=True):
         scores[j] = score
     return Choice(order_id, index, best, tuple(scores))
+
+
+def candidate_of(draft: Generated | Entry) -> Candidate | None:
+    """A draft as judges take it; None for one that was given up."""
+    from crystalsmith.ranking import Candidate
+
+    if draft.crystal is None:
+        return None
+    own = draft.origin
+    return Candidate(draft.crystal, draft.log_prior, own.kind, own.weight, own.members)
 
 
 def best_records(batches: Iterable[list[Generated]], ladder: Ladder, best_of: int) -> Iterator[Generated]:
@@ -95,5 +95,5 @@ def best_records(batches: Iterable[list[Generated]], ladder: Ladder, best_of: in
             if len(drafts) == best_of:
                 del waiting[key]
                 rows = [drafts[j] for j in range(best_of)]
-                choice = choose(*key, [r.crystal for r in rows], [r.log_prior for r in rows], ladder)
+                choice = choose(*key, rows, ladder)
                 yield replace(rows[choice.draft], index=key[1], score=choice.best)

@@ -38,6 +38,7 @@ class Entry:
     log_prior: float | None = None
     score: Score | None = None
     origin: Origin = NETWORK
+    p_right: float | None = None
 
     @property
     def kind(self) -> str:

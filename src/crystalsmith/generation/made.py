@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crystalsmith.generation.choice import choose
+from crystalsmith.generation.choice import Choice, candidate_of, choose
 from crystalsmith.generation.journal import Choices, Entry, Place, Tries
 from crystalsmith.generation.tries import Generated, Key
 
 if TYPE_CHECKING:
-    from crystalsmith.ranking import Ladder, Score
+    from crystalsmith.ranking import Ladder, Score, Verdict
 
 JOURNAL, SCORES = "crystals.jsonl", "scores.jsonl"
 
@@ -50,6 +49,7 @@ class Made:
         self._choices = Choices(path / SCORES, mend=mend) if judged else None
         self._judged: set[Place] = set()
         self._unjudged: set[Place] = set()  # all of whose drafts are there
+        self._left = dict(self.orders)  # crystals to be judged in orders that were not compared yet
         self._sort_out(self._tries.last)
 
     @property
@@ -87,7 +87,8 @@ class Made:
     def judge(self, ladder: Ladder | None) -> Iterator[int]:
         """Judge the crystals whose drafts are all there, in the order in which they were completed.
 
-        Single drafts are denoised ``BLOCK`` crystals at a time, always the same ones together.
+        Single drafts are judged ``BLOCK`` crystals at a time, always the same ones together. When all
+        crystals of an order are judged, its front-runners are relaxed where the judges ask for it.
 
         Args:
             ladder: the judges; nothing happens without.
@@ -103,34 +104,63 @@ class Made:
             return
         last = self._tries.last
         waiting = sorted(self._unjudged, key=lambda k: max(last[p][1] for p in self._places(k)))
-        errors: dict[Place, float] = {}
+        alone: dict[Place, Choice] = {}
         for key in waiting:
-            if self.best_of == 1 and "denoising" in ladder.judges and key not in errors:
+            if self.best_of == 1 and key not in alone:
                 block = self._block(key)
                 if not all(k in last for k in block):
                     continue
-                errors |= self._denoise(block, ladder)
-            drafts = list(self._tries.entries(self._places(key)))
-            known = [errors[key]] if key in errors and drafts[0].crystal is not None else None
-            choice = choose(*key, [d.crystal for d in drafts], [d.log_prior for d in drafts], ladder, known)
+                alone |= self._judge_alone(block, ladder)
+            if key in alone:
+                choice = alone[key]
+            else:
+                drafts = list(self._tries.entries(self._places(key)))
+                choice = choose(*key, drafts, ladder, last=self.orders[key[0]] == 1)
             self._choices.append([choice])
             self._unjudged.discard(key)
-            self._judged.add(key)
+            self._settle(key)
             yield self.settled
+        for order_id in [o for o, left in self._left.items() if not left]:
+            self._compare(order_id, ladder)
 
     def _block(self, key: Place) -> list[Place]:
-        """The crystals that this one is denoised together with: neighbours in its order."""
+        """The crystals that this one is judged together with: neighbours in its order."""
         first = key[1] - key[1] % BLOCK
         return [(key[0], i) for i in range(first, min(first + BLOCK, self.orders[key[0]]))]
 
-    def _denoise(self, block: list[Place], ladder: Ladder) -> dict[Place, float]:
-        entries = list(self._tries.entries(block))
-        sound = [(k, e.crystal) for k, e in zip(block, entries, strict=True) if e.crystal is not None]
-        found = ladder.denoise([crystal for _, crystal in sound])
-        errors = dict.fromkeys(block, math.nan)  # of those that were given up
-        if found is not None:
-            errors |= {k: float(e) for (k, _), e in zip(sound, found, strict=True)}
-        return errors
+    def _judge_alone(self, block: list[Place], ladder: Ladder) -> dict[Place, Choice]:
+        """What judges say of single drafts, each by itself."""
+        drafts = [(k, candidate_of(e)) for k, e in zip(block, self._tries.entries(block), strict=True)]
+        sound = [(k, c) for k, c in drafts if c is not None]
+        scores: dict[Place, Score | None] = dict.fromkeys(block)
+        found = ladder.alone([c for _, c in sound])
+        scores |= {k: score for (k, _), score in zip(sound, found, strict=True)}
+        return {k: Choice(*k, 0, (score,)) for k, score in scores.items()}
+
+    def _compare(self, order_id: str, ladder: Ladder) -> None:
+        """Relax the front-runners of an order whose crystals are all judged, if that is asked for."""
+        del self._left[order_id]
+        if self._choices is None or "relaxation" not in ladder.judges or self.orders[order_id] == 1:
+            return
+        entries = list(self._entries([(order_id, i) for i in range(self.orders[order_id])]))
+        sound = [(e, e.crystal, e.score) for e in entries if e.crystal is not None and e.score is not None]
+        if not sound or all(score.compared for _, _, score in sound):
+            return
+        # A process that died among these lines has left some of them.
+        before = [replace(score, relaxed_energy=None) for _, _, score in sound]
+        after = ladder.relax([crystal for _, crystal, _ in sound], before)
+        choices = []
+        for (entry, _, _), score in zip(sound, after, strict=True):
+            draft = self._choices.best[order_id, entry.index][0]
+            scores: list[Score | None] = [None] * self.best_of
+            scores[draft] = replace(score, compared=True)
+            choices.append(Choice(order_id, entry.index, draft, tuple(scores)))
+        self._choices.append(choices)
+
+    def _settle(self, key: Place) -> None:
+        """Take note of a crystal that was judged."""
+        self._judged.add(key)
+        self._left[key[0]] -= 1
 
     def _places(self, key: Place) -> list[Place]:
         return [(key[0], key[1] * self.best_of + j) for j in range(self.best_of)]
@@ -141,7 +171,10 @@ class Made:
             return
         for key in {(order_id, place // self.best_of) for order_id, place in places}:
             if all(place in self._tries.last for place in self._places(key)):
-                (self._judged if key in self._choices.best else self._unjudged).add(key)
+                if key not in self._choices.best:
+                    self._unjudged.add(key)
+                elif key not in self._judged:
+                    self._settle(key)
 
     def entries(self) -> Iterator[Entry]:
         """Crystals of the journals, failures included, by order and index."""
@@ -166,9 +199,9 @@ class Made:
         entries = list(self._entries([(order_id, i) for i in range(self.orders[order_id])]))
         if self._choices is None:
             return [(entry, None) for entry in entries if entry.crystal is not None]
-        figures = _figures([entry.score for entry in entries])
-        best = sorted(range(len(entries)), key=lambda k: (-figures[k], k))
-        return [(entries[k], figures[k]) for k in best if entries[k].crystal is not None]
+        judged = [(entry, v) for entry, v in zip(entries, _verdicts(entries), strict=True) if v is not None]
+        judged.sort(key=lambda one: -one[1].figure)  # those of one figure stay by index
+        return [(replace(entry, p_right=v.p), v.figure) for entry, v in judged]
 
     def facts(self) -> dict[str, Any]:
         """How the run went, for its manifest."""
@@ -198,9 +231,10 @@ class Made:
         return result
 
 
-def _figures(scores: Sequence[Score | None]) -> list[float]:
-    """The figures by which the crystals of an order are sorted; minus infinity for those without a score."""
-    from crystalsmith.ranking import totals
+def _verdicts(entries: Sequence[Entry]) -> list[Verdict | None]:
+    """What the comparison of the crystals of an order says; None for those that were given up."""
+    from crystalsmith.ranking import verdicts
 
-    found = iter(totals([s for s in scores if s is not None]))
-    return [-math.inf if s is None else next(found) for s in scores]
+    judged = [(e.crystal, e.score) for e in entries if e.crystal is not None and e.score is not None]
+    found = iter(verdicts([crystal for crystal, _ in judged], [score for _, score in judged]))
+    return [None if e.crystal is None or e.score is None else next(found) for e in entries]

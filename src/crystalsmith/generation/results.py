@@ -245,10 +245,9 @@ def write_results(
 
 COLUMNS = (
     *("rank", "order", "index", "formula", "space_group", "symbol", "a", "b", "c", "alpha", "beta", "gamma"),
-    *("atoms", "volume_per_atom", "wyckoff", "origin", "score", "p_given_letters", "energy_ev_atom"),
-    *("novelty", "known_as", "e_above_hull_of_known", "nearest_known"),
-    "duplicate_of",
-    "symmetry_within_0.1A",
+    *("atoms", "volume_per_atom", "wyckoff", "origin", "score", "p_right", "p_given_letters"),
+    *("energy_ev_atom", "novelty", "known_as", "e_above_hull_of_known", "nearest_known"),
+    *("duplicate_of", "symmetry_within_0.1A"),
     *("shortest_bond", "shortest_bond_angstrom", "seed", "cif"),
 )
 """Of ``crystals.csv``; lengths in Angstrom, angles in degrees, atoms in the primitive cell."""
@@ -271,6 +270,7 @@ def _row(made: Ranked) -> dict[str, Any]:
         "wyckoff": crystal.wyckoff,
         "origin": made.entry.origin.words,
         "score": None if made.figure is None else round(made.figure, 4),
+        "p_right": None if made.entry.p_right is None else round(made.entry.p_right, 4),
         "p_given_letters": None if score is None else round(score.p_given_letters, 4),
         "energy_ev_atom": None if made.energy is None else round(made.energy, 6),
         "novelty": made.novelty.verdict if made.novelty else None,
@@ -355,6 +355,7 @@ def results_table(results: Sequence[Ranked]) -> Table:
         "cell (Å)": (True, lambda m: lattice_text(m.crystal)),
         "atoms": (True, lambda m: str(m.crystal.n_atoms)),
         "score": (any(m.figure is not None for m in results), lambda m: _number(m.figure, 2)),
+        "right": (any(m.entry.p_right is not None for m in results), lambda m: _percent(m.entry.p_right)),
         "eV/atom": (energies, lambda m: _number(m.energy, 3)),
         "known as": (looked, lambda m: m.known_as or "-"),
         "origin": (origins, lambda m: m.entry.origin.words),
@@ -362,7 +363,7 @@ def results_table(results: Sequence[Ranked]) -> Table:
     }
     used = {name: text for name, (wanted, text) in columns.items() if wanted}
     for name in used:
-        right = name in ("rank", "atoms", "score", "eV/atom")
+        right = name in ("rank", "atoms", "score", "right", "eV/atom")
         table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=right)
     for made in shown:
         cells = (_plain(text(made)) for text in used.values())
@@ -375,6 +376,10 @@ def results_table(results: Sequence[Ranked]) -> Table:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def _percent(chance: float | None) -> str:
+    return "-" if chance is None else f"{100 * chance:.0f} %"
 
 
 def _plain(text: str) -> str:

@@ -130,6 +130,8 @@ def _facts(made: Ranked) -> list[tuple[str, Any]]:
         facts.append(("Known", _known(made)))
     if made.figure is not None:
         facts.append(("Score", number(made.figure, 2)))
+    if made.entry.p_right is not None:
+        facts.append(("Right, as far as judges can tell", f"{100 * made.entry.p_right:.0f} %"))
     if score is not None:
         facts.append(("Right, if its letters are", f"{100 * score.p_given_letters:.0f} %"))
     if made.energy is not None:

@@ -375,6 +375,7 @@ def _extxyz(ranked: Iterable[Ranked]) -> Iterator[str]:
             continue
         parts = {
             "score": r.figure,
+            "p_right": entry.p_right,
             "p_given_letters": score.p_given_letters,
             "score_denoising": score.denoising,
             "score_agreement": score.agreement,

@@ -30,8 +30,7 @@ def resolve_judges(
     Args:
         model: of any method.
         judges: names, or a text with commas between them. By default all that the model and the potential
-            allow but relaxation, which costs ten times as much as the others and was not found to gain
-            anything beyond them; none for single drafts without a potential that nobody sorts.
+            allow; none for single drafts without a potential that nobody sorts.
         potential: as ``relaxation.load_calculator`` takes it.
         best_of: drafts of each crystal.
         sorts: whether the crystals of an order are sorted.
@@ -47,14 +46,15 @@ def resolve_judges(
     if potential is not None:
         check_potential(potential)
     can_denoise = isinstance(model, Model)
+    alone = best_of == 1 and not sorts
     if judges is None:
         if best_of == 1 and potential is None and not (sorts and can_denoise):
             return ()
         left_out = {
             "denoising": not can_denoise,
-            "agreement": best_of == 1,
+            "agreement": alone,
             "energy": potential is None,
-            "relaxation": True,
+            "relaxation": potential is None or alone,
         }
         return tuple(name for name in JUDGES if not left_out.get(name, False))
     names = [n.strip() for n in judges.split(",")] if isinstance(judges, str) else list(judges)
@@ -65,7 +65,7 @@ def resolve_judges(
             raise ConfigError(f"judge {name} needs a potential; add --potential chgnet or leave it out")
         if name == "denoising" and not can_denoise:
             raise ConfigError(f"the {model.method} method has no denoising judge; leave denoising out")
-        if name == "agreement" and best_of == 1:
+        if name == "agreement" and alone:
             raise ConfigError("judge agreement compares drafts; add --best-of 8 or leave it out")
     if potential is not None and not set(names) & set(NEED_POTENTIAL):
         raise ConfigError(

@@ -1,27 +1,33 @@
-"""What judges made of one draft, and the figure by which drafts are sorted."""
+"""What judges made of one candidate of an order."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Score:
-    """Parts of a draft's score; None for a judge that was not asked or had no answer.
+    """Parts of a candidate's score; None for a judge that was not asked or had no answer.
 
     Attributes:
-        formula: reduced formula; energies are compared between drafts of the same one only.
-        likely: the model's own judgement, log-odds that the draft is right.
+        formula: reduced formula; energies are compared between candidates of the same one only.
+        likely: the model's own judgement of it alone, log-odds that it is right if its letters are.
         denoising: its denoising error, see ``denoising.denoising_error``.
-        agreement: share of the crystal's drafts that are like it, itself included.
+        agreement: share of the drafts of its crystal that are like it, itself included.
         log_prior: log-likelihood of its assignment of Wyckoff positions.
         energy: single point of the potential, eV per atom.
         relaxed_energy: after a few steps of symmetric relaxation, eV per atom.
-        temperature: eV per atom that count as one unit of log-odds against a draft.
         energy_failure: why it has no energy.
+        temperature: what an energy was worth in earlier versions; no longer used.
+        kind: how it came about, one of ``assignments.KINDS``.
+        weight: similarity of its elements to those of the known arrangement it began with, in (0, 1].
+        members: known crystals that this arrangement stands for.
+        free: free parameters of its sites.
+        room: its shortest bond beside the limit of known crystals, see ``crystal.bonds.bond_room``.
+        potential: name of the one that energies are of.
+        compared: the crystals of its order have been compared, and their front-runners relaxed.
     """
 
     formula: str
@@ -33,6 +39,13 @@ class Score:
     relaxed_energy: float | None = None
     temperature: float | None = None
     energy_failure: str | None = None
+    kind: str = "network"
+    weight: float | None = None
+    members: int | None = None
+    free: int | None = None
+    room: float | None = None
+    potential: str | None = None
+    compared: bool = False
 
     @property
     def p_given_letters(self) -> float:
@@ -53,8 +66,9 @@ class Score:
         return replace(self, **parts)  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:
-        """Of plain JSON types, what is None left out."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        """Of plain JSON types; what is None or of every crystal of the network is left out."""
+        usual = ("kind", "network"), ("compared", False)
+        return {k: v for k, v in asdict(self).items() if v is not None and (k, v) not in usual}
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> Score:
@@ -64,35 +78,3 @@ class Score:
             TypeError: other keys.
         """
         return Score(**data)
-
-
-def totals(scores: Sequence[Score]) -> list[float]:
-    """The figures by which drafts are sorted, higher is better.
-
-    A figure is the log-odds of the model's own judgement, plus ``PRIOR_WEIGHT`` times the log-likelihood of
-    the assignment, less the energy above the lowest of the same formula among those compared, over the
-    temperature. Crystals of different formulas therefore differ by the first two alone. A draft that has no
-    energy where another of its formula has one counts as lying ``NO_ENERGY`` temperatures above it.
-    """
-    lowest: dict[str, float] = {}
-    for s in scores:
-        if s.best_energy is not None:
-            lowest[s.formula] = min(s.best_energy, lowest.get(s.formula, math.inf))
-    return [_total(s, lowest.get(s.formula)) for s in scores]
-
-
-PRIOR_WEIGHT = 2.5
-"""Of the log-likelihood beside log-odds that were fitted with the assignment given: the right of 20 crystals
-of a formula then comes first most often (150 formulas of mp20_val; flat from 2 to 5)."""
-
-NO_ENERGY = 20.0
-"""Temperatures above the lowest energy at which a draft counts that the potential failed on."""
-
-
-def _total(score: Score, lowest: float | None) -> float:
-    figure = score.likely + PRIOR_WEIGHT * (score.log_prior or 0.0)
-    if lowest is None:
-        return figure
-    if score.best_energy is None or not score.temperature:
-        return figure - NO_ENERGY
-    return figure - (score.best_energy - lowest) / score.temperature

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from crystalsmith.discovery.stages.work import NO_TIME, Gone, Work
-from crystalsmith.ranking import Ladder
+from crystalsmith.ranking import Candidate, Ladder
 
 STAGE = "score"
 
@@ -28,12 +28,7 @@ def _judge(work: Work, came: list[str]) -> None:
         part = [work.candidates[n] for n in came[k : k + BATCH]]
         if all(c.score is not None for c in part):
             continue
-        crystals = [c.states[0].crystal for c in part]
-        errors = ladder.denoise(crystals)
-        assert errors is not None
-        scores = [
-            ladder.judge([crystal], denoising=errors[i : i + 1])[0] for i, crystal in enumerate(crystals)
-        ]
+        scores = ladder.alone([Candidate(c.states[0].crystal) for c in part])
         work.put(replace(c, score=s.likely) for c, s in zip(part, scores, strict=True))
         work.progress(STAGE, k + len(part), len(came))
         if work.over():
