@@ -209,7 +209,11 @@ class GuideExamples:
 
     def nearest(self, index: Tensor) -> Guide:
         """The most similar guide of each crystal of rows (B,), where there is one."""
-        return self._take(index, torch.zeros_like(index), torch.ones(len(index), device=index.device))
+        return self.at(index, torch.zeros_like(index))
+
+    def at(self, index: Tensor, which: Tensor) -> Guide:
+        """The guide of number ``which`` (B,), from 0, of each crystal of rows (B,), where there is one."""
+        return self._take(index, which, (which < self.counts[index]).to(torch.float32))
 
     def draw(self, index: Tensor, generator: torch.Generator, left_out: float) -> Guide:
         """A guide of each crystal of rows (B,).
@@ -225,7 +229,7 @@ class GuideExamples:
         return self._take(index, which, (u[2] >= left_out).to(torch.float32))
 
     def _take(self, index: Tensor, which: Tensor, wanted: Tensor) -> Guide:
-        there = self.counts[index] > 0
+        there = which < self.counts[index]
         guide = torch.where(there, self.first_guide[index] + which, 0)
         owner, rank = expand(self.sites[index])
         known = there[owner]
