@@ -14,7 +14,10 @@ from crystalsmith.prior.questions import Talk, each
 from crystalsmith.prior.search import ask_beam, choose, draw
 
 _NEGLIGIBLE = 1e-3
-"""Cells and groups that hold less than this share of the probability are not searched while others are."""
+"""Cells that hold less than this share of the probability are not searched while others are."""
+
+_PLACE = 0.1
+"""Nor are those that hold less than this part of a place in the list."""
 
 
 def likely_choices(
@@ -39,7 +42,8 @@ def ask_likely_choices(
 ) -> Talk[list[Request]]:
     """``likely_choices`` as a talk."""
     parts = yield from _shares(prior, elements, ratio, cells)
-    searched = [part for k, part in enumerate(parts) if k == 0 or part[1] >= np.log(_NEGLIGIBLE)]
+    least = np.log(max(_NEGLIGIBLE, _PLACE / width))
+    searched = [part for k, part in enumerate(parts) if k == 0 or part[1] >= least]
     every = yield from each(_likely_within(prior, elements, ratio, *part, width) for part in searched)
     found = [one for inner in every for one in inner]
     for part in parts[len(searched) :]:
