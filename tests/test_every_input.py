@@ -140,6 +140,7 @@ COMMANDS = {
     "phonons": ["phonons", "{}", "-o", "out", "--potential", "emt_potential:make"],
     "evaluate, reference": ["evaluate", "a={good}", "--reference", "{}"],
     "data build": ["data", "build", "{}", "-o", "out"],
+    "data prototypes": ["data", "prototypes", "{}", "-o", "out"],
     "data orders": ["data", "orders", "{}", "-o", "out"],
     "rediscover": ["rediscover", "{}", "-o", "out"],
     "dft inputs": ["dft", "inputs", "{}", "-o", "out"],

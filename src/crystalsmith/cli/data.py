@@ -106,6 +106,25 @@ def add_parser(commands: Any) -> None:
     )
     orders.set_defaults(run=_orders)
 
+    prototypes = actions.add_parser(
+        "prototypes",
+        help="make the table of prototypes of known crystals",
+        description="Make the table of prototypes of known crystals: clusters of at least two crystals with"
+        " one space group and the same occupied positions, with the elements that were found on them. A"
+        " table is a file for generate --prototypes, or travels inside a checkpoint.",
+    )
+    prototypes.add_argument(
+        "sources", nargs="+", metavar="FILE", help="training files of data build, or crystals in any form"
+    )
+    prototypes.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="the table, or with --checkpoint the checkpoint"
+    )
+    prototypes.add_argument(
+        "--checkpoint", metavar="IN", help="write this checkpoint anew with the table in it"
+    )
+    prototypes.add_argument("--quiet", action="store_true", help="no progress bar")
+    prototypes.set_defaults(run=_prototypes)
+
     fetch = actions.add_parser(
         "fetch", help="download a public data set", description="Download a public data set."
     )
@@ -146,6 +165,29 @@ def _table(report: BuildReport) -> Any:
     for reason, number in report.dropped.items():
         table.add_row(f"left out: {reason}", str(number), report.examples.get(reason, ""))
     return Group(table, f"{report.kept} of {report.total} structures in {report.path}")
+
+
+def _prototypes(args: argparse.Namespace) -> int:
+    from crystalsmith.prototypes.make import make_prototypes
+    from crystalsmith.runs.progress import Display
+
+    if args.checkpoint is not None:
+        from crystalsmith.diffusion.checkpoint import load_model, put_prototypes
+
+        load_model(args.checkpoint)  # what is wrong with it is said before the work
+    with Display(quiet=args.quiet) as progress:
+        table = make_prototypes(args.sources, progress=progress)
+    if args.checkpoint is None:
+        path = table.save(args.output)
+    else:
+        path = put_prototypes(args.checkpoint, table, args.output)
+    numbers = table.summary()
+    text = (
+        f"{numbers['clusters']:,} clusters of {numbers['arrangements']:,} arrangements, from"
+        f" {numbers['crystals']:,} of {int(table.metadata['crystals']):,} crystals, in {path}"
+    )
+    emit({**numbers, "file": path}, text)
+    return 0
 
 
 def _stats(args: argparse.Namespace) -> int:

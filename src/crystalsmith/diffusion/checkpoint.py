@@ -28,13 +28,14 @@ from crystalsmith.diffusion.schedules import LogSchedule
 from crystalsmith.errors import CheckpointError, OutputError
 from crystalsmith.networks import Denoiser, DenoiserConfig, DimeNet, DimeNetConfig
 from crystalsmith.networks.assignment_network import SHARED, AssignmentNetwork, AssignmentNetworkConfig
+from crystalsmith.prototypes.table import TENSORS, VERSION, PrototypeTable
 from crystalsmith.runs.sealed import check_seal, write_sealed
 from crystalsmith.symmetry import tables
 
 FORMAT, PAPER_FORMAT = "crystalsmith-model-1", "crystalsmith-paper-1"
 SHIPPED = ("default", "paper")
 """Names of the checkpoints that ship with the package, and of the methods that they are of."""
-_NETWORK, _STATISTICS, _PRIOR = "network.", "statistics.", "prior."
+_NETWORK, _STATISTICS, _PRIOR, _PROTOTYPES = "network.", "statistics.", "prior.", "prototypes."
 _NAMES, _ABOVE = f"{_STATISTICS}occupations.ids", f"{_STATISTICS}occupations.e_above_hull"
 _DAMAGED = (
     *(KeyError, TypeError, ValueError, AttributeError, IndexError),
@@ -91,6 +92,8 @@ def _parts(model: Model, tensors: dict[str, Tensor], dtype: torch.dtype) -> dict
         tensors[f"{_STATISTICS}occupations.{name}"] = torch.tensor(getattr(s.occupations, name), dtype=kind)
     if len(s.occupations):
         tensors |= _names(s.occupations)
+    if s.prototypes is not None:
+        tensors |= _prototypes(s.prototypes)
     config: dict[str, object] = {
         "network": model.network.config_dict(),
         "position": asdict(model.position.schedule),
@@ -98,11 +101,43 @@ def _parts(model: Model, tensors: dict[str, Tensor], dtype: torch.dtype) -> dict
         "lattice_scale": list(model.lattice.scale),
         "max_atoms": s.max_atoms,
     }
+    if s.prototypes is not None:
+        config["prototypes"] = _said_of(s.prototypes)
     if model.prior is not None:
         config["prior"] = model.prior.config_dict()
         for name, value in model.prior.state_dict().items():
             tensors[_PRIOR + name] = value.detach().to("cpu", dtype).contiguous()
     return config
+
+
+def _prototypes(table: PrototypeTable) -> dict[str, Tensor]:
+    """The tensors of a table, as a checkpoint has them."""
+    return {_PROTOTYPES + name: torch.tensor(np.array(array)) for name, array in table.arrays.items()}
+
+
+def _said_of(table: PrototypeTable) -> dict[str, str]:
+    """What the configuration says of a table."""
+    return {**table.metadata, "version": VERSION}
+
+
+def put_prototypes(path: str | Path, table: PrototypeTable, out: str | Path) -> Path:
+    """Write a checkpoint of the default method anew with another table of prototypes; the rest stays.
+
+    Raises:
+        CheckpointError: it cannot be read, or is of another method.
+        OutputError: it cannot be written.
+    """
+    name = str(path)
+    source = default_checkpoint(name) if name in SHIPPED else Path(name)
+    if not isinstance(load_model(source), Model):
+        raise CheckpointError(f"{source} is of the paper's method, which has no use for prototypes")
+    with safe_open(source, framework="pt") as f:
+        metadata = dict(f.metadata())
+        tensors = {k: f.get_tensor(k) for k in f.keys() if not k.startswith(_PROTOTYPES)}
+    metadata.pop("crc", None)
+    config = {**json.loads(metadata["config"]), "prototypes": _said_of(table)}
+    write_tensors(tensors | _prototypes(table), {**metadata, "config": json.dumps(config)}, Path(out))
+    return Path(out)
 
 
 def _names(o: Occupations) -> dict[str, Tensor]:
@@ -218,6 +253,7 @@ def _read_model(
         elements=tensors[_STATISTICS + "elements"].numpy(),
         max_atoms=int(config["max_atoms"]),
         occupations=_read_occupations(tensors),
+        prototypes=_read_prototypes(config, tensors),
     )
     position = PositionField(LogSchedule(**config["position"]))
     lattice = LatticeField(tuple(config["lattice_scale"]), LogSchedule(**config["lattice"]))
@@ -248,6 +284,17 @@ def _read_paper(
     if elements.shape != (119,) or int(config["max_atoms"]) < 1:
         raise ValueError("its record of the training set is incomplete")
     return PaperModel(network, levels, bool(config["joint"]), elements, int(config["max_atoms"]))
+
+
+def _read_prototypes(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> PrototypeTable | None:
+    """The table of prototypes, None in checkpoints that lack it."""
+    if "prototypes" not in config:
+        return None
+    kept = dict(config["prototypes"])
+    version = kept.pop("version")
+    if version != VERSION:
+        raise ValueError(f"its prototypes are of version {version}, this program reads {VERSION}")
+    return PrototypeTable({name: tensors[_PROTOTYPES + name].numpy() for name in TENSORS}, kept)
 
 
 def _read_occupations(tensors: Mapping[str, Tensor]) -> Occupations:

@@ -22,6 +22,7 @@ from crystalsmith.errors import OrderError
 from crystalsmith.graph import CrystalBatch, Guide, Layout, make_layout, to_batch, to_crystals
 from crystalsmith.networks import Denoiser
 from crystalsmith.networks.assignment_network import AssignmentNetwork
+from crystalsmith.prototypes.table import PrototypeTable
 from crystalsmith.symmetry import space_group
 
 
@@ -35,6 +36,7 @@ class Statistics:
         elements: (119,) crystals in which each element occurs.
         max_atoms: largest primitive cell in training.
         occupations: who sits where in the training crystals; empty in checkpoints that lack it.
+        prototypes: clusters of the training crystals with coordinates; None in checkpoints that lack them.
     """
 
     atomic_volume: np.ndarray
@@ -42,6 +44,7 @@ class Statistics:
     elements: np.ndarray
     max_atoms: int
     occupations: Occupations = field(default_factory=no_occupations)
+    prototypes: PrototypeTable | None = None
 
 
 @dataclass

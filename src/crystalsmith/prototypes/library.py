@@ -47,6 +47,7 @@ class Template:
         name: what it was taken from, in words.
         members: known crystals that it stands for.
         spread: root mean square spread of their atoms, Angstrom; 0 for single crystals.
+        support: sum of the weights of all known elements on this arrangement, its own among them.
     """
 
     crystal: Crystal
@@ -55,6 +56,7 @@ class Template:
     name: str
     members: int = 1
     spread: float = 0.0
+    support: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,7 @@ class _Laid:
     strain: np.ndarray  # (6,)
     volume: float  # of the conventional cell, Angstrom^3
     spread: float  # Angstrom
+    support: float
 
 
 class Library:
@@ -203,15 +206,18 @@ class Library:
         source = self.sources[place]
         order = sorted(range(len(elements)), key=lambda k: formula_order(SYMBOLS[elements[k]]))
         asked = [elements[k] for k in order]
-        result, seen = [], set()
+        result: list[_Laid] = []
+        seen: dict[object, int] = {}
         for weight, row, match in matches:
             r = source.record(prototypes, row)
             chosen = [match[k] for k in order]
             slots = tuple(r.slots[m] for m in chosen)
             identity = (r.space_group, slots, r.ratio, r.strain.tobytes(), r.w.tobytes())
             if identity in seen:
+                first_one = result[seen[identity]]
+                result[seen[identity]] = replace(first_one, support=first_one.support + weight)
                 continue
-            seen.add(identity)
+            seen[identity] = len(result)
             start = np.cumsum([0, *map(len, r.slots)])
             w = np.concatenate([r.w[start[m] : start[m + 1]] for m in chosen])
             wanted, way = canonical_move(r.space_group, slots)
@@ -233,6 +239,7 @@ class Library:
                     strain=r.strain,
                     volume=volume,
                     spread=r.spread * (volume / atoms) ** (1 / 3),
+                    support=weight,
                 )
             )
         return result
@@ -253,7 +260,8 @@ class Library:
                     same = self._same(leader, others, ways)
                     added = [o for o, is_same in zip(others, same, strict=True) if is_same]
                     rest = [o for o, is_same in zip(others, same, strict=True) if not is_same]
-                    leader = replace(leader, members=_together(leader, added))
+                    support = leader.support + sum(o.support for o in added)
+                    leader = replace(leader, members=_together(leader, added), support=support)
                 else:
                     rest = []
                 leaders.append(leader)
@@ -296,7 +304,7 @@ class Library:
                 sites.append(Site(SYMBOLS[z], position.letter, free))
         cell = lattice_to_cell(strain_to_lattice(one.number, one.strain, one.volume))
         crystal = Crystal(one.number, tuple(cell.tolist()), tuple(sites))
-        return Template(crystal, one.weight, one.kind, one.name, one.members, one.spread)
+        return Template(crystal, one.weight, one.kind, one.name, one.members, one.spread, one.support)
 
 
 def _together(leader: _Laid, added: Sequence[_Laid]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -169,7 +168,9 @@ class PrototypeTable:
                 if header[name]["dtype"] != _CODES[kind] or not begin <= first <= last <= len(raw):
                     raise ValueError(name)
                 arrays[name] = np.frombuffer(raw[first:last], kind).reshape(header[name]["shape"])
-            return PrototypeTable(arrays, {k: str(v) for k, v in metadata.items() if k != "crc"})
+            return PrototypeTable(
+                arrays, {k: str(v) for k, v in metadata.items() if k not in ("crc", "format", "version")}
+            )
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             raise DataError(
                 f"table of prototypes {path} is damaged or truncated; copy or make it again"
@@ -329,8 +330,3 @@ def _check(a: Mapping[str, np.ndarray]) -> None:
     owner = np.repeat(of_slot, sites)
     if not np.array_equal(t.wyckoff_group[wyckoff], a["space_group"][owner]):
         raise ValueError("its positions are of other space groups")
-
-
-def metadata_text(sources: list[dict[str, str]]) -> dict[str, str]:
-    """What a file says of the data it was made from."""
-    return {"sources": json.dumps(sources)}

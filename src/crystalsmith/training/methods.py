@@ -126,7 +126,7 @@ class DefaultMethod:
             counts[:, : part.shape[1]] += part
         present, largest = _seen(dataset, before.elements, before.max_atoms)
         known = both_occupations(before.occupations, occupations(dataset))
-        model.statistics = Statistics(volume, counts, present, largest, known)
+        model.statistics = Statistics(volume, counts, present, largest, known, before.prototypes)
         return model
 
     def atomic_volume(self, model: Model) -> np.ndarray:
