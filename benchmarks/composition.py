@@ -23,6 +23,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from checkpoints import add_checkpoint
 
 from crystalsmith.assignments import canonical, from_pairs, to_pairs
 from crystalsmith.crystal import Crystal, Site
@@ -123,7 +124,7 @@ def main() -> None:
     p.add_argument("folder", help="a run of generate, several crystals of each order")
     p.add_argument("truth", help="data file with the true crystals, under the orders' ids")
     p.add_argument("train", help="data file of the training crystals, for the control and for new formulas")
-    p.add_argument("--checkpoint")
+    add_checkpoint(p)
     p.add_argument("--workers", type=int, default=2)
     p.add_argument("--json")
     a = p.parse_args()

@@ -12,6 +12,7 @@ import argparse
 from collections import Counter
 
 import numpy as np
+from checkpoints import add_checkpoint
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
@@ -48,7 +49,7 @@ def main() -> None:
     p.add_argument("--draws", type=int, default=20)
     p.add_argument("--min-space-group", type=int, default=1)
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--checkpoint")
+    add_checkpoint(p)
     a = p.parse_args()
     model = load_model(a.checkpoint)
     if not isinstance(model, Model) or model.prior is None:

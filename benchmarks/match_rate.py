@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from checkpoints import add_checkpoint
 
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.crystal import Crystal
@@ -52,7 +53,7 @@ def main() -> None:
     p.add_argument("data")
     p.add_argument("-n", type=int, default=1000)
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--checkpoint")
+    add_checkpoint(p)
     p.add_argument("--samples", type=int, default=1)
     p.add_argument("--calls", type=int, nargs="*", help="network calls; several give the curve")
     p.add_argument("--sampler")

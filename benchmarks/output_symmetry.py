@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import moyopy
 import numpy as np
 import torch
+from checkpoints import add_checkpoint
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.data import Dataset
@@ -55,7 +56,7 @@ def main() -> None:
     p.add_argument("data")
     p.add_argument("-n", type=int, default=1000)
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--checkpoint")
+    add_checkpoint(p)
     a = p.parse_args()
     torch.set_num_threads(1)
     model = load_model(a.checkpoint)

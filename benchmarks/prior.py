@@ -20,6 +20,7 @@ from math import factorial, gcd, log, prod
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from checkpoints import add_checkpoint
 
 from crystalsmith.assignments import Formula, images, positions_of, to_pairs
 from crystalsmith.crystal.elements import SYMBOLS
@@ -91,7 +92,7 @@ def main() -> None:
     p.add_argument("data")
     p.add_argument("-n", type=int, default=1000)
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--checkpoint")
+    add_checkpoint(p)
     p.add_argument("--known", help="data file whose crystals are the prototypes, not the checkpoint's")
     p.add_argument("--max-atoms", type=int, help="largest cell that is asked for; else what the model saw")
     a = p.parse_args()

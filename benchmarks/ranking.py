@@ -24,6 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from checkpoints import add_checkpoint
 
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.crystal import Crystal
@@ -235,7 +236,7 @@ def arguments(text: str | None) -> argparse.ArgumentParser:
     p.add_argument("-n", type=int, default=500)
     p.add_argument("--samples", type=int, default=8)
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--checkpoint")
+    add_checkpoint(p)
     p.add_argument("--potential")
     p.add_argument("--all-energies", action="store_true")
     p.add_argument("--workers", type=int, default=2)

@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from checkpoints import add_checkpoint
 
 
 def groups(each: int, checkpoint: str | None, steps: int | None) -> None:
@@ -105,7 +106,7 @@ def main() -> None:
     p.add_argument("what", choices=["groups", "malformed"])
     p.add_argument("--each", type=int, default=20)
     p.add_argument("-n", type=int, default=10_000)
-    p.add_argument("--checkpoint")
+    add_checkpoint(p)
     p.add_argument("--steps", type=int)
     a = p.parse_args()
     if a.what == "groups":

@@ -30,6 +30,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from checkpoints import add_checkpoint
 
 from crystalsmith.crystal import SYMBOLS, Crystal
 from crystalsmith.data import Dataset
@@ -92,7 +93,7 @@ def main() -> None:
     parser.add_argument("train", help="the training set, a file of data build")
     parser.add_argument("-n", type=int, default=500)
     parser.add_argument("-o", "--output", default="sun", help="folder for energies")
-    parser.add_argument("--checkpoint")
+    add_checkpoint(parser)
     parser.add_argument("--max-atoms", type=int, default=20)
     parser.add_argument("--potential", default="chgnet")
     parser.add_argument("--references", help="a file of hull build; default: those of the package")
