@@ -65,6 +65,27 @@ def test_an_id_with_a_line_break_shifts_no_other():
     assert [p.id for p in read] == ["a b", "c"]
 
 
+def test_phases_can_be_left_out_by_id():
+    phases = [Phase("a", {"Li": 1}, -1.0), Phase("b", {"O": 1}, -2.0), Phase("c", {"Li": 1, "O": 1}, -3.0)]
+    rest = References.of(phases, {"potential": "springs"}).without({"b", "x"})
+    assert [p.id for p in rest] == ["a", "c"] and rest.potential == "springs"
+
+
+def test_the_hull_that_ships_knows_the_elements_and_rock_salts():
+    found = shipped("chgnet")
+    assert found is not None
+    elements = {next(iter(p.counts)) for p in found if len(p.counts) == 1}
+    assert {*SYMBOLS[1:95]} - elements == {"Po", "At", "Rn", "Fr", "Ra"}
+    for system, formula in ((("Li", "F"), "LiF"), (("Na", "Cl"), "NaCl"), (("Mg", "O"), "MgO")):
+        hull = Hull(found)
+        places = {
+            p.id: hull.place(p.counts, p.energy).above_hull
+            for p in hull.phases(system)
+            if (p.formula, p.space_group) == (formula, 225)
+        }
+        assert places and min(places.values()) < 0.01
+
+
 def test_a_phase_tells_its_formula():
     phase = Phase("x", {"O": 6, "Fe": 4}, -1.0)
     assert (phase.formula, phase.n_atoms, phase.name) == ("Fe2O3", 10, "Fe2O3 (x)")

@@ -46,17 +46,20 @@ def allocate(recipes: Sequence[Request], count: int, first: Sequence[int] = ()) 
     Args:
         recipes: likely first, at least one.
         count: crystals.
-        first: recipes of the first crystals, whatever they add.
+        first: recipes that crystals get whatever they add, every other crystal from the first one on.
     """
     made = [0] * len(recipes)
-    result = list(first[:count])
-    for k in result:
-        made[k] += 1
-    queue = [(-gain(r, made[k]), k) for k, r in enumerate(recipes)]
+    queue = [(-gain(r, 0), k) for k, r in enumerate(recipes)]
     heapq.heapify(queue)
-    for _ in range(count - len(result)):
-        _, k = queue[0]
+    result: list[int] = []
+    for place in range(count):
+        given = not place % 2 and place // 2 < len(first)
+        while not given and queue[0][0] != -gain(recipes[queue[0][1]], made[queue[0][1]]):
+            k = queue[0][1]  # it was given crystals since
+            heapq.heapreplace(queue, (-gain(recipes[k], made[k]), k))
+        k = first[place // 2] if given else queue[0][1]
         made[k] += 1
         result.append(k)
-        heapq.heapreplace(queue, (-gain(recipes[k], made[k]), k))
+        if not given:
+            heapq.heapreplace(queue, (-gain(recipes[k], made[k]), k))
     return result

@@ -127,10 +127,10 @@ class LetterDrafter:
         return order.content.ask(order.bounds, self.source, self.max_atoms, _width(order))
 
     def _shared_out(self, order: Order, recipes: list[Request]) -> tuple[list[Request], list[int]]:
-        """Up to half of the crystals are the known phases, the most stable first; the others go by gain."""
+        """Every other crystal is a known phase, the most stable first; the others go by gain."""
         known: list[Request] = []
         if self.avoid is None:
-            known = order.content.known(order.bounds, self.source, self.max_atoms)[: (order.count + 1) // 2]
+            known = order.content.known(order.bounds, self.source, self.max_atoms)
         # What the search did not find is no likelier than what it found last.
         found, least = set(recipes), recipes[-1].log_prior
         recipes = [*recipes, *(replace(r, log_prior=least) for r in known if r not in found)]

@@ -195,6 +195,10 @@ class References:
         whole = np.logical_and.reduceat(inside, self.arrays["start"][:-1])
         return [self[int(i)] for i in np.flatnonzero(whole)]
 
+    def without(self, ids: Collection[str]) -> References:
+        """All but the phases of these ids."""
+        return References.of([phase for phase in self if phase.id not in ids], self.metadata)
+
     @property
     def note(self) -> str:
         """What the energies are, in one line."""
