@@ -3,9 +3,8 @@
     python benchmarks/hull.py mp20_test.safetensors -n 1000 --more known36.safetensors
 
 Each crystal is relaxed under its symmetry with the potential of the references, and placed relative to the
-hull of the reference phases, of which all phases of the two data sets are taken out first. The energies
-of the data above their hull are never negative, because it holds the crystal; ours are cut off at zero for that
-reason.
+hull of the reference phases, of which all phases of the two data sets are taken out first. The data's
+energies are never below their hull, because it holds the crystal; ours are cut off at zero for that reason.
 """
 
 from __future__ import annotations
