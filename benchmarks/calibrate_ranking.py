@@ -42,11 +42,16 @@ from scipy.optimize import minimize
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.ranking import Score
-from crystalsmith.ranking.agreement import agreements, draft_differences, same_structures
+from crystalsmith.ranking.agreement import agreements, draft_differences
 from crystalsmith.ranking.calibration import OrderCalibration, _data, judges_key, order_key
-from crystalsmith.ranking.features import ENERGY, KINDS, OWN, asked, columns
-from crystalsmith.ranking.ladder import FRONT_RUNNERS
-from crystalsmith.ranking.verdicts import CERTAINTY, certainties, certainty_columns, figures
+from crystalsmith.ranking.features import ENERGY, KINDS, NAMES, OWN, asked, columns
+from crystalsmith.ranking.verdicts import (
+    CERTAINTY,
+    certainties,
+    certainty_columns,
+    compared,
+    front_runners_alone,
+)
 
 JUDGES: tuple[tuple[str, ...], ...] = ((), ("denoising",), ("agreement",), ("denoising", "agreement"))
 SHARED_PULL, OWN_PULL, SURE_PULL = 4.0, 60.0, 1.0
@@ -90,20 +95,23 @@ class Row:
         )
 
     @property
+    def mixed(self) -> bool:
+        """Whether some candidates are right and others are not, so that a ranking matters."""
+        return bool(self.right.any() and not self.right.all())
+
+    @property
     def few(self) -> Row:
         """As of a small order: the first few of each kind."""
         kinds = [s.kind for s in self.scores]
         return self.part([i for i, k in enumerate(kinds) if kinds[:i].count(k) < FEW[k]])
 
-    def told(self, potential: str | None, relaxed: bool = False) -> list[Score]:
-        """Scores with the energies of one potential: single points, or relaxed ones alone."""
+    def told(self, potential: str | None) -> list[Score]:
+        """Scores with the single points of one potential."""
         if potential is None:
             return list(self.scores)
-        energy = (self.relaxed if relaxed else self.energies)[potential]
-        part = "relaxed_energy" if relaxed else "energy"
         return [
-            s.with_(potential=potential, **{part: float(e) if math.isfinite(e) else None})
-            for s, e in zip(self.scores, energy, strict=True)
+            s.with_(potential=potential, energy=float(e) if math.isfinite(e) else None)
+            for s, e in zip(self.scores, self.energies[potential], strict=True)
         ]
 
 
@@ -135,19 +143,25 @@ def _figures(line: dict[str, Any]) -> np.ndarray:
     return np.array([math.nan if e is None else e for e in line["energies"]])
 
 
-def choice_weights(tables: Sequence[tuple[np.ndarray, np.ndarray, float]], counts: np.ndarray) -> np.ndarray:
+def choice_weights(
+    tables: Sequence[tuple[np.ndarray, np.ndarray, float]], counts: np.ndarray, centre: np.ndarray
+) -> np.ndarray:
     """(len(NAMES),) weights of the conditional logit.
 
     Args:
         tables: for each row its columns (n, len(NAMES)), who is right (n,), and how much it counts.
         counts: (len(NAMES),) columns that may have a weight.
+        centre: (len(NAMES),) weights that they are pulled to.
     """
     tables = [t for t in tables if t[1].any() and not t[1].all()]
+    if not tables:
+        return centre
     x = np.concatenate([t[0] for t in tables])
     start = np.cumsum([0, *(len(t[0]) for t in tables)])[:-1]
     row = np.repeat(np.arange(len(tables)), [len(t[0]) for t in tables])
     right = np.concatenate([t[1] for t in tables])
     much = np.array([t[2] for t in tables])
+    offset = x @ centre
     # Shared columns: the sum over kinds; the network's own "kind" is what others are measured against.
     names = (*OWN, ENERGY)
     by_kind = x.reshape(len(x), len(KINDS), len(names))
@@ -160,7 +174,7 @@ def choice_weights(tables: Sequence[tuple[np.ndarray, np.ndarray, float]], count
     pull = np.concatenate([np.full(len(names), SHARED_PULL), np.full(len(KINDS) * len(names), OWN_PULL)])
 
     def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
-        f = design @ w
+        f = offset + design @ w
         top = np.maximum.reduceat(f, start)[row]
         e = np.exp(f - top)
         whole, good = np.add.reduceat(e, start), np.add.reduceat(e * right, start)
@@ -171,7 +185,7 @@ def choice_weights(tables: Sequence[tuple[np.ndarray, np.ndarray, float]], count
     bounds = [(None, None) if ok else (0.0, 0.0) for ok in free]
     found = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x
     parts = found.reshape(1 + len(KINDS), len(names)) / spread
-    return np.asarray(np.where(may, parts[0] + parts[1:], 0.0).ravel())
+    return np.asarray(np.where(may, parts[0] + parts[1:], 0.0).ravel() + centre)
 
 
 def sure_weights(tables: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> np.ndarray:
@@ -196,67 +210,99 @@ def sure_weights(tables: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) ->
 
 @dataclass(frozen=True)
 class Fitter:
-    """One set of judges: how rows are seen by it, and its fit."""
+    """One set of judges: how rows are seen by it, and its fit.
+
+    A fit with energies begins with that without, and one with relaxed energies with that of single points: it
+    is their weights that its own are pulled to. Few rows with energies then change little.
+    """
 
     judges: tuple[str, ...]
     potential: str | None = None
     relaxed: bool = False
-    before: OrderCalibration | None = None  # picks front-runners, by single points
+
+    @property
+    def plainer(self) -> Fitter | None:
+        """The judges that it begins with."""
+        if self.relaxed:
+            return replace(self, relaxed=False)
+        return None if self.potential is None else replace(self, potential=None)
 
     def sees(self, row: Row) -> bool:
         """Whether a row has what it takes."""
-        have = row.relaxed if self.relaxed else row.energies
-        return self.potential is None or self.potential in have
+        if not self.relaxed:
+            return self.potential is None or self.potential in row.energies
+        return bool(np.isfinite(row.relaxed.get(str(self.potential), np.array([np.nan]))).any())
 
-    def compares(self, row: Row) -> bool:
-        """Whether it says something of a row: it sees it, or it cannot change what is first."""
-        return self.sees(row) or row.right.all() or not row.right.any()
+    def told(self, row: Row) -> list[Score]:
+        """Scores of a row with its energies; without where it has none."""
+        potential = self.potential if self.sees(row) else None
+        scores = row.told(potential)
+        if self.relaxed and potential is not None:
+            energies = row.relaxed[potential]
+            scores = [
+                s.with_(relaxed_energy=float(e)) if math.isfinite(e) else s
+                for s, e in zip(scores, energies, strict=True)
+            ]
+        return scores
+
+    def table(self, row: Row) -> tuple[np.ndarray, np.ndarray]:
+        """Columns of the candidates that are compared, all or the front-runners, and who is right."""
+        scores = self.told(row)
+        if not self.relaxed:
+            return columns(scores, row.difference), row.right
+        front = np.array([s.relaxed_energy is not None for s in scores])
+        return columns(front_runners_alone(scores), row.difference)[front], row.right[front]
+
+    def fit(self, rows: Sequence[Row]) -> Fitted:
+        """Weights by these rows."""
+        before = None if self.plainer is None else self.plainer.fit(rows)
+        counts = asked(self.judges, self.potential is not None)
+        centre = np.zeros(len(NAMES)) if before is None else before.last.weights
+        seen = [row for row in rows if self.sees(row)]
+        tables = [(*self.table(v), much) for row in seen for v, much in self.views(row)]
+        weights = choice_weights(tables, counts, centre)
+        found = OrderCalibration(weights, np.zeros(1 + len(CERTAINTY)))
+        fitted = Fitted(self, found if before is None or not self.relaxed else before.last, found)
+        # Rows that need no energies stand for as many as there are among those that have them.
+        undecided = [row for row in rows if row.mixed]
+        share = sum(self.sees(row) for row in undecided) / max(len(undecided), 1)
+        certainty = []
+        for row in rows:
+            if not self.sees(row) and row.mixed:
+                continue
+            for view, much in self.views(row):
+                figure = fitted.figure(view)
+                each = np.full(len(figure), 0.5 / len(figure))
+                each[int(np.argmax(figure))] += 0.5
+                each *= much * (1.0 if self.sees(row) else share)
+                certainty.append(
+                    (certainty_columns(self.told(view), view.difference, figure), view.right, each)
+                )
+        return replace(fitted, last=replace(found, sure=sure_weights(certainty)))
 
     def views(self, row: Row) -> list[tuple[Row, float]]:
         """A row as it is fitted to."""
-        return [(self.front(row), 0.5), (self.front(row.few), 0.5)]
+        return [(row, 1.0)] if self.relaxed else [(row, 0.5), (row.few, 0.5)]
 
-    def front(self, row: Row) -> Row:
-        """The candidates that are compared: all, or the front-runners."""
-        if not self.relaxed or self.before is None:
-            return row
-        figure = figures(row.told(self.potential), row.difference, self.before, self.judges)
-        stands = same_structures(row.difference, list(figure))
-        best = sorted(set(stands), key=lambda i: -figure[i])[:FRONT_RUNNERS]
-        return row.part([i for i, s in enumerate(stands) if s in best])
 
-    def table(self, row: Row) -> np.ndarray:
-        """Its columns."""
-        return columns(row.told(self.potential, self.relaxed), row.difference)
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Weights of a set of judges: those by single points, and the last ones."""
 
-    def fit(self, rows: Sequence[Row]) -> OrderCalibration:
-        """Weights by these rows."""
-        counts = asked(self.judges, self.potential is not None)
-        views = [view for row in rows for view in self.views(row)]
-        weights = choice_weights([(self.table(v), v.right, much) for v, much in views], counts)
-        found = OrderCalibration(weights, np.zeros(1 + len(CERTAINTY)))
-        tables = []
-        for view, much in views:
-            figure = self.figure(view, found)
-            each = np.full(len(figure), 0.5 / len(figure))
-            each[int(np.argmax(figure))] += 0.5
-            tables.append((self.certainty(view, figure), view.right, much * each))
-        return replace(found, sure=sure_weights(tables))
+    fitter: Fitter
+    single: OrderCalibration
+    last: OrderCalibration
 
-    def figure(self, row: Row, calibration: OrderCalibration) -> np.ndarray:
-        """(n,) figures of candidates that are compared."""
-        return figures(row.told(self.potential, self.relaxed), row.difference, calibration, self.judges)
+    def figure(self, row: Row) -> np.ndarray:
+        """(n,) figures of the candidates of a row."""
+        return compared(self.fitter.told(row), row.difference, self.fitter.judges, self.single, self.last)
 
-    def certainty(self, row: Row, figure: np.ndarray) -> np.ndarray:
-        """Columns of their certainty."""
-        return certainty_columns(row.told(self.potential, self.relaxed), row.difference, figure)
-
-    def first(self, row: Row, calibration: OrderCalibration) -> tuple[bool, float]:
+    def first(self, row: Row) -> tuple[bool, float]:
         """Whether the first candidate is right, and with which chance it was said to be."""
-        row = self.front(row)
-        figure = self.figure(row, calibration)
+        figure = self.figure(row)
         k = int(np.argmax(figure))
-        return bool(row.right[k]), float(certainties(self.certainty(row, figure), calibration)[k])
+        chances = certainties(certainty_columns(self.fitter.told(row), row.difference, figure), self.last)
+        return bool(row.right[k]), float(chances[k])
 
 
 def halves(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
@@ -294,32 +340,23 @@ def report(rows: Sequence[Row], fitters: Sequence[Fitter]) -> dict[str, OrderCal
     result: dict[str, OrderCalibration] = {}
     without: dict[tuple[str, ...], dict[tuple[str, int], bool]] = {}
     for fitter in fitters:
-        own = [r for r in rows if fitter.sees(r)]
-        if not own:
-            continue
         name = order_key(fitter.judges, fitter.potential, fitter.relaxed)
-        if fitter.relaxed:
-            fitter = replace(fitter, before=result[order_key(fitter.judges, fitter.potential)])
         hits: dict[tuple[str, int], bool] = {}
         stated: list[tuple[bool, float]] = []
-        a, b = halves(own)
-        for fitted, seen in ((a, b), (b, a)):
-            calibration = fitter.fit(fitted)
-            for r in seen:
-                hits[r.folder, r.row], chance = fitter.first(r, calibration)
-                stated.append((hits[r.folder, r.row], chance))
+        a, b = halves(rows)
+        for part, others in ((a, b), (b, a)):
+            fitted = fitter.fit(part)
+            for r in others:
+                if fitter.sees(r) or not r.mixed:
+                    hits[r.folder, r.row], chance = fitted.first(r)
+                    stated.append((hits[r.folder, r.row], chance))
         if fitter.potential is not None:
-            hits |= {
-                (r.folder, r.row): bool(r.right.all())
-                for r in rows
-                if not fitter.sees(r) and fitter.compares(r)
-            }
             cheap = {key: ok for key, ok in without[fitter.judges].items() if key in hits}
             show(f"({order_key(fitter.judges, None) or 'no judge'}, the same rows)", cheap)
         else:
             without[fitter.judges] = hits
         show(name or "no judge", hits)
-        result[name] = fitter.fit(own)
+        result[name] = fitter.fit(rows).last
         if fitter.judges == JUDGES[-1]:
             print(reliability(stated))
     show("any", {(r.folder, r.row): bool(r.right.any()) for r in rows})

@@ -55,17 +55,34 @@ def verdicts(
     if difference is None:
         difference = draft_differences(crystals)
     judges, potential = judges_of(scores), potential_of(scores)
-    calibration = order_calibration(judges, potential)
-    figure = figures([s.with_(relaxed_energy=None) for s in scores], difference, calibration, judges)
-    front = np.array([s.relaxed_energy is not None for s in scores])
-    if front.any():
-        calibration = order_calibration(judges, potential, relaxed=True)
-        among = [s if s.relaxed_energy is not None else s.with_(energy=None) for s in scores]
-        relaxed = figures(among, difference, calibration, judges)
-        behind = np.minimum(figure - figure[front].min(), 0.0)
-        figure = np.where(front, relaxed, relaxed[front].min() + behind)
-    p = certainties(certainty_columns(scores, difference, figure), calibration)
+    single = last = order_calibration(judges, potential)
+    if any(s.relaxed_energy is not None for s in scores):
+        last = order_calibration(judges, potential, relaxed=True)
+    figure = compared(scores, difference, judges, single, last)
+    p = certainties(certainty_columns(scores, difference, figure), last)
     return [Verdict(float(f), float(q)) for f, q in zip(figure, p, strict=True)]
+
+
+def compared(
+    scores: Sequence[Score],
+    difference: np.ndarray,
+    judges: tuple[str, ...],
+    single: OrderCalibration,
+    relaxed: OrderCalibration,
+) -> np.ndarray:
+    """(n,) the figures of candidates: by single points, and those of front-runners by relaxed energies."""
+    figure = figures([s.with_(relaxed_energy=None) for s in scores], difference, single, judges)
+    front = np.array([s.relaxed_energy is not None for s in scores])
+    if not front.any():
+        return figure
+    own = figures(front_runners_alone(scores), difference, relaxed, judges)
+    behind = np.minimum(figure - figure[front].min(), 0.0)
+    return np.where(front, own, own[front].min() + behind)
+
+
+def front_runners_alone(scores: Sequence[Score]) -> list[Score]:
+    """The scores, with energies of those alone that were relaxed."""
+    return [s if s.relaxed_energy is not None else s.with_(energy=None) for s in scores]
 
 
 def figures(
