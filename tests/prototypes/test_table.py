@@ -79,6 +79,18 @@ def test_a_cluster_is_the_mean_of_its_members_on_the_right_slots() -> None:
     assert cluster.spread == pytest.approx(away, rel=0.03)
 
 
+def test_the_most_stable_crystal_of_the_same_elements_counts() -> None:
+    spinel = KNOWN["spinel"]
+    crystals = [spinel, shifted(spinel, 0.001), changed(spinel, {"Mg": "Zn"})]
+    table = PrototypeTable.build(pack(crystals, e_above_hull=[0.05, 0.02, np.nan]))
+    known = table.prototypes.known
+    above = {
+        frozenset(known[row].elements): table.record(table.prototypes, row).e_above_hull for row in range(2)
+    }
+    assert above[frozenset({8, 12, 13})] == pytest.approx(0.02)
+    assert np.isnan(above[frozenset({8, 30, 13})])
+
+
 def test_arrangements_that_differ_are_other_clusters() -> None:
     salt, perovskite = KNOWN["rock salt"], KNOWN["perovskite"]
     rutile = KNOWN["rutile"]

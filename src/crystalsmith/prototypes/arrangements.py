@@ -64,6 +64,7 @@ class Members:
         elements: (N, k) atomic number on each slot.
         strain: (N, 6) log-strains without their isotropic part.
         ratio: (N,) logarithm of the volume over that of its atoms.
+        e_above_hull: (N,) eV/atom, NaN where unknown.
     """
 
     number: int
@@ -73,6 +74,7 @@ class Members:
     elements: np.ndarray
     strain: np.ndarray
     ratio: np.ndarray
+    e_above_hull: np.ndarray
 
 
 def arrangements_of(dataset: Dataset, atomic_volume: np.ndarray) -> list[Members]:
@@ -87,6 +89,7 @@ def arrangements_of(dataset: Dataset, atomic_volume: np.ndarray) -> list[Members
     strain = strains(dataset, reference)
     ratio = strain[:, 0] * np.sqrt(3.0)  # the isotropic strain is log(length) * sqrt(3)
     strain[:, 0] = 0.0
+    above = np.asarray(a["e_above_hull"]).astype(float)
     rows = np.asarray(a["wyckoff"]).astype(int)
     w = torus(rows, np.asarray(a["free"]))
     start, element = np.asarray(a["start"]).tolist(), np.asarray(a["element"])
@@ -108,5 +111,5 @@ def arrangements_of(dataset: Dataset, atomic_volume: np.ndarray) -> list[Members
         order = np.argsort(who)
         who = who[order]
         w_all, elements = (np.concatenate([p[k] for p in parts])[order] for k in (1, 2))
-        members.append(Members(number, pattern, who, w_all, elements, strain[who], ratio[who]))
+        members.append(Members(number, pattern, who, w_all, elements, strain[who], ratio[who], above[who]))
     return members

@@ -37,6 +37,7 @@ class Cluster:
         strain_spread, ratio_spread: root mean square of the same of strains and ratios.
         rows: (m,) the members in the data set.
         elements: (m, k) atomic numbers on each slot.
+        e_above_hull: (m,) eV/atom, NaN where unknown.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Cluster:
     ratio_spread: float
     rows: np.ndarray
     elements: np.ndarray
+    e_above_hull: np.ndarray
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -141,5 +143,6 @@ def _settled(
         ratio_spread=float(ratio.std()),
         rows=members.rows[inside],
         elements=np.take_along_axis(members.elements[inside], order, axis=1),
+        e_above_hull=members.e_above_hull[inside],
     )
     return cluster, inside

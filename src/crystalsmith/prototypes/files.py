@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -83,7 +84,8 @@ class KnownFile:
         return self._record(row)
 
     def _make(self, row: int) -> Record:
-        return record_of(self.dataset[row], self.atomic_volume, self._ids[row])
+        record = record_of(self.dataset[row], self.atomic_volume, self._ids[row])
+        return replace(record, e_above_hull=float(self.dataset.arrays["e_above_hull"][row]))
 
     @cached_property
     def _ids(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Templates: known arrangements with the elements asked for, the most similar first."""
+"""Templates: known arrangements with the elements asked for, the likeliest first."""
 
 from __future__ import annotations
 
@@ -29,6 +29,13 @@ Key = tuple[int, ...]
 LOOKED = 400
 """Known crystals of each source, the most similar ones, among which templates are found."""
 
+STABLE, UNKNOWN_ABOVE, SHARE = 0.05, 0.03, 0.2
+"""Energy (eV/atom) over which a known crystal's place above the hull makes a template e times less likely,
+what counts where it is unknown, and the power of the number of known crystals.
+
+Between the best of a coarse grid on mp20_val and on large crystals; see docs/prototypes.md.
+"""
+
 SAME_POSITIONS, SAME_STRAIN, SAME_VOLUME = 0.1, 0.02, 0.3
 """Templates of one assignment are one: atoms (Angstrom), log-strains and log-volumes as close as these.
 
@@ -48,6 +55,7 @@ class Template:
         members: known crystals that it stands for.
         spread: root mean square spread of their atoms, Angstrom; 0 for single crystals.
         support: sum of the weights of all known elements on this arrangement, its own among them.
+        e_above_hull: of the known crystal of that name, eV/atom, NaN where unknown.
     """
 
     crystal: Crystal
@@ -57,6 +65,27 @@ class Template:
     members: int = 1
     spread: float = 0.0
     support: float = 1.0
+    e_above_hull: float = math.nan
+
+    @property
+    def score(self) -> float:
+        """What templates are sorted by: see ``score``."""
+        return score(self.weight, self.e_above_hull, self.members)
+
+
+def score(weight: float, e_above_hull: float, members: int) -> float:
+    """How likely a template is the right one, up to a factor.
+
+    Similar elements make it likely, and so does a known crystal that is stable itself, and one that many
+    others are like.
+
+    Args:
+        weight: similarity of the elements.
+        e_above_hull: of the known crystal, eV/atom, NaN where unknown.
+        members: known crystals.
+    """
+    above = UNKNOWN_ABOVE if math.isnan(e_above_hull) else max(e_above_hull, 0.0)
+    return weight * math.exp(-above / STABLE) * members**SHARE
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +105,12 @@ class _Laid:
     volume: float  # of the conventional cell, Angstrom^3
     spread: float  # Angstrom
     support: float
+    e_above_hull: float
+
+    @property
+    def key(self) -> tuple[float, tuple[int, int]]:
+        """What they are sorted by."""
+        return -score(self.weight, self.e_above_hull, self.members), self.order
 
 
 class Library:
@@ -143,7 +178,7 @@ class Library:
     def by_atoms(
         self, elements: Key, counts: Key, groups: Collection[int] | None = None, most: int = 20
     ) -> list[Template]:
-        """Templates of a composition of the primitive cell, the heaviest first.
+        """Templates of a composition of the primitive cell, the likeliest first.
 
         Args:
             elements: atomic numbers.
@@ -163,7 +198,7 @@ class Library:
     def by_assignment(
         self, group: int, elements: Key, assignment: Assignment, most: int = 20
     ) -> list[Template]:
-        """Templates on given positions, up to origin and setting, the heaviest first.
+        """Templates on given positions, up to origin and setting, the likeliest first.
 
         Args:
             group: space group.
@@ -202,7 +237,7 @@ class Library:
         elements: Key,
         matches: Sequence[tuple[float, int, tuple[int, ...]]],
     ) -> list[_Laid]:
-        """Known crystals with exchanged elements, on canonical positions; of one cluster the heaviest."""
+        """Known crystals with exchanged elements, on canonical positions; of one cluster the likeliest."""
         source = self.sources[place]
         order = sorted(range(len(elements)), key=lambda k: formula_order(SYMBOLS[elements[k]]))
         asked = [elements[k] for k in order]
@@ -214,8 +249,13 @@ class Library:
             slots = tuple(r.slots[m] for m in chosen)
             identity = (r.space_group, slots, r.ratio, r.strain.tobytes(), r.w.tobytes())
             if identity in seen:
-                first_one = result[seen[identity]]
-                result[seen[identity]] = replace(first_one, support=first_one.support + weight)
+                other = result[seen[identity]]
+                total = other.support + weight
+                if score(weight, r.e_above_hull, 1) > score(other.weight, other.e_above_hull, 1):
+                    other = replace(
+                        other, weight=weight, name=r.name, e_above_hull=r.e_above_hull, order=(place, row)
+                    )
+                result[seen[identity]] = replace(other, support=total)
                 continue
             seen[identity] = len(result)
             start = np.cumsum([0, *map(len, r.slots)])
@@ -240,14 +280,15 @@ class Library:
                     volume=volume,
                     spread=r.spread * (volume / atoms) ** (1 / 3),
                     support=weight,
+                    e_above_hull=r.e_above_hull,
                 )
             )
         return result
 
     def _distinct(self, laid: Sequence[_Laid], most: int) -> list[Template]:
-        """One template of those that are nearly the same, the heaviest first."""
+        """One template of those that are nearly the same, the likeliest first."""
         groups: dict[tuple[int, Assignment], list[_Laid]] = {}
-        for one in sorted(laid, key=lambda x: (-x.weight, x.order)):
+        for one in sorted(laid, key=lambda x: x.key):
             groups.setdefault((one.number, one.slots), []).append(one)
         leaders: list[_Laid] = []
         for (number, slots), rest in groups.items():
@@ -265,7 +306,7 @@ class Library:
                 else:
                     rest = []
                 leaders.append(leader)
-        leaders.sort(key=lambda x: (-x.weight, x.order))
+        leaders.sort(key=lambda x: x.key)
         result: list[Template] = []
         for one in leaders:
             try:
@@ -304,7 +345,9 @@ class Library:
                 sites.append(Site(SYMBOLS[z], position.letter, free))
         cell = lattice_to_cell(strain_to_lattice(one.number, one.strain, one.volume))
         crystal = Crystal(one.number, tuple(cell.tolist()), tuple(sites))
-        return Template(crystal, one.weight, one.kind, one.name, one.members, one.spread, one.support)
+        return Template(
+            crystal, one.weight, one.kind, one.name, one.members, one.spread, one.support, one.e_above_hull
+        )
 
 
 def _together(leader: _Laid, added: Sequence[_Laid]) -> int:

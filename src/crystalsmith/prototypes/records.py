@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,6 +30,7 @@ class Record:
         name: in words.
         members: crystals it stands for.
         spread: root mean square distance of their atoms from these, in (volume / atoms)^(1/3).
+        e_above_hull: eV/atom of the crystal of this name, NaN where unknown.
     """
 
     space_group: int
@@ -39,6 +41,7 @@ class Record:
     name: str
     members: int = 1
     spread: float = 0.0
+    e_above_hull: float = math.nan
 
 
 class Source(Protocol):

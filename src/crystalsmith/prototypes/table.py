@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -40,6 +41,7 @@ TENSORS: dict[str, str] = {
     "slots": "uint8",  # (C,) slots of each cluster
     "sites": "uint8",  # sites of each slot
     "element": "uint8",  # atomic numbers of the tuples, slot by slot
+    "above": "uint8",  # (T,) meV/atom above the hull of each tuple's most stable crystal, 255 unknown
 }
 """Name -> type; C clusters."""
 
@@ -111,7 +113,13 @@ class PrototypeTable:
         rows = [np.array([positions_of(c.number).first + p for s in c.slots for p in s]) for c in clusters]
         dof = tables().dof
         w = [c.w[np.arange(3) < dof[y][:, None]] for c, y in zip(clusters, rows, strict=True)]
-        tuples = [np.unique(c.elements, axis=0) for c in clusters]
+        tuples, above = [], []
+        for c in clusters:
+            distinct, place = np.unique(c.elements, axis=0, return_inverse=True)
+            lowest = np.full(len(distinct), np.inf)
+            np.minimum.at(lowest, place.ravel(), np.where(np.isnan(c.e_above_hull), np.inf, c.e_above_hull))
+            tuples.append(distinct)
+            above.append(np.where(np.isfinite(lowest), np.clip(np.rint(lowest * 1000), 0, 254), 255))
 
         def joined(parts: list[Any], kind: str) -> np.ndarray:
             return np.concatenate([np.zeros(0), *map(np.ravel, parts)]).astype(kind)
@@ -134,6 +142,7 @@ class PrototypeTable:
             "slots": np.array([len(c.slots) for c in clusters], np.uint8),
             "sites": joined([[len(s) for s in c.slots] for c in clusters], "uint8"),
             "element": joined(tuples, "uint8"),
+            "above": joined(above, "uint8"),
         }
         return PrototypeTable(arrays, dict(metadata or {}))
 
@@ -284,6 +293,7 @@ class PrototypeTable:
             name=f"{reduced_formula(counts)} ({space_group(number).symbol}), {count} crystals",
             members=count,
             spread=float(a["spread"][cluster, 0] * _UNIT),
+            e_above_hull=math.nan if a["above"][row] == 255 else float(a["above"][row]) / 1000,
         )
 
     def summary(self) -> dict[str, int]:
@@ -322,6 +332,7 @@ def _check(a: Mapping[str, np.ndarray]) -> None:
         and len(wyckoff) == sites.sum()
         and len(a["coordinate"]) == t.dof[wyckoff].sum()
         and len(a["element"]) == (tuples * slots).sum()
+        and len(a["above"]) == tuples.sum()
         and bool(((a["element"] > 0) & (a["element"] <= 118)).all())
     )
     if not fits:
