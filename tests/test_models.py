@@ -18,12 +18,10 @@ from test_diffusion_model import small_model
 
 from crystals import KNOWN
 from crystalsmith.cli.main import main
-from crystalsmith.crystal import Crystal
 from crystalsmith.data import pack
 from crystalsmith.data.wyckoff import count_wyckoff
 from crystalsmith.diffusion import Model, load_model, save_model
 from crystalsmith.diffusion.checkpoint import SHIPPED, default_checkpoint
-from crystalsmith.prototypes import PrototypeTable
 from priors import small_network
 
 ROOT = Path(__file__).parents[1]
@@ -47,8 +45,8 @@ def parts(tmp_path: Path) -> dict[str, Path]:
     save_model(model, tmp_path / "prior.safetensors", {"prior_training": "{}"})
     pack([KNOWN["rutile"], KNOWN["anatase"]], ["mp-2", "mp-1"], [0.03, 0.0]).save(tmp_path / "a.safetensors")
     pack([KNOWN["rutile"], KNOWN["rock salt"]], ["x", "mp-3"], [np.nan, 0.0]).save(tmp_path / "b.safetensors")
-    salts = [Crystal(225, (a, a, a, 90, 90, 90), KNOWN["rock salt"].sites) for a in (5.6, 5.7)]
-    PrototypeTable.build(pack(salts)).save(tmp_path / "table.safetensors")
+    about = {"format": "crystalsmith.prototypes", "version": "1"}
+    save_file({"centre": torch.arange(3)}, tmp_path / "table.safetensors", about)
     return {p.stem: p for p in tmp_path.glob("*.safetensors")}
 
 
@@ -75,12 +73,11 @@ def test_a_model_is_put_together_and_says_what_it_is(parts, tmp_path, monkeypatc
     np.testing.assert_array_equal(made.wyckoff_counts, count_wyckoff(both))
     assert (made.max_atoms, made.elements) == (weights.max_atoms, weights.elements)
     assert made.metadata["model"] == "benchmark" and made.metadata["training_data"] == "weights.data"
-    table = made.statistics.prototypes
-    assert table is not None and table.hash == PrototypeTable.open(parts["table"]).hash
+    with safe_open(out, framework="pt") as file:
+        assert file.get_tensor("prototypes.centre").tolist() == [0, 1, 2]
     capsys.readouterr()
     assert main(["--json", "info", "--checkpoint", str(out)]) == 0
     facts = json.loads(capsys.readouterr().out)["result"]
-    assert facts["prototypes"]["file"] == "table.safetensors"
     assert facts["model"] == "benchmark" and facts["prior_data"] == "prior.safetensors"
     files = {"a.safetensors": 2, "b.safetensors": 2}
     assert facts["known_phases"] == {"crystals": 4, "distinct": 3, "files": files}

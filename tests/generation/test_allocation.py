@@ -11,11 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crystalsmith.assignments import Request
-from crystalsmith.generation.allocation import SPREAD, allocate, gain, success
+from crystalsmith.generation.allocation import SPREAD, Option, share, success
 
 # No free parameter, one, three and nine.
 SALT = (("Na", "a"), ("Cl", "b"))
 SPINEL = (("Mg", "a"), ("Al", "d"), ("O", "e"))
+
+
+def allocate(recipes: list[Request], count: int) -> list[int]:
+    """Which recipe each crystal is made of, all by the network."""
+    place = {id(r): k for k, r in enumerate(recipes)}
+    return [place[id(one)] for (one,) in share(recipes, count)]
+
+
+def gain(recipe: Request, made: int) -> float:
+    """What one more sample of the network adds after so many that were wrong."""
+    option = Option(recipe, success(recipe.freedom))
+    failed = math.prod(1 - option.next_rate(m) for m in range(made))
+    likely = 1.0 if recipe.log_prior is None else math.exp(recipe.log_prior)
+    return likely * failed * option.next_rate(made)
 
 
 def fixed(p: float | None) -> Request:

@@ -145,8 +145,8 @@ def test_likelihood_of_assignments_is_journalled_and_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Likely(LetterDrafter):
-        def draft(self, order: Any, index: int, rng: Any, number: int) -> Request:
-            made = super().draft(order, index, rng, number)
+        def draft(self, order: Any, index: int, rng: Any, number: int, *which: int) -> Request:
+            made = super().draft(order, index, rng, number, *which)
             return replace(made, log_prior=-1000.0 if index == 0 else -0.5)
 
     frequencies = Frequencies(WyckoffPrior(FakeModel().wyckoff_counts))

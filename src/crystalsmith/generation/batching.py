@@ -79,7 +79,7 @@ def fill(tries: Iterable[Try], batch_atoms: int, seed: int, drafter: Drafter) ->
     for t in tries:
         # The draft is of the crystal: all drafts of a crystal share their assignment.
         rng = np.random.default_rng(crystal_seed(seed, t.order.id, t.index, t.number))
-        request = drafter.draft(t.order, t.index, rng, t.number)
+        request = drafter.draft(t.order, t.index, rng, t.number, t.draft, t.drafts)
         size = drafter.size(request)
         if batch and atoms + size > batch_atoms:
             yield batch

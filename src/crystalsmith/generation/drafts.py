@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from crystalsmith.assignments import Request
 from crystalsmith.errors import OrderError
-from crystalsmith.generation.allocation import allocate
+from crystalsmith.generation.allocation import one_of, share
+from crystalsmith.generation.templates import Arrangements, Templates
 from crystalsmith.orders.bounds import searched
 from crystalsmith.orders.frequencies import WyckoffPrior
 from crystalsmith.orders.letters import Letters
@@ -46,8 +47,16 @@ class Drafter(Protocol):
         """Orders that will come, in this turn: several can be thought about at once."""
         ...
 
-    def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Request:
-        """What to make of crystal ``index``, from 0, at try ``number``, from 1."""
+    def draft(
+        self,
+        order: Order,
+        index: int,
+        rng: np.random.Generator,
+        number: int,
+        draft: int = 0,
+        drafts: int = 1,
+    ) -> Request:
+        """What to make of crystal ``index``, from 0, at try ``number``, from 1; of so many drafts, one."""
         ...
 
     def size(self, request: Request) -> int:
@@ -55,11 +64,20 @@ class Drafter(Protocol):
         ...
 
 
+class _Shared(NamedTuple):
+    """Likely recipes of an order, and what its crystals are made of: for each its drafts."""
+
+    recipes: list[Request]
+    drafts: int
+    plan: list[list[Request]]
+
+
 class LetterDrafter:
-    """Fills in what an order leaves open.
+    """Fills in what an order leaves open, and says how to make it.
 
     Orders for a composition or for numbers of sites get the likeliest assignments, shared out as in
-    ``generation.allocation``; what cannot be listed is drawn crystal by crystal.
+    ``generation.allocation`` together with the ways to make them; what cannot be listed is drawn crystal by
+    crystal, and the way to make it as well.
 
     Args:
         source: where from.
@@ -67,6 +85,7 @@ class LetterDrafter:
         max_atoms: largest primitive cell that is looked at where an order does not say.
         avoid: says of a recipe that it is not wanted, as that of a known crystal is not where only new ones
             are; orders for a composition begin with their known phases where it is None.
+        templates: known arrangements; without them all is made by the network.
     """
 
     def __init__(
@@ -75,9 +94,11 @@ class LetterDrafter:
         fallback: Source,
         max_atoms: int,
         avoid: Callable[[Request], bool] | None = None,
+        templates: Templates | None = None,
     ) -> None:
         self.source, self.fallback, self.max_atoms, self.avoid = source, fallback, max_atoms, avoid
-        self._shared: OrderedDict[Order, tuple[list[Request], list[int]] | None] = OrderedDict()
+        self._starts = None if templates is None else Arrangements(templates).starts
+        self._shared: OrderedDict[Order, _Shared | None] = OrderedDict()
         self._expected: tuple[Order, ...] = ()
         self._place: dict[Order, int] = {}
         self._heard: dict[Order, list[Request]] = {}
@@ -86,27 +107,51 @@ class LetterDrafter:
         self._expected = tuple(orders)
         self._place = {order: k for k, order in enumerate(self._expected)}
 
-    def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Request:
-        shared, late = self._share(order), number > LIKELY_TRIES
-        if shared is None or (late and len(shared[0]) == 1 and order.wyckoff is None):
+    def draft(
+        self,
+        order: Order,
+        index: int,
+        rng: np.random.Generator,
+        number: int,
+        draft: int = 0,
+        drafts: int = 1,
+    ) -> Request:
+        shared, late = self._share(order, drafts), number > LIKELY_TRIES
+        if shared is None or (late and len(shared.recipes) == 1 and order.wyckoff is None):
             source = self.fallback if late and order.sites is not None else self.source
-            return self._drawn(order, source, rng)
-        recipes, places = shared
-        return recipes[(places[index] + max(0, number - LIKELY_TRIES)) % len(recipes)]
+            drawn = self._drawn(order, source, rng)
+            return drawn if number > 1 else self._way(drawn, rng, draft, drafts)
+        own = shared.plan[index][draft]
+        if number == 1:
+            return own
+        # A known arrangement that came to nothing would do so again.
+        place = shared.recipes.index(own) + max(0, number - LIKELY_TRIES)
+        return shared.recipes[place % len(shared.recipes)]
 
     def size(self, request: Request) -> int:
         return request.n_atoms
 
-    def _share(self, order: Order) -> tuple[list[Request], list[int]] | None:
-        """Likely recipes, and which of them each crystal gets."""
+    def _way(self, drawn: Request, rng: np.random.Generator, draft: int, drafts: int) -> Request:
+        """How a recipe that was drawn is made: several drafts in the best ways, one in a random way."""
+        if self._starts is None:
+            return drawn
+        if drafts > 1:
+            return share([drawn], 1, self._starts, drafts)[0][draft]
+        return one_of(drawn, self._starts(drawn), rng)
+
+    def _share(self, order: Order, drafts: int) -> _Shared | None:
+        """Likely recipes, and what each crystal is made of."""
         if order not in self._shared:
             recipes = self._likely(order)
             if recipes is not None and self.avoid is not None:
                 recipes = [r for r in recipes if not self.avoid(r)] or None
-            self._shared[order] = None if recipes is None else self._shared_out(order, recipes)
+            self._shared[order] = None if recipes is None else _Shared(recipes, drafts, [])
             if len(self._shared) > _KEPT:
                 self._shared.popitem(last=False)
-        return self._shared[order]
+        found = self._shared[order]
+        if found is not None and (found.drafts != drafts or not found.plan):
+            found = self._shared[order] = self._shared_out(order, found.recipes, drafts)
+        return found
 
     def _likely(self, order: Order) -> list[Request] | None:
         """Likely recipes; those of the next orders are found beside them, with the same network calls."""
@@ -126,7 +171,7 @@ class LetterDrafter:
     def _ask(self, order: Order) -> Talk[list[Request]] | None:
         return order.content.ask(order.bounds, self.source, self.max_atoms, _width(order))
 
-    def _shared_out(self, order: Order, recipes: list[Request]) -> tuple[list[Request], list[int]]:
+    def _shared_out(self, order: Order, recipes: list[Request], drafts: int) -> _Shared:
         """Every other crystal is a known phase, the most stable first; the others go by gain."""
         known: list[Request] = []
         if self.avoid is None:
@@ -135,7 +180,8 @@ class LetterDrafter:
         found, least = set(recipes), recipes[-1].log_prior
         recipes = [*recipes, *(replace(r, log_prior=least) for r in known if r not in found)]
         place = {recipe: k for k, recipe in enumerate(recipes)}
-        return recipes, allocate(recipes, order.count, [place[r] for r in known])
+        first = [place[r] for r in known]
+        return _Shared(recipes, drafts, share(recipes, order.count, self._starts, drafts, first))
 
     def _drawn(self, order: Order, source: Source, rng: np.random.Generator) -> Request:
         """A random recipe, one that is wanted if luck allows."""
@@ -157,8 +203,15 @@ class SiteDrafter:
     def expect(self, orders: Sequence[Order]) -> None:
         pass
 
-    def draft(self, order: Order, index: int, rng: np.random.Generator, number: int) -> Request:
-
+    def draft(
+        self,
+        order: Order,
+        index: int,
+        rng: np.random.Generator,
+        number: int,
+        draft: int = 0,
+        drafts: int = 1,
+    ) -> Request:
         groups = order.bounds.groups
         group = groups[int(rng.integers(len(groups)))] if len(groups) > 1 else groups[0]
         if isinstance(order.content, Letters):
@@ -173,13 +226,17 @@ class SiteDrafter:
         return ATOMS_PER_SITE * request.n_orbits
 
 
-def drafter_of(model: AnyModel, letters: str, new_only: bool = False) -> Drafter:
+def drafter_of(
+    model: AnyModel, letters: str, new_only: bool = False, templates: Templates | None = None
+) -> Drafter:
     """The drafter that a model needs.
 
     Args:
         model: of any method.
-        letters: how what an order leaves open is filled in, one of ``limits.LETTERS``.
+        letters: how what an order leaves open is filled in, one of ``limits.LETTERS``; with ``frequencies``,
+            which are there for what nobody knows, no known arrangement is made use of.
         new_only: avoid the recipes of known crystals.
+        templates: known arrangements.
 
     Raises:
         ConfigError: another way.
@@ -191,6 +248,8 @@ def drafter_of(model: AnyModel, letters: str, new_only: bool = False) -> Drafter
         return SiteDrafter()
     frequencies = Frequencies(WyckoffPrior(model.wyckoff_counts))
     learned = learned_source(model, how == "drawn")
-    source = frequencies if how == "frequencies" else learned or frequencies
     avoid = learned.is_known if new_only and learned is not None else None
-    return LetterDrafter(source, frequencies, searched(model.max_atoms), avoid)
+    limit = searched(model.max_atoms)
+    if how == "frequencies":
+        return LetterDrafter(frequencies, frequencies, limit, avoid)
+    return LetterDrafter(learned or frequencies, frequencies, limit, avoid, templates)

@@ -14,6 +14,8 @@ from crystalsmith.generation.batching import Member, Try, batch_maker, fill
 from crystalsmith.generation.choice import best_records
 from crystalsmith.generation.drafts import drafter_of
 from crystalsmith.generation.known import KnownPhases, model_known
+from crystalsmith.generation.library import library_of, with_known
+from crystalsmith.generation.templates import Templates
 from crystalsmith.generation.tries import BatchStep, Generated, Key
 from crystalsmith.orders.limits import OrderWarning, check_orders, choose_sampler, positive
 from crystalsmith.orders.order import Order, parse_orders
@@ -102,6 +104,7 @@ def generate_batches(
     letters: str = LETTERS[0],
     best_of: int = 1,
     workers: int = 1,
+    prototypes: Templates | str | os.PathLike[str] | None = None,
     on_event: Callable[[BatchStep], None] | None = None,
     done: Mapping[Key, str | None] | None = None,
     new_only: bool = False,
@@ -125,13 +128,16 @@ def generate_batches(
         best_of: drafts of each crystal, K; all of them are yielded, draft j of crystal i with index i K + j.
         workers: processes that sample; with several, ``on_event`` is not told of steps. Crystals are the
             same with any number. Close the iterator to end them early.
+        prototypes: known arrangements that crystals are made from beside the network's: a file of them, a
+            ``prototypes.Library``, or "none"; the model's own if None.
         on_event: told of every sampler step.
         done: tries of an earlier run of the same orders and their failures (None for a sound crystal). They
             are not made or yielded again, and yet make up batches as they did, so that what remains comes out
             the same.
         new_only: make none of the crystals that are known to the model or stand in ``known``; others take
             their places.
-        known: files of crystals that count as known beside those of the model.
+        known: files of crystals that count as known beside those of the model, and that crystals are made
+            from as well; a ``Library`` has its own for that.
 
     Yields:
         Tries of one batch that are not in ``done``.
@@ -139,6 +145,7 @@ def generate_batches(
     Raises:
         OrderError: orders that are wrong or beyond the model.
         ConfigError: an unknown sampler or impossible setting.
+        DataError: a file of known arrangements that cannot be read.
     """
     parsed = parse_orders(orders)
     check_orders(parsed, model, letters, new_only)
@@ -153,7 +160,9 @@ def generate_batches(
         raise ConfigError(f"seed must be a whole number, not {seed!r}")
     sampler, steps = choose_sampler(model.method, sampler, steps)
     make = batch_maker(model, workers, on_event, steps=steps, sampler=sampler)
-    drafter = drafter_of(model, letters, new_only)
+    if prototypes is None or isinstance(prototypes, (str, os.PathLike)):
+        prototypes = library_of(model, prototypes, known)
+    drafter = drafter_of(with_known(model, prototypes), letters, new_only, prototypes)
     drafter.expect(parsed)
     earlier = {} if done is None else done
     # The reference phases, of which no more than the group and the atoms are kept, do not tell enough.

@@ -8,7 +8,7 @@ from typing import Any
 
 from crystalsmith.assignments import Request
 
-_WORDS = {"prototype": "prototype", "file": "known crystal", "aflow": "AFLOW prototype"}
+_WORDS = {"prototype": "prototype", "file": "known crystal", "aflow": "prototype"}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from crystalsmith.errors import ConfigError, OutputError
 from crystalsmith.generation.generator import generate_batches
 from crystalsmith.generation.journal import Entry
 from crystalsmith.generation.known import KnownPhase, model_known
+from crystalsmith.generation.library import NONE, library_of, strangers
 from crystalsmith.generation.made import JOURNAL, SCORES, Made
 from crystalsmith.generation.results import OWNED, Ranked, Results, rank_all, write_results
 from crystalsmith.generation.settings import GenerateSettings
@@ -38,6 +39,7 @@ from crystalsmith.runs.stop import stop_signals
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
+    from crystalsmith.prototypes import Library
     from crystalsmith.ranking import Ladder
 
 CRYSTALS, PICTURE, CIFS = "crystals.extxyz", "crystals.png", "cif"
@@ -62,6 +64,7 @@ GENERATION = RunKind(
         "judges": "other judges",
         "new_only": "another choice of --known-too or --new-only",
         "known": "other known crystals",
+        "prototypes": "other prototypes or known crystals",
     },
     absent={
         "best_of": 1,
@@ -70,6 +73,7 @@ GENERATION = RunKind(
         "precision": "single",
         "new_only": False,
         "known": [],
+        "prototypes": None,
     },
 )
 
@@ -181,7 +185,9 @@ def generate_into(
     ladder = Ladder.of(model, settings.judges, settings.potential, settings.best_of, sorts=several)
     if settings.sort == "energy" and (ladder is None or not {"energy", "relaxation"} & set(ladder.judges)):
         raise ConfigError("--sort energy needs energies; name a potential, such as --potential chgnet")
-    identity = run_identity(checked.orders, settings, model, ladder)
+    library = library_of(model, settings.prototypes, settings.known)
+    identity = run_identity(checked.orders, settings, model, ladder, library)
+    checked.notes.extend(strangers(library, checked.orders))
     with (
         stop_signals(),
         RunFolder.open(output, GENERATION, identity, arguments=arguments, overwrite=overwrite) as folder,
@@ -198,7 +204,7 @@ def generate_into(
             folder.finished = None
             folder.write_manifest("running", **made.facts())
         try:
-            _work(folder, made, checked.orders, settings, model, ladder, progress)
+            _work(made, checked.orders, settings, model, ladder, library, progress)
         except KeyboardInterrupt:
             _write(folder, made, checked.orders, settings, model, ladder)
             raise
@@ -232,12 +238,16 @@ def in_double(model: AnyModel) -> AnyModel:
 
 
 def run_identity(
-    orders: Sequence[Order], settings: GenerateSettings, model: AnyModel, ladder: Ladder | None
+    orders: Sequence[Order],
+    settings: GenerateSettings,
+    model: AnyModel,
+    ladder: Ladder | None,
+    library: Library | None = None,
 ) -> dict[str, Any]:
     """What makes two runs the same: everything that a crystal depends on, in plain JSON types.
 
     The method is not told apart from the checkpoint, which is of one method. Drafts, judges and potential
-    stand in it only where there are judges.
+    stand in it only where there are judges, known arrangements only where crystals are made from them.
     """
     sampler, steps = choose_sampler(model.method, settings.sampler, settings.steps)
     identity = {
@@ -255,6 +265,8 @@ def run_identity(
     if settings.new_only:
         # Which crystals are made depends on the files whose crystals are not to be among them.
         identity |= {"new_only": True, "known": [_file_hash(path) for path in settings.known]}
+    if library is not None:
+        identity["prototypes"] = library.hash
     if ladder is not None:
         identity |= {
             "best_of": settings.best_of,
@@ -278,12 +290,12 @@ def _file_hash(path: str) -> str:
 
 
 def _work(
-    folder: RunFolder,
     made: Made,
     orders: Sequence[Order],
     settings: GenerateSettings,
     model: AnyModel,
     ladder: Ladder | None,
+    library: Library | None,
     progress: Progress,
 ) -> None:
     """Make what is missing."""
@@ -311,6 +323,7 @@ def _work(
         letters=settings.letters,
         best_of=settings.best_of,
         workers=settings.workers,
+        prototypes=NONE if library is None else library,
         on_event=tell,
         done=made.done,
         new_only=settings.new_only,

@@ -54,10 +54,18 @@ class GenerateSettings:
     )
     known: tuple[str, ...] = option(
         (),
-        "files of crystals that count as known beside the training set's and the reference phases",
+        "files of crystals that count as known beside the training set's and the reference phases, and whose"
+        " coordinates crystals are made from",
         check=str,
         many=True,
         metavar="FILE",
+    )
+    prototypes: str | None = option(
+        None,
+        "known arrangements of atoms that crystals are made from beside the network's: a file of data"
+        " prototypes in place of the model's own, aflow for those of the AFLOW library as well, or none",
+        check=str,
+        metavar="FILE|aflow|none",
     )
     new_only: bool = option(
         False, "make no crystal that is known already: other recipes take the places of known phases"
