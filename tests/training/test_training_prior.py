@@ -362,7 +362,7 @@ def test_train_prior_end_to_end(
     assert isinstance(made, Model) and made.prior is not None
     assert made.metadata["crystals_seen"] == "17"
     record = json.loads(made.metadata["prior_training"])
-    assert (record["epochs"], record["seed"], record["max_atoms"]) == (2, 5, 52)
+    assert (record["epochs"], record["seed"], record["max_atoms"]) == (2, 5, 240)
     assert set(record["validation"]) == {"units", "group", "atoms", "sites"}
     # The denoiser is what it was, to the last bit.
     old = load_model(checkpoint).network.state_dict()
