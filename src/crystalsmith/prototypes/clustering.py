@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +12,12 @@ from crystalsmith.prototypes.alignment import Move, fit, moves
 from crystalsmith.prototypes.arrangements import Members
 from crystalsmith.symmetry import strain_to_lattice, tables
 
-APART = 0.10
-"""How far a member may be from the centre: root mean square of the atoms, in (volume / atoms)^(1/3)."""
+RADII = ((0.10, 0.08), (0.18, 0.20))
+"""How far a member may be from the centre: root mean square of the atoms, in (volume / atoms)^(1/3), and of
+the cell's shape, the norm of the difference of the log-strains.
 
-STRAINED = 0.08
-"""The same of the cell's shape: norm of the difference of the log-strains."""
+First the narrow ones; what is left alone is then gathered in wide ones, which still lead to the right basin.
+"""
 
 TRIED = 4
 """Members that are tried as the middle of the next cluster."""
@@ -65,22 +67,35 @@ def unit_lattice(number: int, slots: Assignment, strain: np.ndarray) -> np.ndarr
 
 
 def clusters_of(
-    members: Members, apart: float = APART, strained: float = STRAINED, least: int = 2
+    members: Members, radii: Sequence[tuple[float, float]] = RADII, least: int = 2
 ) -> list[Cluster]:
-    """Clusters of at least so many members, the largest found first; a crystal is in one at most.
+    """Clusters of at least so many members; a crystal is in one at most.
 
     Args:
         members: crystals of one arrangement.
-        apart, strained: radii, see ``APART`` and ``STRAINED``.
+        radii: see ``RADII``.
         least: members that a cluster needs.
     """
     ways = moves(members.number, members.slots, members.slots)
-    rest = np.arange(len(members.rows))
-    found = []
+    left = np.arange(len(members.rows))
+    found: list[Cluster] = []
+    for apart, strained in radii:
+        more, left = _gathered(members, ways, left, apart, strained, least)
+        found += more
+    return found
+
+
+def _gathered(
+    members: Members, ways: tuple[Move, ...], rest: np.ndarray, apart: float, strained: float, least: int
+) -> tuple[list[Cluster], np.ndarray]:
+    """Clusters of one radius among some members, and who is in none."""
+    found: list[Cluster] = []
+    alone: list[np.ndarray] = []
     while len(rest) >= least:
         tried = rest[np.unique(np.linspace(0, len(rest) - 1, min(TRIED, len(rest))).astype(int))]
         best = max((_around(members, ways, rest, i, apart, strained) for i in tried.tolist()), key=len)
         if len(best) < least:
+            alone.append(tried)
             rest = rest[~np.isin(rest, tried)]
             continue
         cluster, inside = _settled(members, ways, rest, best, apart, strained)
@@ -88,8 +103,9 @@ def clusters_of(
             found.append(cluster)
             rest = rest[~np.isin(rest, inside)]
         else:
+            alone.append(tried)
             rest = rest[~np.isin(rest, tried)]
-    return found
+    return found, np.sort(np.concatenate([rest, *alone]))
 
 
 def _around(

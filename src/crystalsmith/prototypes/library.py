@@ -29,7 +29,7 @@ Key = tuple[int, ...]
 LOOKED = 400
 """Known crystals of each source, the most similar ones, among which templates are found."""
 
-STABLE, UNKNOWN_ABOVE, SHARE = 0.05, 0.03, 0.2
+STABLE, UNKNOWN_ABOVE, SHARE = 0.05, 0.03, 0.1
 """Energy (eV/atom) over which a known crystal's place above the hull makes a template e times less likely,
 what counts where it is unknown, and the power of the number of known crystals.
 

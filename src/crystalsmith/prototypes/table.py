@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -20,7 +20,7 @@ from crystalsmith.data.volumes import fit_atomic_volumes
 from crystalsmith.errors import DataError
 from crystalsmith.prior import KnownCrystals, Prototypes
 from crystalsmith.prototypes.arrangements import arrangements_of
-from crystalsmith.prototypes.clustering import APART, STRAINED, Cluster, clusters_of
+from crystalsmith.prototypes.clustering import RADII, Cluster, clusters_of
 from crystalsmith.prototypes.records import Record
 from crystalsmith.runs.progress import Progress, silent
 from crystalsmith.runs.sealed import check_seal, read_header, write_sealed
@@ -76,8 +76,7 @@ class PrototypeTable:
     def build(
         dataset: Dataset,
         *,
-        apart: float = APART,
-        strained: float = STRAINED,
+        radii: Sequence[tuple[float, float]] = RADII,
         progress: Progress = silent,
         metadata: Mapping[str, str] | None = None,
     ) -> PrototypeTable:
@@ -85,7 +84,7 @@ class PrototypeTable:
 
         Args:
             dataset: the crystals.
-            apart, strained: radii of a cluster, see ``clustering``.
+            radii: of clusters, see ``clustering``.
             progress: told how many crystals are done.
             metadata: strings to keep in the file's header.
 
@@ -99,7 +98,7 @@ class PrototypeTable:
         progress("crystals", 0, len(dataset))
         for members in arrangements_of(dataset, volume):
             if len(members.rows) > 1:
-                clusters += clusters_of(members, apart, strained)
+                clusters += clusters_of(members, radii)
             done += len(members.rows)
             progress("crystals", done, len(dataset))
         return PrototypeTable.of(clusters, volume, {**(metadata or {}), "crystals": str(len(dataset))})
