@@ -15,6 +15,7 @@ from crystalsmith.assignments import KINDS, Request, Start, canonical, from_pair
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.generation import Generated
 from crystalsmith.generation.allocation import (
+    GUIDED,
     MOST_STARTS,
     TIMES,
     next_rates,
@@ -194,6 +195,15 @@ def test_rates_lie_between_nothing_and_certainty() -> None:
                     assert 0 < success_of_start(s, 3, freedom) < 1
     assert success_of_start(start(SPINEL, 0.9), 0, 3) > success_of_start(start(SPINEL, 0.1), 0, 3)
     assert success_of_start(start(SPINEL), 0, 3) > success_of_start(start(SPINEL), 2, 3)
+
+
+def test_networks_that_are_told_of_arrangements_begin_with_noise_too() -> None:
+    found = options_of(request(SPINEL), [start(SPINEL)], (*TIMES, GUIDED))
+    assert [o.way for o in found] == ["network", "prototype", "refined", "guided"]
+    assert [o.request.kind for o in found[2:]] == ["refined", "refined"]
+    plan = share([request(SPINEL)], 12, lambda r: [start(SPINEL)], 1, (), (*TIMES, GUIDED))
+    times = {one.start.time for (one,) in plan if one.start is not None}
+    assert times == {0.0, *TIMES, GUIDED}
 
 
 def test_options() -> None:

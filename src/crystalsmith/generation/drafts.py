@@ -11,7 +11,7 @@ import numpy as np
 
 from crystalsmith.assignments import Request
 from crystalsmith.errors import OrderError
-from crystalsmith.generation.allocation import one_of, share
+from crystalsmith.generation.allocation import GUIDED, TIMES, one_of, share
 from crystalsmith.generation.templates import Arrangements, Templates
 from crystalsmith.orders.bounds import searched
 from crystalsmith.orders.frequencies import WyckoffPrior
@@ -86,6 +86,7 @@ class LetterDrafter:
         avoid: says of a recipe that it is not wanted, as that of a known crystal is not where only new ones
             are; orders for a composition begin with their known phases where it is None.
         templates: known arrangements; without them all is made by the network.
+        times: from which they are denoised.
     """
 
     def __init__(
@@ -95,7 +96,9 @@ class LetterDrafter:
         max_atoms: int,
         avoid: Callable[[Request], bool] | None = None,
         templates: Templates | None = None,
+        times: Sequence[float] = TIMES,
     ) -> None:
+        self._times = tuple(times)
         self.source, self.fallback, self.max_atoms, self.avoid = source, fallback, max_atoms, avoid
         self._starts = None if templates is None else Arrangements(templates).starts
         self._shared: OrderedDict[Order, _Shared | None] = OrderedDict()
@@ -136,8 +139,8 @@ class LetterDrafter:
         if self._starts is None:
             return drawn
         if drafts > 1:
-            return share([drawn], 1, self._starts, drafts)[0][draft]
-        return one_of(drawn, self._starts(drawn), rng)
+            return share([drawn], 1, self._starts, drafts, (), self._times)[0][draft]
+        return one_of(drawn, self._starts(drawn), rng, self._times)
 
     def _share(self, order: Order, drafts: int) -> _Shared | None:
         """Likely recipes, and what each crystal is made of."""
@@ -181,7 +184,8 @@ class LetterDrafter:
         recipes = [*recipes, *(replace(r, log_prior=least) for r in known if r not in found)]
         place = {recipe: k for k, recipe in enumerate(recipes)}
         first = [place[r] for r in known]
-        return _Shared(recipes, drafts, share(recipes, order.count, self._starts, drafts, first))
+        plan = share(recipes, order.count, self._starts, drafts, first, self._times)
+        return _Shared(recipes, drafts, plan)
 
     def _drawn(self, order: Order, source: Source, rng: np.random.Generator) -> Request:
         """A random recipe, one that is wanted if luck allows."""
@@ -252,4 +256,6 @@ def drafter_of(
     limit = searched(model.max_atoms)
     if how == "frequencies":
         return LetterDrafter(frequencies, frequencies, limit, avoid)
-    return LetterDrafter(learned or frequencies, frequencies, limit, avoid, templates)
+    guided = getattr(getattr(getattr(model, "network", None), "config", None), "guide", False)
+    times = (*TIMES, GUIDED) if guided else TIMES
+    return LetterDrafter(learned or frequencies, frequencies, limit, avoid, templates, times)
