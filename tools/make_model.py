@@ -23,13 +23,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from safetensors import safe_open
-
 from crystalsmith.data import Dataset, concatenate
 from crystalsmith.data.wyckoff import count_wyckoff, occupations
 from crystalsmith.diffusion import Model, load_model, save_model
-from crystalsmith.diffusion.checkpoint import write_tensors
 from crystalsmith.errors import CheckpointError, CrystalsmithError
+from crystalsmith.prototypes.table import PrototypeTable
 
 NAMES = ("benchmark", "released")
 PROTOTYPES = "prototypes."
@@ -66,7 +64,10 @@ def make(args: argparse.Namespace) -> None:
     parts = {Path(name).name: Dataset.open(name) for name in args.data}
     dataset = concatenate(list(parts.values()))
     known = occupations(dataset)
-    statistics = replace(model.statistics, wyckoff_counts=count_wyckoff(dataset), occupations=known)
+    table = None if args.prototypes is None else PrototypeTable.open(args.prototypes)
+    statistics = replace(
+        model.statistics, wyckoff_counts=count_wyckoff(dataset), occupations=known, prototypes=table
+    )
     record = {k: v for k, v in model.metadata.items() if k not in DROPPED and not k.startswith(PROTOTYPES)}
     files = {name: len(part) for name, part in parts.items()}
     record |= {
@@ -79,15 +80,9 @@ def make(args: argparse.Namespace) -> None:
     if args.prototypes is not None:
         digest = hashlib.sha256(Path(args.prototypes).read_bytes()).hexdigest()
         record["prototypes"] = json.dumps({"file": Path(args.prototypes).name, "sha256": digest[:16]})
-    table = {} if args.prototypes is None else tensors_of(args.prototypes)
-    whole = replace(model, statistics=statistics, prior=prior.prior)
-    path = save_model(whole, args.output, record, half=not args.full)
-    if table:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            kept = {k: file.get_tensor(k) for k in file.keys() if not k.startswith(PROTOTYPES)}
-        metadata.pop("crc", None)
-        write_tensors({**kept, **{PROTOTYPES + k: v for k, v in table.items()}}, metadata, path)
+    path = save_model(
+        replace(model, statistics=statistics, prior=prior.prior), args.output, record, half=not args.full
+    )
     load_model(path)  # what is written is read
 
 
@@ -101,22 +96,6 @@ def default_model(path: str) -> Model:
     if not isinstance(model, Model):
         raise CheckpointError(f"{path} is of the {model.method} method; give one of the default method")
     return model
-
-
-def tensors_of(path: str) -> dict:
-    """The tensors of a table of prototypes.
-
-    Raises:
-        CheckpointError: another kind of file, or another version.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata, tensors = file.metadata() or {}, {k: file.get_tensor(k) for k in file.keys()}
-    except Exception as error:  # safetensors raises what it likes
-        raise CheckpointError(f"{path} cannot be read as a table of prototypes ({error})") from None
-    if (metadata.get("format"), metadata.get("version")) != ("crystalsmith.prototypes", "1"):
-        raise CheckpointError(f"{path} is no table of prototypes of version 1; make it anew")
-    return tensors
 
 
 if __name__ == "__main__":
