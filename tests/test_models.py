@@ -18,10 +18,12 @@ from test_diffusion_model import small_model
 
 from crystals import KNOWN
 from crystalsmith.cli.main import main
+from crystalsmith.crystal import Crystal, Site
 from crystalsmith.data import pack
 from crystalsmith.data.wyckoff import count_wyckoff
 from crystalsmith.diffusion import Model, load_model, save_model
 from crystalsmith.diffusion.checkpoint import SHIPPED, default_checkpoint
+from crystalsmith.prototypes import PrototypeTable
 from priors import small_network
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +38,12 @@ def script(folder: str, name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     return __import__(name)
 
 
+def exchanged(crystal: Crystal, change: dict[str, str]) -> Crystal:
+    """The crystal with other elements."""
+    sites = tuple(Site(change.get(s.element, s.element), s.letter, s.free) for s in crystal.sites)
+    return Crystal(crystal.space_group, crystal.cell, sites)
+
+
 @pytest.fixture
 def parts(tmp_path: Path) -> dict[str, Path]:
     """Weights, another checkpoint with a prior, two data sets, a table of prototypes."""
@@ -45,8 +53,8 @@ def parts(tmp_path: Path) -> dict[str, Path]:
     save_model(model, tmp_path / "prior.safetensors", {"prior_training": "{}"})
     pack([KNOWN["rutile"], KNOWN["anatase"]], ["mp-2", "mp-1"], [0.03, 0.0]).save(tmp_path / "a.safetensors")
     pack([KNOWN["rutile"], KNOWN["rock salt"]], ["x", "mp-3"], [np.nan, 0.0]).save(tmp_path / "b.safetensors")
-    about = {"format": "crystalsmith.prototypes", "version": "1"}
-    save_file({"centre": torch.arange(3)}, tmp_path / "table.safetensors", about)
+    salts = [KNOWN["rock salt"], exchanged(KNOWN["rock salt"], {"Na": "K"})]
+    PrototypeTable.build(pack(salts)).save(tmp_path / "table.safetensors")
     return {p.stem: p for p in tmp_path.glob("*.safetensors")}
 
 
@@ -73,8 +81,10 @@ def test_a_model_is_put_together_and_says_what_it_is(parts, tmp_path, monkeypatc
     np.testing.assert_array_equal(made.wyckoff_counts, count_wyckoff(both))
     assert (made.max_atoms, made.elements) == (weights.max_atoms, weights.elements)
     assert made.metadata["model"] == "benchmark" and made.metadata["training_data"] == "weights.data"
-    with safe_open(out, framework="pt") as file:
-        assert file.get_tensor("prototypes.centre").tolist() == [0, 1, 2]
+    table = PrototypeTable.open(parts["table"])
+    assert len(table) == 1 and made.statistics.prototypes is not None
+    for key, values in table.arrays.items():
+        np.testing.assert_array_equal(made.statistics.prototypes.arrays[key], values)
     capsys.readouterr()
     assert main(["--json", "info", "--checkpoint", str(out)]) == 0
     facts = json.loads(capsys.readouterr().out)["result"]
