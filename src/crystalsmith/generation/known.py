@@ -8,10 +8,12 @@ The user's structures are compared by structure.
 
 from __future__ import annotations
 
+import math
 import os
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,8 @@ from crystalsmith.crystal.elements import SYMBOLS, formula_order
 from crystalsmith.symmetry import space_group
 
 if TYPE_CHECKING:
+    from crystalsmith.crystal.io.records import Record
+    from crystalsmith.data import Dataset
     from crystalsmith.diffusion import AnyModel
     from crystalsmith.hull import Phase
     from crystalsmith.prior import Prototypes
@@ -119,6 +123,35 @@ class KnownPhase:
         }
 
 
+@dataclass
+class _OfFormula:
+    """Crystals of one formula in the user's files.
+
+    Attributes:
+        ratio: atoms of each element in the formula.
+        makers: id of each crystal, and what makes its pymatgen structure.
+    """
+
+    ratio: Mapping[str, int]
+    makers: list[tuple[str, Callable[[], Any]]] = field(default_factory=list)
+
+    @cached_property
+    def structures(self) -> list[tuple[str, Any]]:
+        """Ids and structures."""
+        return [(name, make()) for name, make in self.makers]
+
+
+def _of_dataset(dataset: Dataset, row: int) -> Any:
+    return dataset[row].to_structure(primitive=True)
+
+
+def _of_record(record: Record) -> Any:
+    from pymatgen.core import Lattice, Structure
+
+    symbols = [SYMBOLS[int(z)] for z in record.numbers]
+    return Structure(Lattice(np.asarray(record.lattice)), symbols, record.fractional)
+
+
 class KnownPhases:
     """What is known, by formula.
 
@@ -141,7 +174,7 @@ class KnownPhases:
         self._phases: dict[str, list[Phase]] = defaultdict(list)
         for phase in phases:
             self._phases[phase.formula].append(phase)
-        self._structures: dict[str, list[tuple[str, Any]]] = defaultdict(list)
+        self._structures: dict[str, _OfFormula] = {}
         for path in files:
             self._read(path)
         index = self._prototypes
@@ -149,15 +182,29 @@ class KnownPhases:
         self.checked = ", ".join([*parts, *(os.fspath(f) for f in files)])
 
     def _read(self, path: str | os.PathLike[str]) -> None:
-        from pymatgen.core import Lattice, Structure
-
         from crystalsmith.crystal.io import readable_records
+        from crystalsmith.crystal.io.sources import open_source
+        from crystalsmith.data import Dataset
+        from crystalsmith.data.volumes import compositions
 
+        if open_source(path).kind == "dataset":
+            # Many crystals, few of which will be asked for: made when they are.
+            dataset = Dataset.open(path)
+            for row, counts in enumerate(compositions(dataset)):
+                present = np.flatnonzero(counts)
+                atoms = {SYMBOLS[z]: int(counts[z]) for z in present.tolist()}
+                self._keep(dataset.ids[row], atoms, partial(_of_dataset, dataset, row))
+            return
         for record in readable_records(path):
             symbols = [SYMBOLS[int(z)] for z in record.numbers]
-            formula = reduced_formula({s: symbols.count(s) for s in symbols})
-            structure = Structure(Lattice(np.asarray(record.lattice)), symbols, record.fractional)
-            self._structures[formula].append((record.id, structure))
+            self._keep(record.id, Counter(symbols), partial(_of_record, record))
+
+    def _keep(self, name: str, atoms: Mapping[str, int], make: Callable[[], Any]) -> None:
+        formula = reduced_formula(atoms)
+        if formula not in self._structures:
+            divisor = math.gcd(*atoms.values())
+            self._structures[formula] = _OfFormula({e: n // divisor for e, n in atoms.items()})
+        self._structures[formula].makers.append((name, make))
 
     def judge(self, crystal: Crystal) -> Novelty:
         """How a crystal stands to what is known."""
@@ -182,8 +229,8 @@ class KnownPhases:
         if phases:
             return Novelty(STRUCTURE, _name(phases[0]), prototype, self.checked)
         others = self._structures.get(crystal.formula)
-        if others:
-            return Novelty(STRUCTURE, others[0][0], prototype, self.checked)
+        if others is not None:
+            return Novelty(STRUCTURE, others.makers[0][0], prototype, self.checked)
         return Novelty(COMPOSITION, "", prototype, self.checked)
 
     def holds(self, crystal: Crystal) -> bool:
@@ -222,12 +269,12 @@ class KnownPhases:
                 else phases_of_formula(self._prototypes, numbers, tuple(ratio))
             )
             result = [_phase(self._prototypes.known, i) for i in rows]
-        for formula, structures in self._structures.items():
-            own = structures[0][1].composition.reduced_composition.as_dict()
+        for formula, found in self._structures.items():
+            own = found.ratio
             if set(own) == set(elements) and (
                 ratio is None or tuple(own[e] for e in elements) == tuple(ratio)
             ):
-                result += [KnownPhase(name, formula, source="file") for name, _ in structures]
+                result += [KnownPhase(name, formula, source="file") for name, _ in found.makers]
         return result
 
     def same_as(self, crystal: Crystal) -> list[tuple[str, str]]:
@@ -239,12 +286,12 @@ class KnownPhases:
     def _same_file(self, crystal: Crystal) -> str:
         """Id of the user's structure that it is, by StructureMatcher; empty if it is none."""
         others = self._structures.get(crystal.formula)
-        if not others:
+        if others is None:
             return ""
         from pymatgen.analysis.structure_matcher import StructureMatcher
 
         matcher, own = StructureMatcher(), crystal.to_structure(primitive=True)
-        return next((name for name, structure in others if matcher.fit(own, structure)), "")
+        return next((name for name, structure in others.structures if matcher.fit(own, structure)), "")
 
     def _of_formula(self, crystal: Crystal) -> list[tuple[int, Known]]:
         if self._prototypes is None:
