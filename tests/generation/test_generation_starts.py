@@ -18,6 +18,7 @@ from crystalsmith.generation.allocation import (
     GUIDED,
     MOST_STARTS,
     TIMES,
+    likely,
     next_rates,
     one_of,
     options_of,
@@ -106,7 +107,7 @@ def test_one_crystal_is_made_in_the_single_most_probable_way(kind: str) -> None:
     starts = Arrangements(LIBRARY).starts
     best = max(
         (
-            (math.exp(r.log_prior or 0.0) * option.rate, option.request)
+            (likely(r, starts(r)) * option.rate, option.request)
             for r in recipes or []
             for option in options_of(r, starts(r))
         ),
@@ -201,7 +202,7 @@ def test_networks_that_are_told_of_arrangements_begin_with_noise_too() -> None:
     found = options_of(request(SPINEL), [start(SPINEL)], (*TIMES, GUIDED))
     assert [o.way for o in found] == ["network", "prototype", "refined", "guided"]
     assert [o.request.kind for o in found[2:]] == ["refined", "refined"]
-    plan = share([request(SPINEL)], 12, lambda r: [start(SPINEL)], 1, (), (*TIMES, GUIDED))
+    plan = share([request(SPINEL)], 60, lambda r: [start(SPINEL)], 1, (), (*TIMES, GUIDED))
     times = {one.start.time for (one,) in plan if one.start is not None}
     assert times == {0.0, *TIMES, GUIDED}
 
@@ -227,12 +228,19 @@ def test_where_one_way_was_wrong_others_are_so_more_often() -> None:
         assert (after[k] == 0.0) == (found[k].request.kind == "prototype")
 
 
-def test_failures_of_one_assignment_multiply() -> None:
-    likely, other = request(SPINEL, math.log(0.7)), request(QUARTZ, math.log(0.3))
-    arrangements = {likely: [start(SPINEL, 0.9)], other: [start(QUARTZ, 0.9)]}
-    plan = [one for (one,) in share([likely, other], 30, arrangements.__getitem__)]
+def test_known_arrangements_speak_for_an_assignment() -> None:
+    recipe = request(SPINEL, math.log(0.5))
+    far, near = ([start(SPINEL, w)] for w in (0.01, 0.9))
+    assert likely(recipe, []) < likely(recipe, far) < likely(recipe, near) < likely(recipe, None) == 0.5
+    assert likely(recipe, [*far, *near]) == likely(recipe, near)
 
-    left, last = {likely: 0.7, other: 0.3}, math.inf
+
+def test_failures_of_one_assignment_multiply() -> None:
+    probable, other = request(SPINEL, math.log(0.7)), request(QUARTZ, math.log(0.3))
+    arrangements = {probable: [start(SPINEL, 0.9)], other: [start(QUARTZ, 0.9)]}
+    plan = [one for (one,) in share([probable, other], 30, arrangements.__getitem__)]
+
+    left, last = {r: likely(r, arrangements[r]) for r in arrangements}, math.inf
     options = {r: options_of(r, arrangements[r]) for r in left}
     tried = {r: [0] * len(options[r]) for r in left}
     for one in plan:
