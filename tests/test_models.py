@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import pickle
 import sys
 import tomllib
 from pathlib import Path
@@ -23,6 +24,7 @@ from crystalsmith.data import pack
 from crystalsmith.data.wyckoff import count_wyckoff
 from crystalsmith.diffusion import Model, load_model, save_model
 from crystalsmith.diffusion.checkpoint import SHIPPED, default_checkpoint
+from crystalsmith.generation import generate_records
 from crystalsmith.prototypes import PrototypeTable
 from priors import small_network
 
@@ -138,3 +140,14 @@ def test_the_wheel_holds_no_model_of_the_benchmarks():
     for name in SHIPPED:
         with safe_open(default_checkpoint(name), framework="pt") as file:
             assert (file.metadata() or {}).get("model") != "benchmark"
+
+
+def test_the_shipped_model_goes_to_other_processes_after_it_was_asked() -> None:
+    model = load_model()
+    order = {"formula": "MgO", "count": 6}
+    options: dict[str, Any] = {"seed": 2, "steps": 2, "batch_atoms": 6}
+    alone = list(generate_records(model, [order], **options))
+    assert {"prototype", "network"} <= {r.request.kind for r in alone}
+    together = list(generate_records(model, [order], workers=2, **options))
+    assert [r.crystal for r in together] == [r.crystal for r in alone]
+    assert len(pickle.dumps(model.statistics.prototypes)) < 10_000_000

@@ -72,6 +72,10 @@ class PrototypeTable:
     def __len__(self) -> int:
         return len(self.arrays["count"])
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What was worked out from the arrays stays behind: another process works it out where it needs it.
+        return {"arrays": dict(self.arrays), "metadata": self.metadata}
+
     @staticmethod
     def build(
         dataset: Dataset,
