@@ -37,6 +37,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from ase.io import iread
 from composition import Control, all_known, atoms_of
+from lines import whole_lines
 
 from crystalsmith.crystal import NUMBERS, SYMBOLS, Crystal
 from crystalsmith.data import Dataset
@@ -135,14 +136,8 @@ def key_of(kind: str, order: str, place: int, arrays: Arrays) -> str:
 
 
 def kept(path: Path) -> dict[str, tuple[float | None, bool]]:
-    """Comparisons that are in the cache; a line that was cut off is taken away."""
-    if not path.exists():
-        return {}
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if len(whole) < len(text):
-        path.write_text(whole, encoding="utf-8")
-    return {line["key"]: (line["rms"], line["strict"]) for line in map(json.loads, whole.splitlines())}
+    """Comparisons that are in the cache."""
+    return {line["key"]: (line["rms"], line["strict"]) for line in whole_lines(path)}
 
 
 def match_all(

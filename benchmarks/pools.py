@@ -35,6 +35,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from known_templates import Templates
+from lines import append, whole_lines
 
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.assignments import Request, Start, canonical, from_pairs, to_pairs
@@ -48,7 +49,7 @@ from crystalsmith.evaluation.measures.arrays import crystal_arrays
 from crystalsmith.evaluation.measures.matching import rms_displacement
 from crystalsmith.evaluation.samples import read_samples
 from crystalsmith.evaluation.targets import target_orders
-from crystalsmith.generation.allocation import allocate
+from crystalsmith.generation.allocation import share
 from crystalsmith.orders import Order, parse_order
 from crystalsmith.orders.sources import learned_source
 from crystalsmith.potentials.energies import single_points
@@ -83,21 +84,9 @@ class Candidate:
     crystal: Crystal | None = None
 
 
-def append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
-    """Add lines to a file of the folder."""
-    with path.open("a", encoding="utf-8") as f:
-        f.writelines(json.dumps(line) + "\n" for line in lines)
-
-
 def known_lines(path: Path) -> dict[int, dict[str, Any]]:
-    """Lines of a file of the folder by row; one that was cut off is taken away."""
-    if not path.exists():
-        return {}
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if len(whole) < len(text):
-        path.write_text(whole, encoding="utf-8")
-    return {line["row"]: line for line in map(json.loads, whole.splitlines())}
+    """Lines of a file of the folder by row."""
+    return {line["row"]: line for line in whole_lines(path)}
 
 
 class Builder:
@@ -119,7 +108,7 @@ class Builder:
         a = self.a
         likely = order.content.likely(order.bounds, self.source, 20, WIDTH) or []
         logs = {(r.space_group, r.sites): r.log_prior for r in likely}
-        found = [Candidate("network", likely[k]) for k in allocate(likely, a.network)] if likely else []
+        found = [Candidate("network", r) for (r,) in share(likely, a.network)] if likely else []
         group = truth.space_group if a.mode != "atoms" else None
         letters = self._key(truth)[1] if a.mode == "letters" else None
         for k, t in enumerate(self.templates.of(truth, group, letters, a.templates)):

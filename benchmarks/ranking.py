@@ -25,6 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from checkpoints import add_checkpoint
+from lines import append, whole_lines
 
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.crystal import Crystal
@@ -41,21 +42,9 @@ BATCH_ATOMS = 512
 CHEAP = ("denoising", "agreement")
 
 
-def append(path: Path, lines: list[dict[str, Any]]) -> None:
-    """Add lines to a file of the cache."""
-    with path.open("a", encoding="utf-8") as f:
-        f.writelines(json.dumps(line) + "\n" for line in lines)
-
-
 def known(path: Path) -> dict[int, dict[str, Any]]:
-    """Lines of a file of the cache by row; one that was cut off is left out."""
-    if not path.exists():
-        return {}
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if len(whole) < len(text):
-        path.write_text(whole, encoding="utf-8")
-    return {line["row"]: line for line in map(json.loads, whole.splitlines())}
+    """Lines of a file of the cache by row."""
+    return {line["row"]: line for line in whole_lines(path)}
 
 
 def make_drafts(a: argparse.Namespace, cache: Path) -> dict[int, dict[str, Any]]:

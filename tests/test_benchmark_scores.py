@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -89,3 +90,28 @@ def test_places_count_and_what_was_not_made_is_wrong(script):
     assert first.cell(*found["strict first"]).startswith("0.0 ± ") and "0.0 ± 0.0" not in first.cell(
         *found["strict first"]
     )
+
+
+def test_every_script_finds_what_it_imports() -> None:
+    code = (
+        "import importlib, sys; sys.path.insert(0, sys.argv[1])\n"
+        "for name in sys.argv[2:]: importlib.import_module(name)"
+    )
+    names = sorted(path.stem for path in BENCHMARKS.glob("*.py"))
+    assert len(names) > 20
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(BENCHMARKS), *names], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_a_line_that_was_cut_off_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    lines = __import__("lines")
+    path = tmp_path / "kept.jsonl"
+    assert lines.whole_lines(path) == []
+    lines.append(path, [{"row": 1}, {"row": 2}])
+    path.write_text(path.read_text() + '{"row": 3')
+    assert lines.whole_lines(path) == [{"row": 1}, {"row": 2}]
+    lines.append(path, [{"row": 4}])
+    assert [line["row"] for line in lines.whole_lines(path)] == [1, 2, 4]
