@@ -29,12 +29,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "prior": {"runs", "symmetry", "crystal", "assignments", "data", "graph", "networks"},
     "prototypes": {"runs", "symmetry", "crystal", "assignments", "data", "graph", "networks", "prior"},
 }
-MAY_IMPORT["diffusion"] = {*MAY_IMPORT["prototypes"], "prototypes"}
+MAY_IMPORT["conditions"] = {*MAY_IMPORT["networks"], "potentials"}
+MAY_IMPORT["diffraction"] = {"runs", "symmetry", "crystal", "pictures", "reports", "assignments", "data", "graph"}
+MAY_IMPORT["diffusion"] = {*MAY_IMPORT["prototypes"], "potentials", "prototypes", "conditions"}
 MAY_IMPORT["training"] = {*MAY_IMPORT["diffusion"], "diffusion"}
 MAY_IMPORT["ranking"] = {*MAY_IMPORT["training"], "potentials"}
 MAY_IMPORT["orders"] = {*MAY_IMPORT["diffusion"], "diffusion"}
 MAY_IMPORT["hull"] = {"runs", "symmetry", "crystal", "pictures", "reports", "data", "potentials"}
 MAY_IMPORT["generation"] = {*MAY_IMPORT["ranking"], "ranking", "orders", "pictures", "reports", "hull"}
+MAY_IMPORT["solving"] = {*MAY_IMPORT["generation"], "generation", "diffraction", "hull"}
 MAY_IMPORT["phonons"] = {"runs", "symmetry", "crystal", "pictures", "reports", "potentials"}
 MAY_IMPORT["evaluation"] = {
     *("runs", "symmetry", "crystal", "pictures", "reports"),

