@@ -30,7 +30,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "prototypes": {"runs", "symmetry", "crystal", "assignments", "data", "graph", "networks", "prior"},
 }
 MAY_IMPORT["conditions"] = {*MAY_IMPORT["networks"], "potentials"}
-MAY_IMPORT["diffraction"] = {"runs", "symmetry", "crystal", "pictures", "reports", "assignments", "data", "graph"}
+MAY_IMPORT["diffraction"] = {
+    "runs",
+    "symmetry",
+    "crystal",
+    "pictures",
+    "reports",
+    "assignments",
+    "data",
+    "graph",
+}
 MAY_IMPORT["diffusion"] = {*MAY_IMPORT["prototypes"], "potentials", "prototypes", "conditions"}
 MAY_IMPORT["training"] = {*MAY_IMPORT["diffusion"], "diffusion"}
 MAY_IMPORT["ranking"] = {*MAY_IMPORT["training"], "potentials"}

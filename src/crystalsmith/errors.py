@@ -61,3 +61,7 @@ class DiscoveryError(CrystalsmithError, ValueError):
 
 class PhononError(CrystalsmithError, ValueError):
     """Phonons or elastic constants that cannot be had: a library, time or a sound potential is missing."""
+
+
+class PatternError(CrystalsmithError, ValueError):
+    """A powder pattern, its radiation or its axis that cannot be read or used."""
