@@ -3,8 +3,7 @@
     python benchmarks/calibrate_ranking.py pools/val_group pools/val_atoms pools/val_letters \\
         pools/large_group --json src/crystalsmith/ranking/calibration.json
 
-After training a new network, make the pools anew with it (for each folder ``python benchmarks/pools.py DATA
---mode MODE --known TRAIN --checkpoint MODEL --folder FOLDER --potential chgnet --relax``) and run the above.
+After training a new network, make the pools anew from runs with it, as ``pools.py`` tells.
 
 For every set of judges, and for every potential that the pools have energies of, two models are fitted:
 
@@ -124,7 +123,7 @@ def read_pool(folder: Path) -> Iterator[Row]:
         if not crystals:
             continue
         yield Row(
-            tuple(scores_of(line, crystals)),
+            tuple(scores_of(line)),
             draft_differences(crystals),
             np.array([c["rms"] is not None for c in line["candidates"]]),
             {p: _figures(found[row]) for p, found in energies.items() if row in found},

@@ -1,21 +1,15 @@
 """Pools of candidates of every kind for crystals whose truth is known, to fit and to try the ranking on.
 
-    python benchmarks/pools.py mp20_val.safetensors --mode group -n 150 --known train.safetensors \\
-        --folder pools/val_group
-    python benchmarks/pools.py mp20_val.safetensors --mode group -n 150 --known train.safetensors \\
-        --folder pools/val_group --potential chgnet --relax
+    crystalsmith data orders mp20_val.safetensors -n 300 --give atoms -k 20 -o atoms.jsonl
+    crystalsmith generate atoms.jsonl --new-only --checkpoint MODEL -o atoms
+    python benchmarks/pools.py atoms mp20_val.safetensors --folder pools/val_atoms
+    python benchmarks/pools.py atoms mp20_val.safetensors --folder pools/val_atoms --potential 7net-0 --relax
 
-For each row, told as much as ``--mode`` says (``group``: formula, Z and space group; ``atoms``: formula and
-atoms in the primitive cell; ``letters``: space group and Wyckoff letters), there are candidates of three
-kinds: crystals that the network makes, of the assignments that an order for the same would get; known
-arrangements with their elements exchanged, as they are, the most similar first; and the first of these noised
-and denoised again. Each one stands with its displacement from the truth (null where it does not match) and
-with what judges need. Lines of JSON in the folder, one a row: ``candidates.jsonl``, and with a potential
-``energies_NAME.jsonl`` and, of front-runners alone, ``relaxed_NAME.jsonl``. The same command goes on where it
-was interrupted; rows are those of a permutation by ``--seed``, so a larger ``-n`` adds to the same.
-
-``--known`` must hold nothing of the rows' compositions and space groups; its assignments also take the place
-of those that the checkpoint brings.
+A pool is a finished run of generate, so that what is ranked is what orders really get: crystals of the
+network, known arrangements with their elements exchanged, and these denoised again. Each one stands with its
+displacement from the truth (null where it does not match) and with what the model's judges said. Lines of
+JSON in the folder, one an order: ``candidates.jsonl``, and with a potential ``energies_NAME.jsonl`` and, of
+front-runners alone, ``relaxed_NAME.jsonl``. The same command goes on where it was interrupted.
 """
 
 from __future__ import annotations
@@ -25,8 +19,10 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import zlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,54 +30,26 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from known_templates import Templates
 from lines import append, whole_lines
 
 from crystalsmith.allocator import keep_freed_memory
-from crystalsmith.assignments import Request, Start, canonical, from_pairs, to_pairs
 from crystalsmith.crystal import Crystal
-from crystalsmith.crystal.bonds import bond_room
-from crystalsmith.crystal.validity import fault
-from crystalsmith.data import Dataset
-from crystalsmith.data.wyckoff import Occupations
-from crystalsmith.diffusion import Model, load_model
+from crystalsmith.diffusion import load_model
+from crystalsmith.evaluation import read_samples
 from crystalsmith.evaluation.measures.arrays import crystal_arrays
 from crystalsmith.evaluation.measures.matching import rms_displacement
-from crystalsmith.evaluation.samples import read_samples
-from crystalsmith.evaluation.targets import target_orders
-from crystalsmith.generation.allocation import share
-from crystalsmith.orders import Order, parse_order
-from crystalsmith.orders.sources import learned_source
+from crystalsmith.generation import read_entries
+from crystalsmith.generation.journal import Entry
 from crystalsmith.potentials.energies import single_points
 from crystalsmith.ranking import JUDGES, Ladder, Score
-from crystalsmith.ranking.denoising import denoising_error, denoising_errors
 from crystalsmith.ranking.ladder import FRONT_RUNNERS
 from crystalsmith.runs.pool import Failed, parallel_map
 
-GIVE = {"group": "formula", "atoms": "atoms", "letters": "wyckoff"}
 PART = 10
-"""Rows that are made and kept together."""
+"""Orders that are compared and kept together."""
 
-BATCH_ATOMS = 512
-WIDTH = 64
-"""Likely assignments that are looked at."""
-
-UNLIKELY = -12.0
-"""Log-likelihood of assignments that are not among them."""
-
-REFINED_TIME = 0.3
-"""Noise time from which known arrangements are denoised."""
-
-
-@dataclass
-class Candidate:
-    """One candidate: what it is made of, and the crystal."""
-
-    kind: str
-    request: Request
-    weight: float | None = None
-    members: int | None = None
-    crystal: Crystal | None = None
+SECONDS = 120.0
+"""For one comparison; what takes longer counts as no match."""
 
 
 def known_lines(path: Path) -> dict[int, dict[str, Any]]:
@@ -89,132 +57,73 @@ def known_lines(path: Path) -> dict[int, dict[str, Any]]:
     return {line["row"]: line for line in whole_lines(path)}
 
 
-class Builder:
-    """Makes the candidates of rows."""
+def row_of(order: str) -> int:
+    """Number of an order, the same in every pool of the same data."""
+    return zlib.crc32(order.encode())
 
-    def __init__(self, a: argparse.Namespace) -> None:
-        self.a = a
-        known = Dataset.open(a.known)
-        model = load_model(a.checkpoint)
-        assert isinstance(model, Model)
-        arrays = known.arrays
-        occupations = Occupations(*(arrays[k] for k in ("space_group", "start", "element", "wyckoff")))
-        model.statistics = replace(model.statistics, occupations=occupations)
-        self.model, self.source = model, learned_source(model)
-        self.templates = Templates(known)
 
-    def candidates(self, order: Order, truth: Crystal) -> list[Candidate]:
-        """Of one order, none of them made yet."""
-        a = self.a
-        likely = order.content.likely(order.bounds, self.source, 20, WIDTH) or []
-        logs = {(r.space_group, r.sites): r.log_prior for r in likely}
-        found = [Candidate("network", r) for (r,) in share(likely, a.network)] if likely else []
-        group = truth.space_group if a.mode != "atoms" else None
-        letters = self._key(truth)[1] if a.mode == "letters" else None
-        for k, t in enumerate(self.templates.of(truth, group, letters, a.templates)):
-            number, sites = self._key(t.crystal)
-            # What is not among the likely ones is as unlikely as can be.
-            log = logs.get((number, sites), UNLIKELY) if a.mode != "letters" else None
-            own = tuple((s.element, s.letter) for s in t.crystal.sites)
-            for time_ in (0.0, REFINED_TIME) if k < a.refined else (0.0,):
-                start = Start(t.crystal, time_, weight=t.weight, members=t.members)
-                request = Request(number, own, log, start=start)
-                found.append(Candidate(request.kind, request, t.weight, t.members))
-        return found
+def mode_of(order: dict[str, Any]) -> str:
+    """What orders of a run tell: ``letters``, ``group``, ``atoms`` or ``formula``."""
+    if "wyckoff" in order:
+        return "letters"
+    if isinstance(order.get("space_group"), int):
+        return "group"
+    return "atoms" if order.get("atoms") or order.get("z") else "formula"
 
-    @staticmethod
-    def _key(crystal: Crystal) -> tuple[int, Any]:
-        number = crystal.space_group
-        elements, assignment = from_pairs(number, [(s.element, s.letter) for s in crystal.sites])
-        return number, to_pairs(number, elements, canonical(number, assignment))
 
-    def make(self, jobs: dict[int, list[Candidate]]) -> dict[str, float]:
-        """Make the crystals of some rows; seconds a candidate by kind."""
-        seconds: dict[str, float] = {}
-        for kind in ("prototype", "network", "refined"):
-            queue = sorted(
-                (
-                    (c.request.n_atoms, row, k)
-                    for row, own in jobs.items()
-                    for k, c in enumerate(own)
-                    if c.kind == kind
-                ),
-            )
-            number, began = len(queue), time.perf_counter()
-            while queue:
-                batch = [queue.pop(0)]
-                size = batch[0][0]
-                while queue and size + queue[0][0] <= BATCH_ATOMS:
-                    size += queue[0][0]
-                    batch.append(queue.pop(0))
-                asked = [jobs[row][k].request for _, row, k in batch]
-                made = self.model.sample(asked, [1000 * row + k for _, row, k in batch])
-                for (_, row, k), crystal in zip(batch, made, strict=True):
-                    jobs[row][k].crystal = crystal if fault(crystal) is None else None
-            seconds[kind] = (time.perf_counter() - began) / max(number, 1)
-        return seconds
-
-    def part(self, rows: dict[int, tuple[Order, Crystal]], workers: int) -> Iterator[dict[str, Any]]:
-        """Lines of some rows."""
-        jobs = {row: self.candidates(order, truth) for row, (order, truth) in rows.items()}
-        seconds = self.make(jobs)
-        sound = [(row, c) for row, own in jobs.items() for c in own if c.crystal is not None]
-        crystals = [c.crystal for _, c in sound if c.crystal is not None]
-        began = time.perf_counter()
-        errors = denoising_error(denoising_errors(self.model, crystals))
-        seconds["denoising"] = (time.perf_counter() - began) / max(len(crystals), 1)
-        pairs = [
-            (crystal_arrays(x), crystal_arrays(rows[row][1]))
-            for x, (row, _) in zip(crystals, sound, strict=True)
-        ]
-        if workers > 1:
-            found = parallel_map(rms_displacement, pairs, workers=workers, chunk=16, seconds=120)
-        else:
-            found = [rms_displacement(pair) for pair in pairs]
-        lines: dict[int, dict[str, Any]] = {
-            row: {"row": row, "atoms": rows[row][1].n_atoms, "seconds": seconds, "candidates": []}
-            for row in rows
-        }
-        for (row, c), error, x in zip(sound, errors, found, strict=True):
-            assert c.crystal is not None
-            right = not isinstance(x, Failed) and np.isfinite(x[0])
-            lines[row]["candidates"].append(
-                {
-                    "kind": c.kind,
-                    "weight": c.weight,
-                    "members": c.members,
-                    "log_prior": c.request.log_prior,
-                    "denoising": round(float(error), 5),
-                    "rms": round(float(x[0]), 5) if right else None,
-                    "crystal": c.crystal.to_dict(),
-                }
-            )
-        yield from lines.values()
+def candidates_of(run: Path) -> dict[str, list[Entry]]:
+    """Sound crystals of a run by order, in the order in which they were made."""
+    found: dict[str, list[Entry]] = defaultdict(list)
+    for entry in read_entries(run):
+        if entry.crystal is not None and entry.score is not None:
+            found[entry.order_id].append(entry)
+    return {name: sorted(own, key=lambda e: e.index) for name, own in found.items()}
 
 
 def make_candidates(a: argparse.Namespace, folder: Path) -> None:
-    """Candidates of all rows that have none yet."""
+    """Candidates of all orders that are not there yet."""
     file = folder / "candidates.jsonl"
-    data = Dataset.open(a.data)
-    rows = [int(r) for r in np.random.default_rng(a.seed).permutation(len(data))[: a.n]]
-    left = [r for r in rows if r not in known_lines(file)]
-    if not left:
-        return
-    builder = Builder(a)
+    done = known_lines(file)
+    reference = read_samples(a.data)
+    truth = {
+        name: s.standard for name, s in zip(reference.order_ids, reference.samples, strict=True) if s.standard
+    }
+    left = [(name, own) for name, own in candidates_of(a.run).items() if row_of(name) not in done]
     for start in range(0, len(left), PART):
-        part = {}
-        for row in left[start : start + PART]:
-            sample = read_samples([data[row]])
-            order = target_orders(sample, give=GIVE[a.mode], count=a.network)[0]
-            part[row] = parse_order(order), data[row]
-        began = time.perf_counter()
-        append(file, list(builder.part(part, a.workers)))
-        print(f"{start + len(part)} of {len(left)} rows, {time.perf_counter() - began:.0f} s", flush=True)
+        part, began = left[start : start + PART], time.perf_counter()
+        pairs = []
+        for name, own in part:
+            target = truth.get(name)
+            if target is None:
+                raise SystemExit(f"{a.data} has no crystal {name}, for which {a.run} was made")
+            pairs += [(crystal_arrays(e.crystal), crystal_arrays(target)) for e in own if e.crystal]
+        results = parallel_map(rms_displacement, pairs, workers=a.workers, chunk=16, seconds=SECONDS)
+        found = iter(results)
+        lines = []
+        for name, own in part:
+            told = [line_of(e, next(found)) for e in own]
+            lines.append({"row": row_of(name), "order": name, "candidates": told})
+        append(file, lines)
+        print(f"{start + len(part)} of {len(left)} orders, {time.perf_counter() - began:.0f} s", flush=True)
 
 
-def make_energies(a: argparse.Namespace, folder: Path) -> None:
+def line_of(entry: Entry, found: Any) -> dict[str, Any]:
+    """One candidate, with its displacement from the truth."""
+    assert entry.crystal is not None and entry.score is not None
+    right = not isinstance(found, Failed) and np.isfinite(found[0])
+    score = entry.score.with_(energy=None, relaxed_energy=None, energy_failure=None, potential=None)
+    return {
+        "kind": entry.kind,
+        "weight": entry.weight,
+        "rms": round(float(found[0]), 5) if right else None,
+        "score": replace(score, compared=False).to_dict(),
+        "crystal": entry.crystal.to_dict(),
+    }
+
+
+def make_energies(a: argparse.Namespace, folder: Path, checkpoint: str) -> None:
     """Single points of all candidates, and with ``--relax`` energies of relaxed front-runners."""
-    ladder = Ladder(load_model(a.checkpoint), JUDGES, a.potential, front_runners=a.front)
+    ladder = Ladder(load_model(checkpoint), JUDGES, a.potential, front_runners=a.front)
     name = a.potential.replace("/", "_").replace(":", "_")
     files = {w: folder / f"{w}_{name}.jsonl" for w in ("energies", "relaxed")}
     known = {what: known_lines(file) for what, file in files.items()}
@@ -230,7 +139,7 @@ def make_energies(a: argparse.Namespace, folder: Path) -> None:
         if a.relax and row not in known["relaxed"]:
             scores = [
                 replace(s, energy=e, potential=a.potential)
-                for s, e in zip(scores_of(line, crystals), known["energies"][row]["energies"], strict=True)
+                for s, e in zip(scores_of(line), known["energies"][row]["energies"], strict=True)
             ]
             began = time.perf_counter()
             values = [s.relaxed_energy or math.nan for s in ladder.relax(crystals, scores)]
@@ -243,36 +152,18 @@ def energy_line(row: int, energies: Sequence[float], seconds: float) -> dict[str
     return {"row": row, "energies": found, "seconds": round(seconds, 3)}
 
 
-def scores_of(line: dict[str, Any], crystals: Sequence[Crystal]) -> list[Score]:
+def scores_of(line: dict[str, Any]) -> list[Score]:
     """What the model's judges say of the candidates of a row."""
-    return [
-        Score(
-            formula=crystal.formula,
-            denoising=c["denoising"],
-            agreement=1.0,
-            log_prior=c["log_prior"],
-            kind=c["kind"],
-            weight=c["weight"],
-            members=c["members"],
-            free=sum(p.dof for p in crystal.positions_of_sites),
-            room=bond_room(crystal),
-        )
-        for c, crystal in zip(line["candidates"], crystals, strict=True)
-    ]
+    return [Score.from_dict(c["score"]) for c in line["candidates"]]
 
 
 def main() -> None:
     """Parse arguments, make what is missing."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("data")
-    p.add_argument("--mode", choices=GIVE, default="group")
-    p.add_argument("-n", type=int, default=150)
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--known", required=True, help="data file with the crystals that lend their arrangements")
-    p.add_argument("--checkpoint")
-    p.add_argument("--network", type=int, default=10)
-    p.add_argument("--templates", type=int, default=10)
-    p.add_argument("--refined", type=int, default=4)
+    p.add_argument("run", type=Path, help="folder of a finished run, all judges asked, no potential")
+    p.add_argument("data", help="what its orders were made of")
+    p.add_argument("-n", type=int, help="rows that get energies (default: all)")
+    p.add_argument("--checkpoint", help="for relaxation; default: the model that ships")
     p.add_argument("--potential")
     p.add_argument("--relax", action="store_true")
     p.add_argument("--front", type=int, default=FRONT_RUNNERS, help="structures that are relaxed")
@@ -284,13 +175,14 @@ def main() -> None:
     torch.set_num_threads(1)
     folder = Path(a.folder)
     folder.mkdir(parents=True, exist_ok=True)
+    manifest = json.loads((a.run / "manifest.json").read_text(encoding="utf-8"))
+    orders = manifest["run"]["orders"]
     facts = {
+        "run": a.run.name,
         "data": Path(a.data).name,
-        "known": Path(a.known).name,
-        "mode": a.mode,
-        "seed": a.seed,
-        "checkpoint": load_model(a.checkpoint).hash,
-        "candidates": [a.network, a.templates, a.refined],
+        "mode": mode_of(orders[0]),
+        "checkpoint": manifest["run"]["checkpoint"],
+        "candidates": orders[0]["count"],
     }
     note = folder / "pool.json"
     if note.exists() and json.loads(note.read_text(encoding="utf-8")) != facts:
@@ -298,7 +190,7 @@ def main() -> None:
     note.write_text(json.dumps(facts) + "\n", encoding="utf-8")
     make_candidates(a, folder)
     if a.potential:
-        make_energies(a, folder)
+        make_energies(a, folder, a.checkpoint)
 
 
 if __name__ == "__main__":
