@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from crystalsmith.assignments.pairs import Pairs
 from crystalsmith.assignments.start import Start
@@ -23,12 +24,14 @@ class Request:
             composition of a system; the group or the numbers of sites where an order leaves them open); None
             where nothing is known of it.
         start: a known arrangement that it begins with; None where the network makes it from noise.
+        conditions: what the crystal is to satisfy, ``conditions.Condition`` objects.
     """
 
     space_group: int
     sites: Pairs
     log_prior: float | None = field(default=None, compare=False)
     start: Start | None = field(default=None, compare=False)
+    conditions: tuple[Any, ...] = ()
 
     @property
     def kind(self) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from crystalsmith.assignments import Request
+from crystalsmith.conditions import Condition, Steering, conditions_of, finished
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.elements import SYMBOLS, atomic_number
 from crystalsmith.data.wyckoff import Occupations, no_occupations
@@ -18,6 +19,7 @@ from crystalsmith.diffusion.request import draw_by_crystal
 from crystalsmith.diffusion.sampler_choice import resolve_sampler, times_of
 from crystalsmith.diffusion.samplers import SAMPLERS, Sampler, State
 from crystalsmith.diffusion.starts import by_time, given
+from crystalsmith.diffusion.steered import Steered
 from crystalsmith.errors import OrderError
 from crystalsmith.graph import CrystalBatch, Guide, Layout, make_layout, to_batch, to_crystals
 from crystalsmith.networks import Denoiser
@@ -184,6 +186,7 @@ class Model:
         steps: int | None = None,
         sampler: str | None = None,
         guided: bool = True,
+        conditions: Sequence[Condition] = (),
         callback: Callable[[int, CrystalBatch], None] | None = None,
     ) -> list[Crystal]:
         """Draw one crystal for each request.
@@ -201,12 +204,14 @@ class Model:
             sampler: a name in ``SAMPLERS``.
             guided: whether a network that knows guides is told of the starts; with a start of time 1 it is
                 guided all the way.
+            conditions: what all crystals are to satisfy, beside the conditions of their requests. Those that
+                tell a misfit have no say in crystals that are taken as they are (starts of time 0).
             callback: called after each step with its number and the batch; where some requests bring a start,
                 of those that have the longest way.
 
         Raises:
-            OrderError: nothing to generate, not one seed for each request, or a start that is not of its
-                request's group and sites.
+            OrderError: nothing to generate, not one seed for each request, a start that is not of its
+                request's group and sites, or a condition that does not suit its request.
             ConfigError: unknown sampler or no steps.
         """
         if len(seeds) != len(requests):
@@ -215,13 +220,16 @@ class Model:
         times_of(name, steps)  # refused even where nothing is sampled
         if not requests:
             self.layout(requests)
+        if conditions:
+            asked = conditions_of(requests, conditions)
+            requests = [replace(r, conditions=own) for r, own in zip(requests, asked, strict=True)]
         made, ways = given(requests), by_time(requests)
         for k, (time, rows) in enumerate(ways):
             times = times_of(name, steps, time)
             part, own = [requests[i] for i in rows], [seeds[i] for i in rows]
             drawn = self._carry(part, own, SAMPLERS[name], times, guided, None if k else callback)
             made.update(zip(rows, drawn, strict=True))
-        return [made[i] for i in range(len(requests))]
+        return [finished(made[i], r.conditions, known=r.kind == "prototype") for i, r in enumerate(requests)]
 
     def _carry(
         self,
@@ -247,10 +255,20 @@ class Model:
         def batch_of(state: State) -> CrystalBatch:
             return CrystalBatch(layout, state["position"], state["lattice"])
 
+        steering = Steering.of(
+            [r.conditions for r in requests], layout, lambda rows: self.layout([requests[i] for i in rows])
+        )
+
         def denoise(state: State, t: Tensor) -> State:
             sigma = {k: f.schedule.sigma(t).expand(layout.size) for k, f in self.fields.items()}
+            if steering is not None:  # what is known has no noise, and the network is told so
+                least = sigma["lattice"].clamp(max=self.lattice.schedule.low)
+                sigma["lattice"] = torch.where(steering.cell_exact, least, sigma["lattice"])
             return self.denoise(batch_of(state), sigma, guide)
 
+        steered = (
+            None if steering is None else Steered(steering, self.position, self.lattice, layout, denoise)
+        )
         gauss, flat = normal(), draw(torch.rand)
         starts = [r.start for r in requests if r.start is not None]
         guide = None
@@ -270,10 +288,10 @@ class Model:
         was_training = self.network.training
         self.network.eval()
         try:
-            state = sampler(denoise, self.fields, layout, state, times, normal, report)
+            state = sampler(steered or denoise, self.fields, layout, state, times, normal, report)
         finally:
             self.network.train(was_training)
-        return to_crystals(batch_of(state))
+        return to_crystals(batch_of(state if steered is None else steered.keep(state)))
 
 
 def parameters(module: nn.Module) -> int:
