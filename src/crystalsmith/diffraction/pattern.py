@@ -19,7 +19,8 @@ FEWEST_DEGREES = 5.0
 FEWEST_PEAKS = 3
 """Of a list of peaks."""
 
-_COPPER = 1.540593
+COPPER = 1.540593
+"""K-alpha 1 of copper in Angstrom, for which ranges of angles are usually stated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ class Pattern:
                 f"{self.name}: angles 2 theta lie between 0 and 180 degrees; these go from {x[0]:g} to"
                 f" {x[-1]:g} (are they Q or d, or hundredths of degrees?)"
             )
-        least = FEWEST_DEGREES * min(self.radiation.wavelength / _COPPER, 1.0)
+        least = FEWEST_DEGREES * min(self.radiation.wavelength / COPPER, 1.0)
         if x[-1] - x[0] < least:
             raise PatternError(
                 f"{self.name} covers {x[-1] - x[0]:.3g} degrees of 2 theta; {least:.2g} are needed"
