@@ -12,9 +12,11 @@ from crystalsmith.diffraction.peaks import (
     Peak,
     PeakWidth,
     fitted_peaks,
+    line_offsets,
     smoothed,
     usual_width,
     width_by_angle,
+    width_of_highest,
 )
 from crystalsmith.diffraction.radiation import TUBES, Radiation, radiation
 from crystalsmith.errors import PatternError
@@ -27,6 +29,7 @@ _WIDEST = 2.0  # degrees
 _CLIPPED = 4.0  # widths on either side that a background must span under a peak
 _SMOOTH = 8.0  # widths over which a background may bend
 _BENDS = 2.5  # degrees over which it may bend at least, however narrow the peaks are
+_TOLD_APART = 0.5  # widths between two lines from which on the shape of peaks tells them from one
 _DOUBT = 1.15  # how much better one set of lines must fit than another to be believed against what was said
 
 
@@ -96,6 +99,7 @@ def prepared(pattern: Pattern, *, trust_radiation: bool = False) -> Prepared:
             raise PatternError(f"{pattern.name}: no peak rises above the background")
         width = found * step
     background = _background(x, y, sigma, width, bends)
+    width = step * width_of_highest(y - background, sigma, width / step)
     if width > POINTS_IN_A_WIDTH * 1.5 * step:
         x, y, sigma, measured = _even(pattern, width / POINTS_IN_A_WIDTH)
         background = _background(x, y, sigma, width, bends)
@@ -247,7 +251,9 @@ def _lines(
     if trusted or other is None or len(peaks) < 4:
         return stated, [], peaks, mixing
     peaks2, mixing2, misfit2 = fitted_peaks(x, net, sigma, other, width)
-    if len(peaks2) < 4 or misfit < _DOUBT * misfit2:
+    pair = max(stated, other, key=lambda r: len(r.wavelengths))
+    apart = [line_offsets(pair, p.two_theta)[1] / p.width for p in (*peaks, *peaks2)]
+    if len(peaks2) < 4 or misfit < _DOUBT * misfit2 or not np.nanmedian(apart) > _TOLD_APART:
         return stated, [], peaks, mixing
     seen = "the peaks show the second line too" if len(other.wavelengths) > 1 else "the peaks show one line"
     note = f"the pattern says {stated.name}, but {seen}: taken for {other.name}"

@@ -15,6 +15,7 @@ MOST_FITTED = 24
 
 _FWHM_OF_SIGMA = 2 * math.sqrt(2 * math.log(2))
 _SEEN = 5.0  # standard deviations of the noise that a peak must rise above its surroundings
+_FAR = 25.0  # standard deviations, for the width of a peak without a fit
 _ALONE = 2.5  # widths to the next peak of a tenth of the height, for a fit of one peak
 _FLOOR = 0.02  # of a peak's height: profiles of one peak are no better than this
 
@@ -120,6 +121,23 @@ def usual_width(net: np.ndarray, most: int) -> float | None:
     half = k - 1 + (likeness[k - 1] - likeness[0] / 2) / (likeness[k - 1] - likeness[k])
     # Half of the likeness is lost at 0.71 widths for Gaussians, at one width for Lorentzians.
     return float(np.clip(1.2 * half, 1.5, most))
+
+
+def width_of_highest(net: np.ndarray, sigma: np.ndarray, points: float) -> float:
+    """The width at half of their height of peaks far above the noise, in steps, if that is below ``points``.
+
+    Where all peaks stand close together a pattern resembles itself farther than one peak is wide.
+    """
+    from scipy.signal import find_peaks, peak_widths
+
+    curve = smoothed(net, points / 6)
+    noise = float(np.median(sigma)) / math.sqrt(max(points / 4, 1.0))
+    found, facts = find_peaks(curve, height=_FAR * noise, prominence=_FAR * noise)
+    found = found[facts["prominences"] > 0.5 * curve[found]]  # not a shoulder
+    if len(found) < 2:
+        return points
+    highest = found[np.argsort(-curve[found])][:8]
+    return min(points, float(np.median(peak_widths(curve, highest, rel_height=0.5)[0])))
 
 
 def fitted_peaks(
