@@ -50,6 +50,17 @@ BAD: dict[str, list[Any]] = {
 }
 NUMBERS = [None, 1, 4, 1000, 0, -1, 1.5, "4", True, 10**9, [1]]
 GROUPS = [None, 1, 221, "Fm-3m", [225, "P1"], [225], 0, 231, [], 2.5, {"a": 1}, True, "x" * 41, [[225]]]
+CELLS = [[5.6, 5.6, 5.6, 90, 90, 90], [4, 5, 6, 90, 95.0, 90], [1, 2, 3], [5, 5, 5, 90, 90, 0], "5,5,5", None]
+PAIRS = [{"Na-Cl": 2}, {"O-O": 1.5}, {}, {"Na": 2}, {"Na-Cl": "x"}, {"Na-Cl": -1}, [1], True, None]
+TERMS: dict[str, list[Any]] = {
+    "cell": CELLS,
+    "primitive_cell": CELLS,
+    "cell_tolerance": [0, 0.02, 0.5, -1, "x", None],
+    "volume": [100, 180.5, 0, -1, "big", None],
+    "density": [2.2, 101, None],
+    "min_distance": [1.5, 0, 21, *PAIRS],
+    "coordination": [6, *PAIRS],
+}
 
 
 @st.composite
@@ -67,6 +78,8 @@ def orders(draw: st.DrawFn) -> dict[str, Any]:
         result[name] = draw(st.sampled_from(NUMBERS))
     if not draw(st.integers(0, 3)):
         result["id"] = draw(st.sampled_from(["salt", 7, "a b", "", None, True, "-x", "x" * 101, 1.5]))
+    for name in draw(st.lists(st.sampled_from(list(TERMS)), max_size=2, unique=True)):
+        result[name] = draw(st.sampled_from(TERMS[name]))
     if not draw(st.integers(0, 9)):
         result["formulas"] = "NaCl"
     return result
@@ -80,6 +93,12 @@ BEYOND = (
     "are those of one",
     "no letter",
     "unknown space group",
+    "unknown element",
+    "which the order does not hold",
+    "has the cell",
+    "has no volume",
+    "no crystal can have",
+    "the pair",
 )
 """In words of the parser, what a schema cannot say."""
 
@@ -118,6 +137,8 @@ def test_schemas_are_schemas_and_files_have_one() -> None:
         {"wyckoff": [["Na", "a"]]},
         {"formula": "NaCl", "system": "Na-Cl"},
         {"space_group": 225},
+        {"formula": "NaCl", "volume": 100, "density": 2},
+        {"formula": "NaCl", "cell_tolerance": 0.1},
     ],
 )
 def test_what_does_not_go_together_is_refused_by_both(order: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.cli import options
@@ -83,6 +83,31 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     order.add_argument(
         "--max-sites", type=options.positive, metavar="N", help="most inequivalent sites (--system)"
     )
+    known = parser.add_argument_group("what is known of the crystals of one order")
+    of_cell = known.add_mutually_exclusive_group()
+    of_cell.add_argument(
+        "--cell",
+        metavar="a,b,c,alpha,beta,gamma",
+        help="the conventional cell, Angstrom and degrees, axes in any order",
+    )
+    of_cell.add_argument(
+        "--primitive-cell", metavar="a,b,c,alpha,beta,gamma", help="a primitive cell, in any choice"
+    )
+    of_cell.add_argument("--volume", metavar="A^3", help="volume of the conventional cell")
+    of_cell.add_argument("--density", metavar="g/cm^3", help="density")
+    known.add_argument(
+        "--cell-tolerance",
+        metavar="SHARE",
+        help="standard deviation of cell, volume or density, relative, such as 0.02 (default: known exactly)",
+    )
+    known.add_argument(
+        "--min-distance",
+        metavar="A|Li-O=1.8,O-O=2.2",
+        help="shortest distance between atoms, or by pair of elements",
+    )
+    known.add_argument(
+        "--coordination", metavar="Ti-O=6", help="neighbours wanted around each atom of the first element"
+    )
     order.add_argument(
         "-n", "--count", type=options.positive, metavar="N", help="crystals of this order (default: 1)"
     )
@@ -155,6 +180,7 @@ def make(
     return 0 if result.complete else 1
 
 
+_TERMS = ("cell", "primitive_cell", "volume", "density", "cell_tolerance", "min_distance", "coordination")
 _ORDER_OPTIONS = (
     "space_group",
     "formula",
@@ -165,6 +191,7 @@ _ORDER_OPTIONS = (
     "atoms",
     "max_atoms",
     "max_sites",
+    *_TERMS,
     "count",
 )
 
@@ -194,7 +221,39 @@ def _orders(args: argparse.Namespace) -> list[Order]:
         order["sites"] = parse_sites(order["sites"])
     if "wyckoff" in order:
         order["wyckoff"] = parse_wyckoff(order["wyckoff"])
-    return parse_orders([order], "command line")
+    return parse_orders([order | parse_terms(order)], "command line")
+
+
+def parse_terms(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of the crystals, as options give it, as orders do: numbers, lists and mappings.
+
+    What is no number is left for the order to refuse.
+
+    Raises:
+        OrderError: another form.
+    """
+    terms: dict[str, Any] = {}
+    for key in _TERMS:
+        if key not in given:
+            continue
+        text = given[key]
+        if key in ("cell", "primitive_cell"):
+            terms[key] = [_number(part) for part in _split(text)]
+        elif "=" in text:
+            pairs = [part.partition("=") for part in _split(text)]
+            terms[key] = {pair.strip(): _number(number) for pair, _, number in pairs}
+            if len(terms[key]) < len(pairs):
+                raise OrderError(f"--{key.replace('_', '-')}: a pair is named twice")
+        else:
+            terms[key] = _number(text)
+    return terms
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def parse_space_groups(text: str) -> str | list[str | int]:

@@ -1,20 +1,40 @@
 """What crystals are to satisfy while they are sampled: conditions of one signature that compose freely."""
 
-from crystalsmith.conditions.cell import FixedCell, FixedDensity, FixedVolume
-from crystalsmith.conditions.condition import Condition, Held
-from crystalsmith.conditions.settings import GivenCell
-from crystalsmith.conditions.steering import Spread, Steering, conditions_of, finished, unmet
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crystalsmith.runs.lazy import lazily
+
+if TYPE_CHECKING:
+    from crystalsmith.conditions.cell import FixedCell, FixedDensity, FixedVolume
+    from crystalsmith.conditions.condition import Condition, Held
+    from crystalsmith.conditions.distances import Coordination, MinDistance
+    from crystalsmith.conditions.settings import GivenCell
+    from crystalsmith.conditions.steering import Spread, Steering, conditions_of, finished, unmet
 
 __all__ = [
     "Condition",
+    "Coordination",
     "FixedCell",
     "FixedDensity",
     "FixedVolume",
     "GivenCell",
     "Held",
+    "MinDistance",
     "Spread",
     "Steering",
     "conditions_of",
     "finished",
     "unmet",
 ]
+
+_HOMES = {
+    "cell": ("FixedCell", "FixedDensity", "FixedVolume"),
+    "condition": ("Condition", "Held"),
+    "distances": ("Coordination", "MinDistance"),
+    "settings": ("GivenCell",),
+    "steering": ("Spread", "Steering", "conditions_of", "finished", "unmet"),
+}
+
+__getattr__ = lazily(__name__, _HOMES)

@@ -15,17 +15,24 @@ from functools import lru_cache
 from itertools import permutations, product
 
 import numpy as np
-import torch
 
 from crystalsmith.crystal.crystal import ANGLE_TOLERANCE, LENGTH_TOLERANCE, fit_cell
 from crystalsmith.errors import CrystalsmithError, OrderError
-from crystalsmith.graph.reduction import reduce_lattices
-from crystalsmith.symmetry import cell_to_lattice, lattice_family, lattice_to_cell, space_group
+from crystalsmith.runs.warned import logged_warnings
+from crystalsmith.symmetry import (
+    cell_to_lattice,
+    lattice_family,
+    lattice_to_cell,
+    space_group,
+    strain_mask,
+)
 
 MOST = 60
 """Cells of one group that are looked at, the most compact ones."""
 
 _WIDEST = 1.7  # sum of squared lengths beside that of the most compact cell
+# A group of every Bravais lattice, by family.
+_LATTICES = ((221, 229, 225), (166, 191), (123, 139), (47, 65, 71, 69), (10, 12), (1,))
 _RHOMBOHEDRAL = frozenset((146, 148, 155, 160, 161, 166, 167))
 
 
@@ -70,6 +77,15 @@ class GivenCell:
         """
         return _settings(self, lattice_family(number), _centring(number), number in _RHOMBOHEDRAL)
 
+    @property
+    def freedom(self) -> int:
+        """Strains that the lattice's shape leaves free: 1 for a cubic one, 6 for a triclinic one."""
+        return next(
+            int(strain_mask(groups[0]).sum())
+            for groups in _LATTICES
+            if any(self.settings(number) for number in (groups if self.primitive else groups[:1]))
+        )
+
     def _rhombohedral(self, number: int) -> bool:
         """Whether this is a conventional cell in rhombohedral axes, of a group that can have such."""
         a, b, c, alpha, beta, gamma = self.cell
@@ -92,7 +108,7 @@ def _settings(
     )
     base = cell_to_lattice(1, np.array(given.cell))
     primitive = given.primitive or (rhombohedral and given._rhombohedral(146))
-    reduced = reduce_lattices(torch.tensor(base)[None])[0].numpy()
+    reduced = _reduced(base)
     # How many cells of the given lattice make a conventional one.
     wanted = round(1 / abs(np.linalg.det(np.array(centring)))) if primitive else 1
     found: dict[tuple[float, ...], float] = {}
@@ -123,6 +139,15 @@ def _fitted(number: int, cell: tuple[float, ...]) -> tuple[float, ...]:
         return fit_cell(number, cell)
     except CrystalsmithError:
         return ()
+
+
+def _reduced(lattice: np.ndarray) -> np.ndarray:
+    """A basis of short vectors, rows, of the same lattice."""
+    import spglib
+
+    with logged_warnings():
+        found = spglib.niggli_reduce(lattice)
+    return lattice if found is None else np.asarray(found)
 
 
 def _rounded(cell: Sequence[float]) -> tuple[float, ...]:

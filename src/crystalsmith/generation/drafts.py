@@ -12,6 +12,7 @@ import numpy as np
 from crystalsmith.assignments import Request
 from crystalsmith.errors import OrderError
 from crystalsmith.generation.allocation import GUIDED, TIMES, one_of, share
+from crystalsmith.generation.conditioned import starts_under, under
 from crystalsmith.generation.templates import Arrangements, Templates
 from crystalsmith.orders.bounds import searched
 from crystalsmith.orders.frequencies import WyckoffPrior
@@ -100,7 +101,8 @@ class LetterDrafter:
     ) -> None:
         self._times = tuple(times)
         self.source, self.fallback, self.max_atoms, self.avoid = source, fallback, max_atoms, avoid
-        self._starts = None if templates is None else Arrangements(templates).starts
+        self._plain = None if templates is None else Arrangements(templates).starts
+        self._starts = starts_under(self._plain)
         self._shared: OrderedDict[Order, _Shared | None] = OrderedDict()
         self._expected: tuple[Order, ...] = ()
         self._place: dict[Order, int] = {}
@@ -148,6 +150,8 @@ class LetterDrafter:
             recipes = self._likely(order)
             if recipes is not None and self.avoid is not None:
                 recipes = [r for r in recipes if not self.avoid(r)] or None
+            if recipes is not None:
+                recipes = under(order, recipes, self._plain)
             self._shared[order] = None if recipes is None else _Shared(recipes, drafts, [])
             if len(self._shared) > _KEPT:
                 self._shared.popitem(last=False)
@@ -178,7 +182,7 @@ class LetterDrafter:
         """Every other crystal is a known phase, the most stable first; the others go by gain."""
         known: list[Request] = []
         if self.avoid is None:
-            known = order.content.known(order.bounds, self.source, self.max_atoms)
+            known = under(order, order.content.known(order.bounds, self.source, self.max_atoms), self._plain)
         # What the search did not find is no likelier than what it found last.
         found, least = set(recipes), recipes[-1].log_prior
         recipes = [*recipes, *(replace(r, log_prior=least) for r in known if r not in found)]
@@ -193,12 +197,16 @@ class LetterDrafter:
             recipe = order.content.draw(order.bounds, source, self.max_atoms, rng)
             if self.avoid is None or not self.avoid(recipe):
                 break
-        return recipe
+        found = under(order, [recipe], self._plain)
+        if len(found) == 1:
+            return found[0]
+        weight = np.exp([0.0 if r.log_prior is None else r.log_prior for r in found])
+        return found[int(rng.choice(len(found), p=weight / weight.sum()))]
 
 
 def _width(order: Order) -> int:
-    """About how many recipes are looked for."""
-    return min(256, max(12, 2 * order.count))
+    """About how many recipes are looked for; more where a cell decides among them."""
+    return min(256, max(12 if order.terms.cell is None else 60, 2 * order.count))
 
 
 class SiteDrafter:

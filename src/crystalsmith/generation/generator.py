@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from crystalsmith.conditions import unmet
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.validity import fault
 from crystalsmith.errors import ConfigError
@@ -208,6 +209,8 @@ def _outcome(
     member: Member, crystal: Crystal | str, max_tries: int, refused: KnownPhases | None
 ) -> Generated:
     failure = crystal if isinstance(crystal, str) else fault(crystal)
+    if failure is None and member.request.conditions:
+        failure = unmet(crystal, member.request.conditions)  # type: ignore[arg-type]
     if failure is None and refused is not None and refused.holds(crystal):  # type: ignore[arg-type]
         failure = "known"
     return Generated(

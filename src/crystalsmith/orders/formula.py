@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -120,12 +120,19 @@ def _cells(formula: Formula, bounds: Bounds, largest: int) -> tuple[Cells, ...]:
     found = []
     for units in sorted(by_units):
         if bounds.max_atoms is None or units * unit <= bounds.max_atoms:
-            possible = possible_groups(tuple(n * units for n in formula.ratio))
-            if groups := tuple(g for g in by_units[units] if possible[g]):
+            counts = {e: n * units for e, n in zip(formula.elements, formula.ratio, strict=True)}
+            possible = possible_groups(tuple(counts.values()))
+            # What the order says of numbers of atoms goes before what the size of the cell lets expect.
+            told = bounds.z is not None or bounds.atoms is not None
+            groups = tuple(
+                g for g in by_units[units] if possible[g] and (told or bounds.have_room(counts, g))
+            )
+            if groups:
                 found.append(Cells(units, groups))
     if not found:
         _refuse(formula, bounds, largest)
-    if (bounds.z, bounds.atoms, bounds.max_atoms) == (None, None, None):
+    sized = bounds.cell is not None or bounds.volume is not None
+    if not sized and (bounds.z, bounds.atoms, bounds.max_atoms) == (None, None, None):
         found = _of_few_sites(formula, found) or found[:1]
     return tuple(found)
 
@@ -149,6 +156,8 @@ def _largest_position() -> np.ndarray:
 
 
 def _refuse(formula: Formula, bounds: Bounds, largest: int) -> None:
+    if bounds.cell is not None or bounds.volume is not None:
+        _refuse_size(formula, bounds, largest)
     if len(bounds.groups) == 1:
         open_size = bounds.z is None and bounds.atoms is None
         limit = bounds.max_atoms or (largest if open_size else None)
@@ -175,4 +184,20 @@ def _refuse(formula: Formula, bounds: Bounds, largest: int) -> None:
     )
     raise ImpossibleOrder(
         f"no cell of {formula} with {size} {where}; raise max_atoms or allow other cells or space groups"
+    )
+
+
+def _refuse_size(formula: Formula, bounds: Bounds, largest: int) -> None:
+    """Refuse a formula whose number of units the cell's size leaves none for."""
+    from crystalsmith.conditions.volumes import volume_of
+
+    open_size = replace(bounds, cell=None, volume=None)
+    if not any(c.groups for c in _cells(formula, open_size, largest)):
+        return
+    unit = volume_of(dict(zip(formula.elements, formula.ratio, strict=True)))
+    volume = bounds.volume if bounds.cell is None else bounds.cell.volume
+    raise ImpossibleOrder(
+        f"no whole number of {formula.name} fills a cell of {volume:.5g} Angstrom^3 in"
+        f" {name_groups(bounds.groups) if bounds.groups else 'any space group'}: one takes about {unit:.3g};"
+        " check the cell, or give atoms"
     )

@@ -191,6 +191,10 @@ def _check_paper(order: Order, model: AnyModel) -> None:
         raise ImpossibleOrder(
             "the paper's method takes numbers of sites, and no exact composition; use the default method"
         )
+    if order.terms:
+        raise ImpossibleOrder(
+            f"the paper's method knows no {next(iter(order.terms.values))}; use the default method"
+        )
     wrong = [g for g in order.bounds.groups if g < model.least_group]
     if wrong:
         raise ImpossibleOrder(

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crystalsmith.errors import OrderError
-from crystalsmith.orders.bounds import Bounds
+from crystalsmith.orders.bounds import ALL_GROUPS, Bounds
 from crystalsmith.orders.kinds import KINDS, Kind
+from crystalsmith.orders.terms import KEYS as TERMS
+from crystalsmith.orders.terms import Terms
 from crystalsmith.orders.values import name_groups, parse_count, parse_groups, short
 
 MAX_COUNT = 1_000_000
@@ -22,7 +24,7 @@ MAX_ATOMS = 1000
 """Larger cells are taken for a mistake."""
 
 _BOUNDS = ("z", "atoms", "max_atoms", "max_sites")
-_KEYS = ("id", "space_group", *KINDS, *_BOUNDS, "count")
+_KEYS = ("id", "space_group", *KINDS, *_BOUNDS, *TERMS, "count")
 SAFE_ID = "[A-Za-z0-9][A-Za-z0-9._+-]{0,99}"
 """Pattern of ids, which are names of files too."""
 
@@ -45,6 +47,13 @@ class Order:
         atoms: exact number of atoms in the primitive cell; with ``formula``.
         max_atoms: largest primitive cell; with all but ``wyckoff``.
         max_sites: most inequivalent sites; with ``system``.
+        cell: a, b, c (Angstrom), alpha, beta, gamma (degrees) of the conventional cell, axes in any order.
+        primitive_cell: or those of a primitive cell, in any choice.
+        volume: or the volume of the conventional cell, Angstrom^3.
+        density: or the density, g/cm^3.
+        cell_tolerance: how well one of these four is known: a standard deviation, relative; 0 for exactly.
+        min_distance: shortest distance between atoms, Angstrom, or by pair, such as ``{"Li-O": 1.8}``.
+        coordination: neighbours wanted around each atom of an element, such as ``{"Ti-O": 6}``.
         count: crystals.
         id: name of the order, fit for file names; it takes part in the seeds of its crystals. Made from the
             rest if left out.
@@ -63,6 +72,13 @@ class Order:
     atoms: int | None = None
     max_atoms: int | None = None
     max_sites: int | None = None
+    cell: Sequence[float] | None = None
+    primitive_cell: Sequence[float] | None = None
+    volume: float | None = None
+    density: float | None = None
+    cell_tolerance: float | None = None
+    min_distance: float | Mapping[str, float] | None = field(default=None, hash=False)
+    coordination: Mapping[str, float] | None = field(default=None, hash=False)
     count: int = 1
     id: str = ""
     place: str = field(default="", compare=False, repr=False)
@@ -70,6 +86,8 @@ class Order:
     """Space groups and sizes that the order allows."""
     content: Kind = field(init=False, repr=False, compare=False)
     """What of ``sites``, ``wyckoff``, ``formula``, ``system`` was given, with its behaviour."""
+    terms: Terms = field(init=False, repr=False, compare=False)
+    """What the order says of its crystals beside that: the cell, the volume, distances."""
 
     def __post_init__(self) -> None:
         letters = self.wyckoff is not None
@@ -87,8 +105,10 @@ class Order:
                     takes = f"it takes {', '.join(kind.takes)}" if kind.takes else "leave it out"
                     raise OrderError(f"{name} does not go with {kind.key}; {takes}")
                 sizes[name] = parse_count(value, name, MAX_ATOMS)
-        bounds = Bounds(groups, **sizes)
+        terms = Terms.parse({key: v for key in TERMS if (v := getattr(self, key)) is not None})
+        bounds = Bounds(_with_cell(groups, terms), **sizes, cell=terms.cell, volume=terms.volume)
         content = kind.parse(getattr(self, given[0]), bounds)
+        terms.check(content.elements)
         value = content.value
         hidden = {
             "space_group": None if not groups else groups[0] if len(groups) == 1 else groups,
@@ -97,6 +117,8 @@ class Order:
             "count": parse_count(self.count, "count", MAX_COUNT),
             "bounds": bounds,
             "content": content,
+            "terms": terms,
+            **{key: tuple(v) if isinstance(v, list) else v for key, v in terms.values.items()},
         }
         for key, normal in hidden.items():
             object.__setattr__(self, key, normal)
@@ -117,10 +139,11 @@ class Order:
         """Plain JSON types, such that ``parse_order`` gives an equal order."""
         result: dict[str, Any] = {"id": self.id}
         if self.space_group is not None:
-            several = isinstance(self.space_group, tuple)
-            result["space_group"] = list(self.bounds.groups) if several else self.space_group
+            groups = self.space_group
+            result["space_group"] = list(groups) if isinstance(groups, tuple) else groups
         result[self.content.key] = self.content.value
         result |= {name: getattr(self, name) for name in _BOUNDS if getattr(self, name) is not None}
+        result |= self.terms.values
         result["count"] = self.count
         return result
 
@@ -223,6 +246,24 @@ def _parse(mapping: object) -> Order:
     return Order(**values)
 
 
+def _with_cell(groups: tuple[int, ...], terms: Terms) -> tuple[int, ...]:
+    """Those of the space groups, of all where none is named, that can have the cell of an order.
+
+    Raises:
+        OrderError: none can.
+    """
+    if terms.cell is None:
+        return groups
+    kept = tuple(g for g in groups or ALL_GROUPS if terms.cell.settings(g))
+    if not kept:
+        shape = "(" + ", ".join(f"{x:.5g}" for x in terms.cell.cell) + ")"
+        raise OrderError(
+            f"no crystal of {name_groups(groups)} has the cell {shape}: another family's symmetry is needed;"
+            " check the cell, or leave space_group out"
+        )
+    return kept
+
+
 def _parse_id(value: object) -> str:
     if not isinstance(value, str):
         raise OrderError(f"id must be a name such as salt, not {short(value)}")
@@ -237,10 +278,11 @@ def _parse_id(value: object) -> str:
 
 
 def _default_id(order: Order) -> str:
-    groups = order.bounds.groups
+    given = order.space_group
+    groups: tuple[int, ...] = given if isinstance(given, tuple) else () if given is None else (given,)
     bounds = [f"{k}{getattr(order, k)}" for k in _BOUNDS if getattr(order, k) is not None]
     several = [f"{groups[0]}to{groups[-1]}x{len(groups)}"] if len(groups) > 1 else [str(g) for g in groups]
-    name = "-".join([*several, order.content.tag, *bounds])
+    name = "-".join(filter(None, [*several, order.content.tag, *bounds, order.terms.tag]))
     if len(name) > 60:
         name = f"{name[:48]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
     return name

@@ -6,10 +6,12 @@ space groups that do not exist, formulas that cannot be read, letters of another
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 from crystalsmith.orders.kinds import KINDS
 from crystalsmith.orders.order import MAX_ATOMS, MAX_COUNT, SAFE_ID
+from crystalsmith.orders.terms import SCHEMAS as TERMS
 
 _NULL: dict[str, Any] = {"type": "null"}
 _GROUP: dict[str, Any] = {
@@ -64,16 +66,25 @@ def _of_kind(key: str) -> dict[str, Any]:
             "space_group": groups,
             key: kind.schema,
             **{name: _or_null(_SIZE | {"description": _WORDS[name]}) for name in kind.takes},
+            **{name: _or_null(one) for name, one in TERMS.items()},
             "count": _or_null({"type": "integer", "minimum": 1, "maximum": MAX_COUNT, "default": 1}),
             **{name: _NULL for name in (*KINDS, *_WORDS) if name != key and name not in kind.takes},
         },
         "required": [key, "space_group"] if kind.needs_group else [key],
         "additionalProperties": False,
     }
+    exclusive = [list(pair) for pair in combinations(("cell", "primitive_cell", "volume", "density"), 2)]
     if {"z", "atoms"} <= set(kind.takes):
-        number = {"type": "integer"}
-        schema["not"] = {"properties": {"z": number, "atoms": number}, "required": ["z", "atoms"]}
+        exclusive.append(["z", "atoms"])
+    schema["allOf"] = [{"not": _given(pair)} for pair in exclusive]
+    sizes = [_given([name]) for name in ("cell", "primitive_cell", "volume", "density")]
+    schema["allOf"].append({"anyOf": [{"not": _given(["cell_tolerance"])}, *sizes]})
     return schema
+
+
+def _given(names: list[str]) -> dict[str, Any]:
+    """Where all of these keys stand, with other values than null."""
+    return {"properties": {name: {"not": _NULL} for name in names}, "required": names}
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:

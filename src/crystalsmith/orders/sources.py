@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -214,7 +215,7 @@ class Learned:
             ratio = ratios[int(chance.choice(len(ratios), p=weights))]
             kind = FormulaKind(Formula(tuple(zip(symbols, ratio, strict=True))))
             try:
-                cells = kind.cells(Bounds(bounds.groups, max_atoms=bounds.max_atoms), max_atoms)
+                cells = kind.cells(replace(bounds, max_sites=None), max_atoms)
             except ImpossibleOrder:
                 continue
             recipe = self.draw_cell(kind.formula, cells, chance)
