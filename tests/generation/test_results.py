@@ -14,8 +14,9 @@ from rich.console import Console
 
 from crystals import KNOWN
 from crystalsmith.crystal import Crystal, Site, crystal_from_arrays
+from crystalsmith.crystal.hidden import hidden_group
 from crystalsmith.errors import ConfigError
-from crystalsmith.generation.alike import first_alike, hidden_group
+from crystalsmith.generation.alike import first_alike
 from crystalsmith.generation.journal import Entry
 from crystalsmith.generation.known import KnownPhases
 from crystalsmith.generation.results import COLUMNS, Results, rank_all, write_results

@@ -47,7 +47,7 @@ from crystalsmith.prior import (
     likely_letters,
 )
 from crystalsmith.prior.prior import TRUST_ATOMS, TRUST_GROUPS, TRUST_SITES, TRUST_UNITS
-from crystalsmith.prior.prototypes import POWER, WIDTH
+from crystalsmith.prior.prototypes import MERGED, POWER, WIDTH
 from crystalsmith.prior.questions import AskUnits
 from crystalsmith.prior.search import beam, choose, draw
 from crystalsmith.symmetry import space_group
@@ -268,6 +268,26 @@ def test_both_ways_to_match_a_perovskite() -> None:
     turned = p.by_atoms((8, 56, 22), (3, 1, 1))
     again = {(g, canonical(g, (a[1], a[2], a[0]))): w for (g, a), w in turned.items()}
     assert again == pytest.approx(lent)
+
+
+def test_two_elements_of_a_known_crystal_lend_their_positions_to_one() -> None:
+    """SrTiO3 with a, b, c lends to A2B3 in two ways: Sr and Ti for one element, or Ti and O, and so on."""
+    known = Known(221, SRTIO3, ((0,), (1,), (2,)))
+    prototypes = Prototypes([known])
+    al2o3 = (13, 8)
+    d = dissimilarity()
+    found = prototypes.merged_by_atoms(al2o3, (2, 3))
+    assert [match for _, _, match in found] == [((0, 1), (2,))]
+    expected = MERGED * (1 + (d[13, 38] + d[13, 22] + d[8, 8]) / (2 * POWER * WIDTH**2)) ** -POWER
+    assert found[0][0] == pytest.approx(expected)
+    assert prototypes.by_atoms(al2o3, (2, 3)) == {(221, canonical(221, ((0, 1), (2,)))): found[0][0]}
+    assert len(prototypes.merged_by_atoms((13, 9), (1, 4))) == 2  # either of the metals beside O
+    assert prototypes.merged_by_atoms(al2o3, (2, 3), groups=[225]) == []
+    assert (
+        prototypes.merged_by_atoms(al2o3, (4, 6)) == Prototypes([ROCK_SALT]).merged_by_atoms((6,), (2,)) == []
+    )
+    by_sites = prototypes.merged_by_sites(221, al2o3, (2, 1))
+    assert sorted(match for _, _, match in by_sites) == [((0, 1), (2,)), ((0, 2), (1,)), ((1, 2), (0,))]
 
 
 def test_prototypes_by_sites_and_by_units() -> None:

@@ -16,6 +16,7 @@ from crystalsmith.crystal import NUMBERS, Crystal, Site
 from crystalsmith.data import pack
 from crystalsmith.errors import DataError
 from crystalsmith.prior import Prototypes
+from crystalsmith.prior.prototypes import MERGED
 from crystalsmith.prototypes import Aflow, KnownFile, Library, PrototypeTable
 
 MATCHER = StructureMatcher(ltol=0.1, stol=0.15, angle_tol=3)
@@ -60,6 +61,10 @@ MGO = Crystal(225, (4.212, 4.212, 4.212, 90, 90, 90), (Site("Mg", "a"), Site("O"
 BATIO3 = Crystal(221, (4.006, 4.006, 4.006, 90, 90, 90), (Site("Ba", "a"), Site("Ti", "b"), Site("O", "c")))
 MGCR2O4 = Crystal(
     227, (8.333, 8.333, 8.333, 90, 90, 90), (Site("Mg", "a"), Site("Cr", "d"), Site("O", "e", (0.2612,)))
+)
+# Fleet, Acta Cryst. B37, 917 (1981): the spinel structure with one element on both metal positions.
+MAGNETITE = Crystal(
+    227, (8.3941, 8.3941, 8.3941, 90, 90, 90), (Site("Fe", "a"), Site("Fe", "d"), Site("O", "e", (0.2549,)))
 )
 CASES = {
     "rock salt": (KNOWN["rock salt"], MGO),
@@ -151,6 +156,46 @@ def test_weights_are_those_of_the_prior(sources: dict[str, Library]) -> None:
     assert library.by_atoms(elements, counts)[0].weight == direct[0][0]
     none = library.by_atoms(elements, counts, groups=[1, 2])
     assert none == []
+
+
+def test_two_elements_of_a_known_crystal_stand_for_one(sources: dict[str, Library]) -> None:
+    """Spinels lend to magnetite, behind crystals that have as many elements as it."""
+    elements, counts = asked(MAGNETITE)
+    for kind in ("file", "prototype"):
+        library = sources[kind]
+        (found,) = library.by_atoms(elements, counts, groups=[227])
+        assert [(s.element, s.letter) for s in found.crystal.sites] == [("Fe", "a"), ("Fe", "d"), ("O", "e")]
+        assert MATCHER.fit(found.crystal.to_structure(), MAGNETITE.to_structure())
+        assert found.weight < MERGED
+        assert library.of_crystal(MAGNETITE) == [found]
+        assert library.of_crystal(MGCR2O4)[0].weight > found.weight
+
+
+def test_sites_of_two_elements_keep_their_coordinates(tmp_path: Path) -> None:
+    """Both metals of olivine as one: its positions are in another order then than element by element."""
+    path = tmp_path / "olivine.safetensors"
+    pack([FORSTERITE]).save(path)
+    whole = changed(FORSTERITE, {"Si": "Mg"})
+    (found, *_) = Library.of(known=[path]).of_crystal(whole)
+    assert found.weight < MERGED
+    close = StructureMatcher(ltol=1e-4, stol=1e-3, angle_tol=0.01)
+    assert close.fit(found.crystal.to_structure(), whole.to_structure())
+
+
+def test_one_element_in_place_of_two_that_makes_another_crystal_is_no_template(tmp_path: Path) -> None:
+    """Elpasolite K2NaAlF6 as K3FeF6 is one, as K2FeFeF6 with F half way between it is a perovskite."""
+    path = tmp_path / "ordered.safetensors"
+    elpasolite = Crystal(
+        225,
+        (8.1, 8.1, 8.1, 90, 90, 90),
+        (Site("K", "c"), Site("Na", "b"), Site("Al", "a"), Site("F", "e", (0.25,))),
+    )
+    pack([elpasolite]).save(path)
+    library = Library.of(known=[path])
+    # Na and Al alike, F half way between: the cubic perovskite of half the length.
+    assert library.by_atoms((19, 26, 9), (2, 2, 6)) == []
+    (kept,) = library.by_atoms((26, 19, 9), (1, 3, 6), groups=[225])
+    assert {s.letter for s in kept.crystal.sites if s.element == "K"} == {"a", "c"}
 
 
 def test_stable_crystals_make_likelier_templates(tmp_path: Path) -> None:

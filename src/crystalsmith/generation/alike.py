@@ -1,4 +1,4 @@
-"""Which crystals of an order are one and the same, and which have more symmetry than they say."""
+"""Which crystals of an order are one and the same."""
 
 from __future__ import annotations
 
@@ -7,36 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crystalsmith.crystal import NUMBERS, Crystal
+from crystalsmith.crystal import Crystal
 from crystalsmith.ranking.agreement import SAME
 from crystalsmith.ranking.fingerprint import fingerprint
 
-LOOSE = 0.1
-"""Angstrom. A symmetry that holds within it is most likely the crystal's own."""
-
 NEAREST = 5
 """Crystals that one is compared with by StructureMatcher: those whose distances are the most similar."""
-
-
-def hidden_group(crystal: Crystal, symprec: float = LOOSE) -> tuple[int, bool]:
-    """The space group that a crystal has within a tolerance, and whether that is more symmetry than it says.
-
-    Args:
-        crystal: what to look at.
-        symprec: Angstrom.
-    """
-    import moyopy
-
-    symbols, fractional = crystal.positions()
-    numbers = [NUMBERS[s] for s in symbols]
-    try:
-        cell = moyopy.Cell(crystal.primitive_lattice.tolist(), fractional.tolist(), numbers)
-        found = moyopy.MoyoDataset(cell, symprec=symprec)
-    except Exception:  # moyopy's own classes: what cannot be told stays as it is
-        return crystal.space_group, False
-    # Operations of the given cell: more than those of its own group if that is a subgroup.
-    more = len(found.operations) > len(crystal.group.rotations)
-    return (int(found.number), True) if more else (crystal.space_group, False)
 
 
 def first_alike(crystals: Sequence[Crystal], groups: Sequence[int]) -> list[int]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.bonds import shortest_bonds
 from crystalsmith.crystal.elements import formula_order
-from crystalsmith.generation.alike import first_alike, hidden_group
+from crystalsmith.crystal.hidden import hidden_group
+from crystalsmith.generation.alike import first_alike
 from crystalsmith.generation.known import KnownPhase, KnownPhases, Novelty, known_of
 from crystalsmith.orders.formula import FormulaKind
 from crystalsmith.reports.words import lattice_text

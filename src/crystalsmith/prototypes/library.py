@@ -14,13 +14,15 @@ import numpy as np
 from crystalsmith.assignments import Assignment, canonical, from_pairs, positions_of
 from crystalsmith.crystal import NUMBERS, SYMBOLS, Crystal, Site
 from crystalsmith.crystal.elements import formula_order
+from crystalsmith.crystal.hidden import hidden_group
 from crystalsmith.data.volumes import fit_atomic_volumes
 from crystalsmith.errors import StructureError
 from crystalsmith.prior import Prototypes
+from crystalsmith.prior.prototypes import Match, as_match, joined
 from crystalsmith.prototypes.alignment import Move, fit, move, moves
 from crystalsmith.prototypes.arrangements import canonical_move
 from crystalsmith.prototypes.files import Aflow, KnownFile
-from crystalsmith.prototypes.records import Source, cell_volume
+from crystalsmith.prototypes.records import Record, Source, cell_volume
 from crystalsmith.prototypes.table import PrototypeTable
 from crystalsmith.symmetry import lattice_to_cell, space_group, strain_to_lattice, tables
 
@@ -28,6 +30,9 @@ Key = tuple[int, ...]
 
 LOOKED = 400
 """Known crystals of each source, the most similar ones, among which templates are found."""
+
+LOOKED_MERGED = 40
+"""The same of those two of whose elements stand for one that is asked for."""
 
 STABLE, UNKNOWN_ABOVE, SHARE = 0.05, 0.03, 0.1
 """Energy (eV/atom) over which a known crystal's place above the hull makes a template e times less likely,
@@ -106,6 +111,7 @@ class _Laid:
     spread: float  # Angstrom
     support: float
     e_above_hull: float
+    merged: bool  # two elements of the known crystal stand for one
 
     @property
     def key(self) -> tuple[float, tuple[int, int]]:
@@ -191,7 +197,8 @@ class Library:
         laid: list[_Laid] = []
         for place, source in enumerate(self.sources):
             prototypes = source.of_ratio(ratio)
-            found = prototypes.matches_by_atoms(elements, counts, groups)[:LOOKED]
+            found = [as_match(m) for m in prototypes.matches_by_atoms(elements, counts, groups)[:LOOKED]]
+            found += prototypes.merged_by_atoms(elements, counts, groups)[:LOOKED_MERGED]
             laid += self._laid(place, prototypes, elements, found)
         return self._distinct(laid, most)
 
@@ -215,10 +222,11 @@ class Library:
         for place, source in enumerate(self.sources):
             prototypes = source.of_ratio(ratio)
             found = []
-            matches = prototypes.matches_by_sites(group, elements, tuple(map(len, assignment)))
-            for weight, row, match in matches:
-                own = prototypes.known[row].assignment
-                if canonical_move(group, tuple(own[m] for m in match))[0] == wanted:
+            sites = tuple(map(len, assignment))
+            matches = [as_match(m) for m in prototypes.matches_by_sites(group, elements, sites)]
+            for weight, row, match in [*matches, *prototypes.merged_by_sites(group, elements, sites)]:
+                slots = prototypes.known[row].assignment
+                if canonical_move(group, tuple(joined(slots, own) for own in match))[0] == wanted:
                     found.append((weight, row, match))
                     if len(found) == LOOKED:
                         break
@@ -235,7 +243,7 @@ class Library:
         place: int,
         prototypes: Prototypes,
         elements: Key,
-        matches: Sequence[tuple[float, int, tuple[int, ...]]],
+        matches: Sequence[tuple[float, int, Match]],
     ) -> list[_Laid]:
         """Known crystals with exchanged elements, on canonical positions; of one cluster the likeliest."""
         source = self.sources[place]
@@ -246,7 +254,7 @@ class Library:
         for weight, row, match in matches:
             r = source.record(prototypes, row)
             chosen = [match[k] for k in order]
-            slots = tuple(r.slots[m] for m in chosen)
+            slots = tuple(joined(r.slots, own) for own in chosen)
             identity = (r.space_group, slots, r.ratio, r.strain.tobytes(), r.w.tobytes())
             if identity in seen:
                 other = result[seen[identity]]
@@ -259,7 +267,7 @@ class Library:
                 continue
             seen[identity] = len(result)
             start = np.cumsum([0, *map(len, r.slots)])
-            w = np.concatenate([r.w[start[m] : start[m + 1]] for m in chosen])
+            w = np.concatenate([_coordinates(r, start, own) for own in chosen])
             wanted, way = canonical_move(r.space_group, slots)
             moved, _ = move(r.space_group, slots, w[None], way)
             volume = cell_volume(r.space_group, wanted, asked, source.atomic_volume) * math.exp(r.ratio)
@@ -281,6 +289,7 @@ class Library:
                     spread=r.spread * (volume / atoms) ** (1 / 3),
                     support=weight,
                     e_above_hull=r.e_above_hull,
+                    merged=any(len(own) > 1 for own in match),
                 )
             )
         return result
@@ -310,9 +319,12 @@ class Library:
         result: list[Template] = []
         for one in leaders:
             try:
-                result.append(self._template(one))
+                template = self._template(one)
             except StructureError:
                 continue  # a cell too flat to be one
+            # With two elements made one, it may have become the crystal of a larger group or a smaller cell.
+            if not (one.merged and hidden_group(template.crystal)[1]):
+                result.append(template)
             if len(result) == most:
                 break
         return result
@@ -348,6 +360,13 @@ class Library:
         return Template(
             crystal, one.weight, one.kind, one.name, one.members, one.spread, one.support, one.e_above_hull
         )
+
+
+def _coordinates(record: Record, start: np.ndarray, own: Key) -> np.ndarray:
+    """(n, 3) torus coordinates of some elements of a record, as ``joined`` has them; where each begins."""
+    positions = [p for m in own for p in record.slots[m]]
+    w = np.concatenate([record.w[start[m] : start[m + 1]] for m in own])
+    return w if len(own) == 1 else w[np.argsort(positions, kind="stable")]
 
 
 def _together(leader: _Laid, added: Sequence[_Laid]) -> int:
