@@ -50,7 +50,7 @@ MAY_IMPORT["solving"] = {*MAY_IMPORT["generation"], "generation", "diffraction",
 MAY_IMPORT["phonons"] = {"runs", "symmetry", "crystal", "pictures", "reports", "potentials"}
 MAY_IMPORT["evaluation"] = {
     *("runs", "symmetry", "crystal", "pictures", "reports"),
-    *("assignments", "data", "orders", "generation", "potentials"),
+    *("assignments", "data", "conditions", "orders", "generation", "potentials"),
 }
 MAY_IMPORT["rediscovery"] = {*MAY_IMPORT["generation"], "generation", "evaluation"}
 MAY_IMPORT["dft"] = {"runs", "symmetry", "crystal", "pictures", "reports", "potentials", "hull"}

@@ -16,11 +16,17 @@ from crystalsmith.orders.schema import order_schema, orders_schema
 
 SCHEMA = Draft202012Validator(order_schema())
 
+HOST = {
+    "space_group": 225,
+    "cell": [4.6, 4.6, 4.6, 90, 90, 90],
+    "sites": [{"element": "O", "letter": "a", "free": []}],
+}
 GOOD: dict[str, list[Any]] = {
     "sites": [{"Na": 1}, {"K": "1-2", "Cl": [1, 3]}, {"O": " 2 - 3 "}],
     "wyckoff": [[["Na", "a"], ["Cl", "b"]], [["O", "1a"]]],
     "formula": ["NaCl", "Ca(OH)2", "CuSO4·5H2O"],
     "system": ["Cu-K-Si", "Na, Cl", "Fe"],
+    "host": [HOST],
 }
 BAD: dict[str, list[Any]] = {
     "sites": [
@@ -47,7 +53,9 @@ BAD: dict[str, list[Any]] = {
     ],
     "formula": ["", 1, ["NaCl"], {"Na": 1}, True],
     "system": ["", 1, ["Na"], False],
+    "host": ["", 1, [], {}, {"space_group": 225}],
 }
+ADD = [{"Li": 2}, {"Li": 2, "H": "any"}, {}, {"Li": 0}, {"Xx": 1}, {"Li": "some"}, {"Li": 201}, "Li", None]
 NUMBERS = [None, 1, 4, 1000, 0, -1, 1.5, "4", True, 10**9, [1]]
 GROUPS = [None, 1, 221, "Fm-3m", [225, "P1"], [225], 0, 231, [], 2.5, {"a": 1}, True, "x" * 41, [[225]]]
 CELLS = [[5.6, 5.6, 5.6, 90, 90, 90], [4, 5, 6, 90, 95.0, 90], [1, 2, 3], [5, 5, 5, 90, 90, 0], "5,5,5", None]
@@ -70,6 +78,8 @@ def orders(draw: st.DrawFn) -> dict[str, Any]:
     result: dict[str, Any] = {
         kind: draw(st.sampled_from([*GOOD[kind] * 3, *BAD[kind], None])) for kind in kinds
     }
+    if "host" in result or not draw(st.integers(0, 9)):
+        result["add"] = draw(st.sampled_from([*ADD[:2] * 3, *ADD]))
     if draw(st.integers(0, 3)):
         result["space_group"] = draw(st.sampled_from(GROUPS))
     for name in draw(

@@ -53,6 +53,7 @@ class Request:
 
     @property
     def freedom(self) -> int:
-        """Free parameters of the positions."""
+        """Free parameters of the positions that no condition holds."""
         group = space_group(self.space_group)
-        return sum(group.wyckoff[letter].dof for _, letter in self.sites)
+        held = {k for condition in self.conditions for k in condition.sites_held}
+        return sum(group.wyckoff[x].dof for k, (_, x) in enumerate(self.sites) if k not in held)

@@ -88,11 +88,11 @@ def add_parser(commands: Any) -> None:
     orders.add_argument("-n", "--number", type=options.positive, metavar="N", help="orders (default: all)")
     orders.add_argument(
         "--give",
-        choices=("sites", "wyckoff", "formula", "group", "atoms", "name"),
+        choices=("sites", "wyckoff", "formula", "group", "atoms", "cell", "name"),
         default="sites",
         help="what an order tells: space group with numbers of sites (default), Wyckoff letters, formula and"
         " Z, or formula and no size (group); or, without a space group, the formula and the atoms of the"
-        " primitive cell, or the formula and nothing else (name)",
+        " primitive cell, the same with its reduced cell (cell), or the formula and nothing else (name)",
     )
     orders.add_argument(
         "-k", "--count", type=options.positive, default=1, metavar="K", help="crystals of each (default: 1)"

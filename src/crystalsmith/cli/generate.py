@@ -21,6 +21,8 @@ examples:
   crystalsmith generate --system Cu-K-Si -n 200 -o cuksi
   crystalsmith generate --space-group 225 --sites Na=1,Cl=1 -n 10 -o salt
   crystalsmith generate --space-group Pm-3m --wyckoff Sr:a,Ti:b,O:c -o perovskite --picture
+  crystalsmith generate --formula GdFeO3 --cell 5.35,5.61,7.67,90,90,90 -n 10 -o given
+  crystalsmith generate --host host.cif --add Li=4 -n 8 -o lithiated
   crystalsmith generate orders.yaml -o crystals
 
 orders.yaml (or the same as JSON, one order a line, in orders.jsonl):
@@ -29,6 +31,8 @@ orders.yaml (or the same as JSON, one order a line, in orders.jsonl):
   - {id: search, system: Cu-K-Si, max_sites: 6, count: 200}
   - {id: salts, space_group: [221, 225], sites: {K: 1-2, Cl: 1-2}, count: 10}
   - {id: perovskite, space_group: Pm-3m, wyckoff: [[Sr, a], [Ti, b], [O, c]], count: 4}
+  - {id: dense, formula: TiO2, density: 4.25, cell_tolerance: 0.03, min_distance: {O-O: 2.2}, count: 10}
+  - {id: lithiated, host: host.cif, add: {Li: 4}, count: 8}
 An order that no crystal can satisfy is named and left out; the others run, and the exit status is 1.
 """
 
@@ -67,6 +71,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="elements and inequivalent sites of each, or ranges such as K=1-2; Wyckoff letters are open",
     )
     which.add_argument("--wyckoff", metavar="Na:a,Cl:b", help="elements and Wyckoff letters, site by site")
+    which.add_argument(
+        "--host",
+        metavar="FILE",
+        help="a crystal whose atoms stay as they are; --add says what it takes up",
+    )
+    order.add_argument(
+        "--add", metavar="Li=4,H=any", help="atoms that are added to the host's primitive cell (--host)"
+    )
     size = order.add_mutually_exclusive_group()
     size.add_argument(
         "--z", type=options.positive, metavar="Z", help="formula units in the conventional cell (--formula)"
@@ -187,6 +199,8 @@ _ORDER_OPTIONS = (
     "system",
     "sites",
     "wyckoff",
+    "host",
+    "add",
     "z",
     "atoms",
     "max_atoms",
@@ -207,18 +221,22 @@ def _orders(args: argparse.Namespace) -> list[Order]:
                 f"{option} and a file of orders exclude each other; write it into {args.orders} instead"
             )
         return read_orders(args.orders)
-    if not given.keys() & {"formula", "system", "sites", "wyckoff"}:
+    if not given.keys() & {"formula", "system", "sites", "wyckoff", "host"}:
         if "space_group" in given:
             raise OrderError(
                 "--space-group needs --formula, --system, --sites, such as Na=1,Cl=1, or --wyckoff, such as"
                 " Na:a,Cl:b"
             )
-        raise OrderError("nothing to make: give a file of orders, --formula, --system, --sites or --wyckoff")
+        raise OrderError(
+            "nothing to make: give a file of orders, --formula, --system, --sites, --wyckoff or --host"
+        )
     order: dict[str, Any] = {"count": 1, **given}
     if "space_group" in order:
         order["space_group"] = parse_space_groups(order["space_group"])
     if "sites" in order:
         order["sites"] = parse_sites(order["sites"])
+    if "add" in order:
+        order["add"] = parse_sites(order["add"], "--add")
     if "wyckoff" in order:
         order["wyckoff"] = parse_wyckoff(order["wyckoff"])
     return parse_orders([order | parse_terms(order)], "command line")
@@ -268,7 +286,7 @@ def parse_space_groups(text: str) -> str | list[str | int]:
     return text if groups in ([], [text.strip()]) else groups
 
 
-def parse_sites(text: str) -> dict[str, int | str]:
+def parse_sites(text: str, option: str = "--sites") -> dict[str, int | str]:
     """``"Na=1,Cl=2"`` as a mapping; what is no number is left for the order to refuse.
 
     Raises:
@@ -278,9 +296,9 @@ def parse_sites(text: str) -> dict[str, int | str]:
     for part in _split(text):
         element, equals, number = (piece.strip() for piece in part.partition("="))
         if not (element and equals and number):
-            raise OrderError(f"--sites: {part!r} is not of the form Element=number; write it like Na=1,Cl=1")
+            raise OrderError(f"{option}: {part!r} is not of the form Element=number; write it like Na=1,Cl=1")
         if element in sites:
-            raise OrderError(f"--sites: {element} is named twice; add the numbers up")
+            raise OrderError(f"{option}: {element} is named twice; add the numbers up")
         sites[element] = int(number) if number.isascii() and number.isdigit() and len(number) < 20 else number
     return sites
 

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from crystalsmith.conditions.cell import FixedCell, FixedDensity, FixedVolume
     from crystalsmith.conditions.condition import Condition, Held
     from crystalsmith.conditions.distances import Coordination, MinDistance
-    from crystalsmith.conditions.settings import GivenCell
+    from crystalsmith.conditions.settings import GivenCell, reduced_cell
+    from crystalsmith.conditions.sites import FixedSites
     from crystalsmith.conditions.steering import Spread, Steering, conditions_of, finished, unmet
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Coordination",
     "FixedCell",
     "FixedDensity",
+    "FixedSites",
     "FixedVolume",
     "GivenCell",
     "Held",
@@ -26,6 +28,7 @@ __all__ = [
     "Steering",
     "conditions_of",
     "finished",
+    "reduced_cell",
     "unmet",
 ]
 
@@ -33,7 +36,8 @@ _HOMES = {
     "cell": ("FixedCell", "FixedDensity", "FixedVolume"),
     "condition": ("Condition", "Held"),
     "distances": ("Coordination", "MinDistance"),
-    "settings": ("GivenCell",),
+    "settings": ("GivenCell", "reduced_cell"),
+    "sites": ("FixedSites",),
     "steering": ("Spread", "Steering", "conditions_of", "finished", "unmet"),
 }
 

@@ -109,6 +109,11 @@ class Condition:
         return None
 
     @property
+    def sites_held(self) -> tuple[int, ...]:
+        """Places among a request's sites, from 0, of those whose position it knows."""
+        return ()
+
+    @property
     def has_misfit(self) -> bool:
         """Whether the class tells a misfit."""
         return type(self).misfit is not Condition.misfit

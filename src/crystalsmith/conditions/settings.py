@@ -141,6 +141,11 @@ def _fitted(number: int, cell: tuple[float, ...]) -> tuple[float, ...]:
         return ()
 
 
+def reduced_cell(lattice: np.ndarray) -> list[float]:
+    """Niggli's reduced cell of a lattice (3, 3), rows: a, b, c (Angstrom), alpha, beta, gamma (degrees)."""
+    return [float(x) for x in lattice_to_cell(_reduced(lattice))]
+
+
 def _reduced(lattice: np.ndarray) -> np.ndarray:
     """A basis of short vectors, rows, of the same lattice."""
     import spglib

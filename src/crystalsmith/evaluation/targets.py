@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from crystalsmith.conditions import reduced_cell
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.elements import reduced_formula
 from crystalsmith.crystal.io import warn_first
@@ -15,10 +16,11 @@ from crystalsmith.errors import EvaluationError, OrderError
 from crystalsmith.evaluation.samples import SampleSet
 from crystalsmith.orders import parse_order
 
-GIVEN = ("sites", "wyckoff", "formula", "group", "atoms", "name")
+GIVEN = ("sites", "wyckoff", "formula", "group", "atoms", "cell", "name")
 """What an order tells: the space group with the inequivalent sites by element (the paper's setting), or with
 their letters, or with the formula and Z, or with the formula and no size (``group``); or, no space group
-told, formula and atoms in the primitive cell (``atoms``), or the formula and nothing else (``name``)."""
+told, formula and atoms in the primitive cell (``atoms``), the same with a primitive cell, reduced (``cell``),
+or the formula and nothing else (``name``)."""
 
 
 def target_orders(
@@ -90,4 +92,7 @@ def _given(crystal: Crystal, give: str) -> dict[str, Any]:
         return {**group, **formula, "z": gcd(*counts.values())}
     if give == "group":
         return {**group, **formula}
-    return {**formula, "atoms": crystal.n_atoms} if give == "atoms" else formula
+    if give == "name":
+        return formula
+    cell = {} if give == "atoms" else {"primitive_cell": reduced_cell(crystal.primitive_lattice)}
+    return {**formula, "atoms": crystal.n_atoms, **cell}

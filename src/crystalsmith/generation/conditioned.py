@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from crystalsmith.conditions import FixedCell, GivenCell, finished
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.generation.allocation import Starts
 from crystalsmith.orders.order import Order
+from crystalsmith.orders.terms import Terms
 from crystalsmith.symmetry import STRAIN_BASIS, cell_to_lattice, lattice_to_strain, strain_mask
 
 SHAPE, SIZE = 0.06, 0.12
@@ -50,7 +52,7 @@ def under(order: Order, recipes: Sequence[Request], starts: Starts | None) -> li
     if not terms:
         return list(recipes)
     if terms.cell is None:
-        return [replace(r, conditions=(*r.conditions, *terms.conditions)) for r in recipes]
+        return [replace(r, conditions=(*_loosened(r, terms), *terms.conditions)) for r in recipes]
     found = []
     for recipe in recipes:
         for cell, log_p in settings(recipe, terms.cell, starts):
@@ -58,6 +60,13 @@ def under(order: Order, recipes: Sequence[Request], starts: Starts | None) -> li
             told = None if recipe.log_prior is None else recipe.log_prior + log_p
             found.append(replace(recipe, conditions=own, log_prior=told))
     return sorted(found, key=lambda r: -math.inf if r.log_prior is None else -r.log_prior)
+
+
+def _loosened(recipe: Request, terms: Terms) -> tuple[Any, ...]:
+    """The conditions of a recipe, the cell of a host known to an order's tolerance."""
+    return tuple(
+        replace(c, tolerance=terms.tolerance) if isinstance(c, FixedCell) else c for c in recipe.conditions
+    )
 
 
 def settings(
@@ -109,6 +118,8 @@ def starts_under(starts: Starts | None) -> Starts | None:
     def adapted(recipe: Request) -> Sequence[Start]:
         if not recipe.conditions:
             return plain(recipe)
+        if any(c.sites_held for c in recipe.conditions):  # known arrangements have their atoms elsewhere
+            return []
         found = list(plain(replace(recipe, conditions=())))
         fixed = next((c for c in recipe.conditions if isinstance(c, FixedCell)), None)
         ranked: list[tuple[float, Start]] = []

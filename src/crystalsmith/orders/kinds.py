@@ -14,6 +14,7 @@ import numpy as np
 from crystalsmith.assignments import Request
 from crystalsmith.orders.bounds import Bounds
 from crystalsmith.orders.formula import FormulaKind
+from crystalsmith.orders.hosts import Host
 from crystalsmith.orders.letters import Letters
 from crystalsmith.orders.sites import Sites
 from crystalsmith.orders.sources import Source
@@ -74,7 +75,7 @@ class Kind(Protocol):
         """Known phases among what the order allows, the most stable first, where it is for a composition."""
 
 
-KINDS: dict[str, type[Sites] | type[Letters] | type[FormulaKind] | type[System]] = {
-    kind.key: kind for kind in (Sites, Letters, FormulaKind, System)
+KINDS: dict[str, type[Sites] | type[Letters] | type[FormulaKind] | type[System] | type[Host]] = {
+    kind.key: kind for kind in (Sites, Letters, FormulaKind, System, Host)
 }
 """Kinds of order by the key that marks them."""

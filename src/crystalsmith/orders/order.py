@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 import difflib
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from crystalsmith.crystal import Crystal
 from crystalsmith.errors import OrderError
 from crystalsmith.orders.bounds import ALL_GROUPS, Bounds
+from crystalsmith.orders.hosts import Host
 from crystalsmith.orders.kinds import KINDS, Kind
 from crystalsmith.orders.terms import KEYS as TERMS
 from crystalsmith.orders.terms import Terms
@@ -24,7 +27,7 @@ MAX_ATOMS = 1000
 """Larger cells are taken for a mistake."""
 
 _BOUNDS = ("z", "atoms", "max_atoms", "max_sites")
-_KEYS = ("id", "space_group", *KINDS, *_BOUNDS, *TERMS, "count")
+_KEYS = ("id", "space_group", *KINDS, "add", *_BOUNDS, *TERMS, "count")
 SAFE_ID = "[A-Za-z0-9][A-Za-z0-9._+-]{0,99}"
 """Pattern of ids, which are names of files too."""
 
@@ -43,6 +46,9 @@ class Order:
         wyckoff: or the sites with their letters, such as ``[("Na", "a"), ("Cl", "b")]``.
         formula: or an exact composition, such as ``"BaTiO3"``.
         system: or a chemical system, such as ``"Cu-K-Si"``, whose compositions will be drawn.
+        host: or a crystal whose atoms stay where they are: a file, a ``Crystal`` or its plain data.
+        add: atoms of each element that are added to the host's primitive cell, such as ``{"Li": 4}`` or
+            ``{"H": "any"}``; with ``host``.
         z: formula units in the conventional cell; with ``formula``.
         atoms: exact number of atoms in the primitive cell; with ``formula``.
         max_atoms: largest primitive cell; with all but ``wyckoff``.
@@ -68,6 +74,8 @@ class Order:
     wyckoff: Sequence[tuple[str, str]] | None = None
     formula: str | None = None
     system: str | None = None
+    host: str | os.PathLike[str] | Crystal | Mapping[str, Any] | None = field(default=None, hash=False)
+    add: Mapping[str, int | str] | None = field(default=None, hash=False)
     z: int | None = None
     atoms: int | None = None
     max_atoms: int | None = None
@@ -85,7 +93,7 @@ class Order:
     bounds: Bounds = field(init=False, repr=False, compare=False)
     """Space groups and sizes that the order allows."""
     content: Kind = field(init=False, repr=False, compare=False)
-    """What of ``sites``, ``wyckoff``, ``formula``, ``system`` was given, with its behaviour."""
+    """What of ``sites``, ``wyckoff``, ``formula``, ``system``, ``host`` was given, with its behaviour."""
     terms: Terms = field(init=False, repr=False, compare=False)
     """What the order says of its crystals beside that: the cell, the volume, distances."""
 
@@ -105,9 +113,13 @@ class Order:
                     takes = f"it takes {', '.join(kind.takes)}" if kind.takes else "leave it out"
                     raise OrderError(f"{name} does not go with {kind.key}; {takes}")
                 sizes[name] = parse_count(value, name, MAX_ATOMS)
-        terms = Terms.parse({key: v for key in TERMS if (v := getattr(self, key)) is not None})
+        hosted = self.host is not None
+        if self.add is not None and not hosted:
+            raise OrderError("add goes with host, to which the atoms are added")
+        terms = Terms.parse({key: v for key in TERMS if (v := getattr(self, key)) is not None}, hosted)
         bounds = Bounds(_with_cell(groups, terms), **sizes, cell=terms.cell, volume=terms.volume)
-        content = kind.parse(getattr(self, given[0]), bounds)
+        value = getattr(self, given[0])
+        content = kind.parse((value, self.add) if hosted else value, bounds)
         terms.check(content.elements)
         value = content.value
         hidden = {
@@ -118,6 +130,7 @@ class Order:
             "bounds": bounds,
             "content": content,
             "terms": terms,
+            "add": content.added if isinstance(content, Host) else None,
             **{key: tuple(v) if isinstance(v, list) else v for key, v in terms.values.items()},
         }
         for key, normal in hidden.items():
@@ -142,6 +155,8 @@ class Order:
             groups = self.space_group
             result["space_group"] = list(groups) if isinstance(groups, tuple) else groups
         result[self.content.key] = self.content.value
+        if self.add is not None:
+            result["add"] = dict(self.add)
         result |= {name: getattr(self, name) for name in _BOUNDS if getattr(self, name) is not None}
         result |= self.terms.values
         result["count"] = self.count
@@ -152,8 +167,8 @@ def parse_order(mapping: object, where: str = "order") -> Order:
     """Make an order from plain data.
 
     Args:
-        mapping: keys as the attributes of ``Order``: one of ``sites``, ``wyckoff``, ``formula`` and
-            ``system``, what bounds it, and optionally ``id`` and ``count``.
+        mapping: keys as the attributes of ``Order``: one of ``sites``, ``wyckoff``, ``formula``, ``system``
+            and ``host``, what bounds it, and optionally ``id`` and ``count``.
         where: what to call it in errors, such as ``"orders.yaml, order 3"``.
 
     Raises:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
+from crystalsmith.orders.hosts import Host
 from crystalsmith.orders.kinds import KINDS
 from crystalsmith.orders.order import MAX_ATOMS, MAX_COUNT, SAFE_ID
 from crystalsmith.orders.terms import SCHEMAS as TERMS
@@ -65,20 +66,25 @@ def _of_kind(key: str) -> dict[str, Any]:
             "id": {"anyOf": [{"type": "string", "pattern": f"^{SAFE_ID}$"}, {"type": "integer"}, _NULL]},
             "space_group": groups,
             key: kind.schema,
+            "add": Host.added_schema if kind is Host else _NULL,
             **{name: _or_null(_SIZE | {"description": _WORDS[name]}) for name in kind.takes},
             **{name: _or_null(one) for name, one in TERMS.items()},
             "count": _or_null({"type": "integer", "minimum": 1, "maximum": MAX_COUNT, "default": 1}),
             **{name: _NULL for name in (*KINDS, *_WORDS) if name != key and name not in kind.takes},
         },
-        "required": [key, "space_group"] if kind.needs_group else [key],
+        "required": [key, *(["space_group"] if kind.needs_group else ["add"] if kind is Host else [])],
         "additionalProperties": False,
     }
-    exclusive = [list(pair) for pair in combinations(("cell", "primitive_cell", "volume", "density"), 2)]
+    names = ("cell", "primitive_cell", "volume", "density")
+    exclusive = [list(pair) for pair in combinations(names, 2)]
+    if kind is Host:
+        exclusive = [[name] for name in names]
     if {"z", "atoms"} <= set(kind.takes):
         exclusive.append(["z", "atoms"])
     schema["allOf"] = [{"not": _given(pair)} for pair in exclusive]
-    sizes = [_given([name]) for name in ("cell", "primitive_cell", "volume", "density")]
-    schema["allOf"].append({"anyOf": [{"not": _given(["cell_tolerance"])}, *sizes]})
+    if kind is not Host:
+        sizes = [_given([name]) for name in names]
+        schema["allOf"].append({"anyOf": [{"not": _given(["cell_tolerance"])}, *sizes]})
     return schema
 
 

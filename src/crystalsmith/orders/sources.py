@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from crystalsmith.assignments import Cells, Formula, Request
+from crystalsmith.assignments import Assignment, Cells, Formula, Request
 from crystalsmith.crystal.elements import NUMBERS, formula_order
 from crystalsmith.errors import ConfigError, ImpossibleOrder
 from crystalsmith.orders.bounds import Bounds
@@ -72,6 +72,15 @@ class Source(Protocol):
         """Known phases of a composition as recipes, the most stable first; those of a known stability."""
         ...
 
+    def rate(
+        self, elements: tuple[int, ...], counts: tuple[int, ...], cells: Sequence[tuple[int, Assignment]]
+    ) -> np.ndarray:
+        """(n,) logarithms of the likelihoods of groups with canonical assignments, up to a constant.
+
+        Elements are atomic numbers, cations first, with their numbers of atoms in the primitive cell.
+        """
+        ...
+
 
 class Frequencies:
     """Letters by how often positions are occupied; knows nothing of compositions."""
@@ -111,6 +120,11 @@ class Frequencies:
 
     def known_cells(self, formula: Formula, cells: Sequence[Cells]) -> list[Request]:
         return []
+
+    def rate(
+        self, elements: tuple[int, ...], counts: tuple[int, ...], cells: Sequence[tuple[int, Assignment]]
+    ) -> np.ndarray:
+        return np.zeros(len(cells))
 
     @staticmethod
     def _no_prior() -> ConfigError:
@@ -230,6 +244,14 @@ class Learned:
         from crystalsmith.prior import known_recipes
 
         return [] if self.draws_only else known_recipes(self.prior.prototypes, formula, cells)
+
+    def rate(
+        self, elements: tuple[int, ...], counts: tuple[int, ...], cells: Sequence[tuple[int, Assignment]]
+    ) -> np.ndarray:
+        groups = self.prior.groups(elements, counts)[[g for g, _ in cells]]
+        distinct = list(dict.fromkeys(cells))
+        found = dict(zip(distinct, self.prior.assignments(elements, counts, distinct), strict=True))
+        return np.asarray(groups + np.array([found[cell] for cell in cells]))
 
     def known_as(self, request: Request) -> str:
         """The known crystal that occupies the same positions, in words; empty if there is none."""

@@ -89,12 +89,12 @@ class Terms:
     coordination: Pairs = ()
 
     @staticmethod
-    def parse(given: Mapping[str, Any], elements: Sequence[str] | None = None) -> Terms:
+    def parse(given: Mapping[str, Any], hosted: bool = False) -> Terms:
         """Read the keys of an order that are not None.
 
         Args:
             given: values by key, of ``KEYS``.
-            elements: of the order; None where they are not known yet.
+            hosted: whether the order names a host, whose cell it is then.
 
         Raises:
             OrderError: a value that is none of its kind, or keys that exclude each other.
@@ -102,8 +102,10 @@ class Terms:
         sizes = [key for key in _SIZES if key in given]
         if len(sizes) > 1:
             raise OrderError(f"{sizes[0]} and {sizes[1]} both tell how large the cell is; give one of them")
-        if "cell_tolerance" in given and not sizes:
-            raise OrderError("cell_tolerance goes with cell, primitive_cell, volume or density")
+        if hosted and sizes:
+            raise OrderError(f"{sizes[0]} does not go with host, whose cell it is; give cell_tolerance")
+        if "cell_tolerance" in given and not (sizes or hosted):
+            raise OrderError("cell_tolerance goes with cell, primitive_cell, volume, density or host")
         values: dict[str, Any] = {}
         for key in ("cell", "primitive_cell"):
             if key in given:
@@ -121,10 +123,7 @@ class Terms:
             values["coordination"] = _by_pair(
                 given["coordination"], "coordination", MOST_NEIGHBOURS, lambda a, b: (a, b)
             )
-        terms = Terms(**values)
-        if elements is not None:
-            terms.check(elements)
-        return terms
+        return Terms(**values)
 
     def check(self, elements: Sequence[str]) -> None:
         """Refuse pairs of elements that an order has not.
