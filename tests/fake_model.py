@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from crystalsmith.conditions import finished
 from crystalsmith.crystal import SYMBOLS, Crystal, Site
 from crystalsmith.crystal.validity import fault
 from crystalsmith.data.wyckoff import Occupations, no_occupations
@@ -64,7 +65,11 @@ class FakeModel:
         if callback is not None:
             for step in range(steps or 0):
                 callback(step, None)
-        return [self._crystal(r, s) for r, s in zip(requests, seeds, strict=True)]
+        made = [self._crystal(r, s) for r, s in zip(requests, seeds, strict=True)]
+        return [
+            finished(crystal, r.conditions, known=r.kind == "prototype")
+            for crystal, r in zip(made, requests, strict=True)
+        ]
 
     def callbacks(self, steps: int) -> int:
         """As ``Model.callbacks``."""

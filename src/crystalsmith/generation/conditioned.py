@@ -8,6 +8,7 @@ recipe as a whole. Without any, the settings share the recipe.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -16,12 +17,20 @@ from typing import Any
 import numpy as np
 
 from crystalsmith.assignments import Request, Start
-from crystalsmith.conditions import FixedCell, GivenCell, finished
+from crystalsmith.conditions import FixedCell, GivenCell, finished, unmet
+from crystalsmith.crystal.validity import fault
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.generation.allocation import Starts
+from crystalsmith.orders.formula import FormulaKind
 from crystalsmith.orders.order import Order
 from crystalsmith.orders.terms import Terms
-from crystalsmith.symmetry import STRAIN_BASIS, cell_to_lattice, lattice_to_strain, strain_mask
+from crystalsmith.symmetry import (
+    STRAIN_BASIS,
+    cell_to_lattice,
+    lattice_to_strain,
+    space_group,
+    strain_mask,
+)
 
 SHAPE, SIZE = 0.06, 0.12
 """Root mean square of the log-strains, but the isotropic one, between the right known arrangement's cell and
@@ -54,12 +63,22 @@ def under(order: Order, recipes: Sequence[Request], starts: Starts | None) -> li
     if terms.cell is None:
         return [replace(r, conditions=(*_loosened(r, terms), *terms.conditions)) for r in recipes]
     found = []
+    if not isinstance(order.content, FormulaKind):  # whose cells are chosen by their size already
+        recipes = [r for r in recipes if _has_room(order, r)] or recipes
     for recipe in recipes:
         for cell, log_p in settings(recipe, terms.cell, starts):
             own = (*recipe.conditions, FixedCell(cell, terms.tolerance), *terms.conditions)
             told = None if recipe.log_prior is None else recipe.log_prior + log_p
             found.append(replace(recipe, conditions=own, log_prior=told))
     return sorted(found, key=lambda r: -math.inf if r.log_prior is None else -r.log_prior)
+
+
+def _has_room(order: Order, recipe: Request) -> bool:
+    group = space_group(recipe.space_group)
+    counts: Counter[str] = Counter()
+    for element, letter in recipe.sites:
+        counts[element] += group.position(letter).multiplicity_primitive
+    return order.bounds.have_room(counts, group.number)
 
 
 def _loosened(recipe: Request, terms: Terms) -> tuple[Any, ...]:
@@ -134,6 +153,8 @@ def starts_under(starts: Starts | None) -> Starts | None:
             try:
                 crystal = finished(start.crystal, recipe.conditions, known=True)
             except CrystalsmithError:
+                continue
+            if fault(crystal) is not None or unmet(crystal, recipe.conditions) is not None:
                 continue
             ranked.append((log_p - 0.3 * place, replace(start, crystal=crystal)))
         ranked.sort(key=lambda one: -one[0])
