@@ -29,6 +29,7 @@ from crystalsmith.cli import (
     train,
     train_prior,
     wyckoff,
+    xrd,
 )
 from crystalsmith.cli.logs import logging_to_stderr
 from crystalsmith.cli.output import document, machine_readable
@@ -61,6 +62,7 @@ def build_parser() -> Parser:
         hull,
         phonons,
         dft,
+        xrd,
         show,
         wyckoff,
         demo,

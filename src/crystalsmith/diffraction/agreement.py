@@ -129,8 +129,10 @@ def compare(first: Curve, second: Curve, stretched: bool = False) -> Agreement:
     def likeness(shift: float, stretch: float) -> float:
         return _cosine(one, moved(shift, stretch), noise)
 
-    best = max(((likeness(0.0, s), 0.0, s) for s in stretches), key=lambda found: found[0])
-    best = max(((likeness(t, best[2]), t, best[2]) for t in (0.0, *shifts)), key=lambda found: found[0])
+    best = (likeness(0.0, 1.0), 0.0, 1.0)
+    for _ in range(2 if stretched else 1):
+        ways = [(best[1], s) for s in stretches] + [(t, best[2]) for t in shifts]
+        best = max([best, *((likeness(*way), *way) for way in ways)], key=lambda found: found[0])
     two = moved(best[1], best[2])
     weight = sigma**-2
     scale = float((weight * one * two).sum() / max((weight * two * two).sum(), 1e-300))

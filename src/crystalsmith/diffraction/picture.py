@@ -63,6 +63,8 @@ def draw_traces(traces: Sequence[Trace], title: str, subtitle: str) -> Figure:
                 axes.plot(trace.two_theta, lift + (trace.background - low) * unit, color=INK, linewidth=0.8)
             if trace.ticks is not None:
                 _draw_ticks(axes, trace.ticks, lift - 0.035, 0.05, color)
+            if len(traces) == 1:
+                break
             axes.text(
                 0.995, lift + 0.9, trace.name, color=color, ha="right", va="top",
                 transform=axes.get_yaxis_transform(), fontweight="bold",
@@ -109,6 +111,31 @@ def draw_comparison(
         axes.set_yticks([])
         axes.legend(loc="upper right", frameon=False, fontsize=9)
         _finish(axes, [two_theta], base + float(difference.min(initial=0.0)) - 0.03, 1.03)
+    return figure
+
+
+def draw_mirrored(first: Trace, second: Trace, title: str, subtitle: str) -> Figure:
+    """Two patterns, the second downwards, each as high as the other.
+
+    Args:
+        first: upwards.
+        second: downwards.
+        title: headline.
+        subtitle: below it.
+    """
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure, axes = new_figure(11, 5.2, title, subtitle)
+        for trace, sign, color in ((first, 1, BAR), (second, -1, SERIES[1])):
+            height = trace.intensity / max(float(trace.intensity.max()), 1e-300)
+            axes.plot(trace.two_theta, sign * (0.07 + height), color=color, linewidth=0.9, label=trace.name)
+            if trace.ticks is not None:
+                _draw_ticks(axes, trace.ticks, 0.03 * sign, 0.04, color)
+        axes.axhline(0, color=LINE, linewidth=0.8)
+        axes.set_yticks([])
+        axes.legend(loc="upper right", frameon=False, fontsize=9)
+        _finish(axes, [first.two_theta, second.two_theta], -1.12, 1.12)
     return figure
 
 
