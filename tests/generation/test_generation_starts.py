@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from crystalsmith.generation.allocation import (
     success,
     success_of_start,
 )
-from crystalsmith.generation.drafts import drafter_of
+from crystalsmith.generation.drafts import LIKELY_TRIES, LetterDrafter, _Shared, drafter_of
 from crystalsmith.generation.generator import generate_batches, generate_records
 from crystalsmith.generation.templates import Arrangements, with_sites
 from crystalsmith.orders import Order, parse_order
@@ -177,14 +178,54 @@ def test_wreckage_is_replaced_by_other_ways() -> None:
 
 
 def test_what_fails_is_tried_again_by_the_network() -> None:
-    model = FakeModel(broken=0.7, prior=clever().prior, occupations=clever().occupations)
-    batches = generate_batches(model, [order("letters", 12)], prototypes=LIBRARY, max_tries=30)  # type: ignore[arg-type]
+    model = FakeModel(broken=0.95, prior=clever().prior, occupations=clever().occupations)
+    batches = generate_batches(model, [order("formula", 40)], prototypes=LIBRARY, max_tries=30)  # type: ignore[arg-type]
     tries = [r for batch in batches for r in batch]
     assert any(r.tries == 1 and r.request.kind == "refined" and r.failure for r in tries)
     assert {r.request.kind for r in tries if r.tries > 1} == {"network"}
 
 
+def test_what_an_arrangement_guided_is_guided_again() -> None:
+    """Where it failed; later tries are for the network alone."""
+    plain = Request(227, (("Zn", "a"), ("Cr", "d"), ("O", "e")))
+    guided = replace(plain, start=replace(start(KNOWN["spinel"]), time=GUIDED))
+    drafter: Any = LetterDrafter(None, None, 52, templates=LIBRARY, times=(*TIMES, GUIDED))  # type: ignore[arg-type]
+    asked, rng = order("letters", 2), np.random.default_rng(0)
+    as_it_is = replace(plain, start=replace(guided.start, time=0.0))
+    drafter._shared[asked] = _Shared([plain], 1, [[guided], [as_it_is]])
+    tries = [drafter.draft(asked, 0, rng, number).start for number in range(1, LIKELY_TRIES + 2)]
+    assert tries == [guided.start] * LIKELY_TRIES + [None]
+    assert [drafter.draft(asked, 1, rng, number).start for number in (1, 2)] == [as_it_is.start, None]
+
+
 # Rates and shares.
+
+
+def test_arrangements_come_as_they_are_before_anything_is_made_of_them() -> None:
+    """Of a large crystal: all that are at hand, then what the network makes of them."""
+    recipe = Request(14, (("O", "e"),) * 10)
+    found = [start(SPINEL, weight, 1) for weight in (0.8, 0.5, 0.2)]
+    plan = [one.start for (one,) in share([recipe], 10, lambda r: found, times=(*TIMES, GUIDED))]
+    assert [None if s is None else (s.weight, s.time) for s in plan[:3]] == [(0.8, 0), (0.5, 0), (0.2, 0)]
+    assert all(s is not None and s.time for s in plan[3:6])
+
+
+def test_nothing_is_surer_than_the_arrangement_that_it_is_made_from() -> None:
+    for weight, freedom in product((0.01, 0.9), (1, 4, 12)):
+        own = start(SPINEL, weight, 500)
+        recipe = Request(1, (("O", "a"),) * freedom)
+        (_, known, *made) = options_of(recipe, [own], (*TIMES, GUIDED))
+        assert all(option.rate <= known.rate for option in made)
+
+
+def test_another_arrangement_is_surer_than_the_same_made_otherwise() -> None:
+    """Where one was wrong as it is."""
+    found = options_of(request(SPINEL), [start(SPINEL), start(SPINEL)], (*TIMES, GUIDED))
+    after = next_rates(found, [int(o.way == "prototype" and o.place == 0) for o in found])
+    rate = {(o.way, o.place): r / o.rate for o, r in zip(found, after, strict=True)}
+    for way in ("refined", "guided"):
+        assert 0 < rate[way, 0] < rate[way, 1] < 1
+    assert rate["prototype", 0] == 0 < rate["prototype", 1] < 1
 
 
 def test_rates_lie_between_nothing_and_certainty() -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -31,8 +31,9 @@ Starts = Callable[[Request], Sequence[Start]]
 """Known arrangements for a recipe, the best first; asked for when the recipe's turn comes near."""
 
 # Fewest free parameters, and how often one sample is right; ``SPREAD`` is a + b. Of 1,000 crystals of
-# mp20_val with their letters given, one sample and the best of four.
-_SUCCESS = ((0, 0.995), (1, 0.93), (4, 0.84), (6, 0.76), (9, 0.33))
+# mp20_val with their letters given, one sample and the best of four; from nine on, of 60 crystals of 21 to 52
+# atoms as well.
+_SUCCESS = ((0, 0.995), (1, 0.93), (4, 0.84), (6, 0.76), (9, 0.38), (16, 0.14), (25, 0.04))
 SPREAD = 1.8
 _FLOOR = 1e-12
 
@@ -43,7 +44,7 @@ often."""
 GUIDED = 1.0
 """The time beside them for networks that are told of the arrangement, which guides them all the way."""
 
-MOST_STARTS = 4
+MOST_STARTS = 6
 """Known arrangements of one assignment that are made use of."""
 
 OWN = 0.99
@@ -54,24 +55,31 @@ OTHER_CELL = 0.85
 
 # Logistic regressions of how often a known arrangement is right, once its assignment is: a constant, and
 # what the logarithms of weight and members, its place among those of its assignment, from 0, and the square
-# root of the free parameters add. Of 370 crystals of mp20_val.
+# root of the free parameters add. Of 250 crystals of mp20_val and 59 of 21 to 52 atoms.
 _OF_STARTS = {
-    "prototype": (5.2, 0.36, 0.0, -0.32, -0.61),
-    "refined": (5.7, 0.29, 0.05, -1.1, -0.80),
-    "guided": (4.6, 0.33, 0.23, 0.0, -0.58),
+    "prototype": (4.6, 0.40, 0.0, -0.1, -0.37),
+    "refined": (4.4, 0.30, 0.0, -0.4, -0.43),
+    "guided": (4.6, 0.37, 0.3, 0.0, -0.64),
 }
 
 # a + b of the ways that come out otherwise every time. What begins with an arrangement hangs on it more than
 # on the noise.
 _SPREADS = {"network": SPREAD, "refined": 0.3, "guided": 0.6}
 
-# What is left of the rate of one way (columns) where another one was wrong (rows); on the diagonal, where
-# another arrangement was. Of the same crystals.
+# What is left of the rate of one way (columns) where another one was wrong (rows), with another arrangement
+# if both begin with one, and ever less where several were. Of the same crystals.
 _AFTER = {
-    "network": {"network": 1.0, "prototype": 0.85, "refined": 0.88, "guided": 0.93},
-    "prototype": {"network": 0.5, "prototype": 0.45, "refined": 0.42, "guided": 0.55},
-    "refined": {"network": 0.45, "prototype": 0.2, "refined": 0.3, "guided": 0.55},
-    "guided": {"network": 0.85, "prototype": 0.3, "refined": 0.35, "guided": 0.3},
+    "network": {"network": 1.0, "prototype": 0.85, "refined": 0.85, "guided": 0.9},
+    "prototype": {"network": 0.75, "prototype": 0.65, "refined": 0.6, "guided": 0.6},
+    "refined": {"network": 0.5, "prototype": 0.6, "refined": 0.6, "guided": 0.6},
+    "guided": {"network": 0.7, "prototype": 0.6, "refined": 0.6, "guided": 0.6},
+}
+
+# The same where both begin with one arrangement: what is wrong in it is seldom mended.
+_AFTER_SAME = {
+    "prototype": {"refined": 0.15, "guided": 0.15},
+    "refined": {"prototype": 0.15, "guided": 0.3},
+    "guided": {"prototype": 0.5, "refined": 0.4},
 }
 
 # What known arrangements say of an assignment beside the prior: the power of the weight of the best of them,
@@ -111,10 +119,12 @@ class Option:
     Attributes:
         request: what the model is asked for.
         rate: how often it is right, once its assignment is.
+        place: of its known arrangement among those of the assignment, -1 without.
     """
 
     request: Request
     rate: float
+    place: int = -1
 
     @property
     def way(self) -> str:
@@ -131,12 +141,22 @@ class Option:
 
 def next_rates(options: Sequence[Option], made: Sequence[int]) -> list[float]:
     """How often one more of each option is right, after so many of each that were wrong."""
-    failed = Counter(option.way for option, n in zip(options, made, strict=True) if n)
-    rates = []
+    failed: dict[str, set[int]] = defaultdict(set)
     for option, n in zip(options, made, strict=True):
-        others = (way for way, m in failed.items() if m > (n > 0 and way == option.way))
-        rates.append(option.next_rate(n) * math.prod(_AFTER[way][option.way] for way in others))
-    return rates
+        if n:
+            failed[option.way].add(option.place)
+    return [
+        option.next_rate(n) * math.prod(_left(option, way, places) for way, places in failed.items())
+        for option, n in zip(options, made, strict=True)
+    ]
+
+
+def _left(option: Option, way: str, places: set[int]) -> float:
+    """What is left of an option's rate where one way was wrong with the arrangements of these places."""
+    if option.place in places and way != option.way:
+        return _AFTER_SAME[way][option.way]
+    others = places - {option.place} if way == option.way else places
+    return _AFTER[way][option.way] ** (len(others) if option.place >= 0 else min(len(others), 1))
 
 
 def _way(start: Start | None) -> str:
@@ -155,10 +175,12 @@ def options_of(recipe: Request, starts: Sequence[Start], times: Sequence[float] 
     """
     found = [Option(recipe, success(recipe.freedom))]
     for place, start in enumerate(starts[:MOST_STARTS]):
+        # What is made from it is no surer, and dearer: in large cells it never mended a wrong one.
+        most = success_of_start(replace(start, time=0.0), place, recipe.freedom)
         for time in (0.0, *(times if recipe.freedom else ())):
             timed = replace(start, time=time)
-            rate = success_of_start(timed, place, recipe.freedom)
-            found.append(Option(replace(recipe, start=timed), rate))
+            rate = min(most, success_of_start(timed, place, recipe.freedom))
+            found.append(Option(replace(recipe, start=timed), rate, place))
     return found
 
 

@@ -129,7 +129,9 @@ class LetterDrafter:
         own = shared.plan[index][draft]
         if number == 1:
             return own
-        # A known arrangement that came to nothing would do so again.
+        if own.start is not None and own.start.time and not late and GUIDED in self._times:
+            return replace(own, start=replace(own.start, time=GUIDED))
+        # A known arrangement that came to nothing as it is would do so again.
         place = shared.recipes.index(own) + max(0, number - LIKELY_TRIES)
         return shared.recipes[place % len(shared.recipes)]
 
