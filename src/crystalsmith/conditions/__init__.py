@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from crystalsmith.conditions.cell import FixedCell, FixedDensity, FixedVolume
     from crystalsmith.conditions.condition import Condition, Held
     from crystalsmith.conditions.distances import Coordination, MinDistance
+    from crystalsmith.conditions.energy import Energy
+    from crystalsmith.conditions.misfits import GradientMisfit, Misfit
     from crystalsmith.conditions.settings import GivenCell, reduced_cell
     from crystalsmith.conditions.sites import FixedSites
     from crystalsmith.conditions.steering import Spread, Steering, conditions_of, finished, unmet
@@ -17,13 +19,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Condition",
     "Coordination",
+    "Energy",
     "FixedCell",
     "FixedDensity",
     "FixedSites",
     "FixedVolume",
     "GivenCell",
+    "GradientMisfit",
     "Held",
     "MinDistance",
+    "Misfit",
     "Spread",
     "Steering",
     "conditions_of",
@@ -36,6 +41,8 @@ _HOMES = {
     "cell": ("FixedCell", "FixedDensity", "FixedVolume"),
     "condition": ("Condition", "Held"),
     "distances": ("Coordination", "MinDistance"),
+    "energy": ("Energy",),
+    "misfits": ("GradientMisfit", "Misfit"),
     "settings": ("GivenCell", "reduced_cell"),
     "sites": ("FixedSites",),
     "steering": ("Spread", "Steering", "conditions_of", "finished", "unmet"),

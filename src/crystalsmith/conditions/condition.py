@@ -65,9 +65,11 @@ class Condition:
     Attributes:
         begins: time of the schedules, from 1 (all noise) down to 0, from which on its misfit counts. Where a
             misfit says nothing of a blurred crystal, it had better wait until atoms have found their places.
+        rounds: how often its misfit is evaluated at most for a step of the sampler.
     """
 
     begins: float = 1.0
+    rounds = 12
 
     def hold(self, layout: Layout) -> Held | None:
         """What is known of crystals of this layout; asked once for a batch.

@@ -10,9 +10,6 @@ from torch import Tensor
 
 from crystalsmith.graph.ragged import segment_sum
 
-ROUNDS = 12
-"""Evaluations of a misfit in one step."""
-
 _SHRINK = 0.25
 _SLACK = 1e-5
 """Of a value; a growth by less is none, in single precision."""
@@ -30,7 +27,7 @@ def proximal(
     crystal: Tensor,
     free: Move,
     like: Tensor,
-    rounds: int = ROUNDS,
+    rounds: int,
 ) -> Move:
     """Where ``misfit(m) + |m|^2 / 2`` is least, looked for from zero.
 

@@ -179,7 +179,8 @@ class Steering:
                         total = total.index_add(0, part.rows, told.to(total.dtype))
                 return total
 
-            found = proximal(misfit, lay.crystal, Move(wide_z > 0, wide_e > 0), w)
+            rounds = min(p.condition.rounds for p in misfits)
+            found = proximal(misfit, lay.crystal, Move(wide_z > 0, wide_e > 0), w, rounds)
             z, e = z + wide_z * found.z, e + wide_e * found.e
         for part in self._projections:
             at = moved(z, e)
