@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crystalsmith.conditions import Coordination, FixedDensity, FixedVolume, MinDistance
 from crystalsmith.errors import ImpossibleOrder, OrderError
-from crystalsmith.orders import parse_order
+from crystalsmith.orders import parse_order, read_orders
 from crystalsmith.orders.order import Order
 
 CORUNDUM = [4.76, 4.76, 12.99, 90, 90, 120]
@@ -101,4 +102,40 @@ def test_a_cell_that_no_number_of_units_fills_is_impossible() -> None:
 def test_what_is_wrong_is_refused_in_one_line(values: dict[str, Any], words: str) -> None:
     with pytest.raises(OrderError, match=words) as caught:
         order(**values)
+    assert "\n" not in str(caught.value)
+
+
+def test_orders_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(
+        "id,formula,space_group,cell,min_distance,count\n"
+        'a,NaCl,225,"5.64, 5.64, 5.64, 90, 90, 90",{Na-Cl: 2.5},3\n'
+        ",NO2,,,,\n"
+        "\n"
+        'c,Al2O3,"[R-3c, 166]","[4.76, 4.76, 12.99, 90, 90, 120]",1.5,\n',
+        encoding="utf-8",
+    )
+    a, b, c = read_orders(tmp_path / "orders.csv")
+    assert (a.id, a.space_group, a.count) == ("a", 225, 3)
+    assert a.terms.cell is not None and a.terms.cell.cell == tuple(map(float, CUBE))
+    assert a.terms.distances == (("Cl", "Na", 2.5),)
+    assert (b.formula, b.id) == ("NO2", "NO2")
+    assert c.space_group == (166, 167) and c.terms.distances == (("", "", 1.5),)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("id,id\na,b\n", "stands twice"),
+        ("formula\nNaCl,3\n", "more values than there are columns"),
+        ('formula,cell\nNaCl,"5,5\n', "line"),
+        ("formula,cell\nNaCl,[5\n", "cell cannot be read"),
+        ("formula,sell\nNaCl,5\n", "did you mean cell"),
+        ("formula,cell\nNaCl,5\n", "six numbers"),
+        ("formula\n", "no orders"),
+    ],
+)
+def test_a_table_that_is_wrong(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "orders.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(OrderError, match=words) as caught:
+        read_orders(tmp_path / "orders.csv")
     assert "\n" not in str(caught.value)

@@ -55,7 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     from crystalsmith.generation.settings import GenerateSettings
 
     order = parser.add_argument_group("what to make: a file of orders, or one order")
-    order.add_argument("orders", nargs="?", metavar="ORDERS", help="YAML or JSON lines")
+    order.add_argument("orders", nargs="?", metavar="ORDERS", help="YAML, JSON, JSON lines or CSV")
     order.add_argument(
         "--space-group",
         metavar="NUMBER|SYMBOL",

@@ -1,7 +1,8 @@
-"""Reading files of orders: YAML, JSON and JSON lines, plain or gzipped."""
+"""Reading files of orders: YAML, JSON, JSON lines and CSV, plain or gzipped."""
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -28,8 +29,9 @@ def read_orders(path: str | Path) -> list[Order]:
     """Read a file of orders.
 
     Args:
-        path: ``.yaml``, ``.yml`` or ``.json`` (one order, a list of orders, or ``orders:`` with a list) or
-            ``.jsonl`` (an order a line); ``.gz`` may follow. Other names are told by their content.
+        path: ``.yaml``, ``.yml`` or ``.json`` (one order, a list of orders, or ``orders:`` with a list),
+            ``.jsonl`` (an order a line) or ``.csv`` (a line of keys, then an order a line, its values as in
+            YAML); ``.gz`` may follow. Other names are told by their content, but for CSV.
 
     Returns:
         The orders, with distinct ids.
@@ -84,6 +86,7 @@ def _format(path: Path, text: str) -> str:
         (".jsonl", "lines"),
         (".ndjson", "lines"),
         (".json", "json"),
+        (".csv", "csv"),
         (".yaml", "yaml"),
         (".yml", "yaml"),
     ):
@@ -129,7 +132,41 @@ def _from_yaml(text: str) -> list[tuple[str, Any]]:
         raise ValueError(f"not valid YAML: {_one_line(error)}") from None
 
 
-_READERS = {"lines": _from_lines, "json": _from_json, "yaml": _from_yaml}
+def _from_csv(text: str) -> list[tuple[str, Any]]:
+    rows = csv.reader(io.StringIO(text), strict=True)
+    try:
+        keys = [key.strip() for key in next(rows)]
+        repeated = next((key for key in keys if keys.count(key) > 1), None)
+        if repeated is not None:
+            raise ValueError(f"column {short(repeated)} stands twice")
+        items = []
+        for row in rows:
+            where = f" line {rows.line_num}"
+            if len(row) > len(keys):
+                raise ValueError(
+                    f"{where.strip()} has more values than there are columns; quote what has commas"
+                )
+            filled = zip(keys, row, strict=False)
+            items.append((where, {key: _value(key, cell, where) for key, cell in filled if cell.strip()}))
+    except csv.Error as error:
+        raise ValueError(f"line {rows.line_num}: {error}") from None
+    return [(where, item) for where, item in items if item]
+
+
+def _value(key: str, cell: str, where: str) -> Any:
+    """A value of a table as YAML has it; texts as they are, the numbers of a cell without brackets too."""
+    if key in _TEXTS:
+        return cell.strip()
+    text = f"[{cell}]" if key in ("cell", "primitive_cell") and "[" not in cell else cell
+    try:
+        ((_, value),) = _from_yaml(f"[{text}]")
+    except (ValueError, RecursionError, yaml.YAMLError):
+        raise ValueError(f"{where.strip()}: {key} cannot be read: {short(cell)}") from None
+    return value
+
+
+_TEXTS = ("id", "formula", "system", "host")
+_READERS = {"lines": _from_lines, "json": _from_json, "yaml": _from_yaml, "csv": _from_csv}
 
 
 def _unpack(data: object) -> list[tuple[str, Any]]:
