@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from crystalsmith.generation import Generated
 from crystalsmith.generation.conditioned import settings, starts_under, under
 from crystalsmith.generation.generator import generate_batches
 from crystalsmith.orders import parse_order
+from crystalsmith.prototypes import aligned
 from fake_library import FakeLibrary
 from fake_model import FakeModel
 from priors import clever
@@ -145,3 +147,31 @@ def test_what_is_impossible_is_refused() -> None:
     paper.method = "paper"  # type: ignore[misc]
     with pytest.raises(ImpossibleOrder, match="knows no volume"):
         list(generate_batches(paper, [{"space_group": 136, "sites": {"Ti": 1}, "volume": 60}]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["aragonite", "quartz", "rutile", "tenorite", "spinel"])
+def test_known_arrangements_are_laid_onto_the_host(name: str) -> None:
+    """Whatever their origin and axes: what is not of the host comes to lie where it is in the crystal."""
+    crystal = KNOWN[name]
+    taken = crystal.sites[0].element
+    rng = np.random.default_rng(0)
+    anywhere = tuple(replace(s, free=tuple(rng.random(len(s.free)).tolist())) for s in crystal.sites)
+    other = aligned(replace(crystal, sites=anywhere), crystal, same_elements=True)
+    assert other is not None
+    sites = sorted(crystal.sites, key=lambda s: s.element == taken)  # those of the host first
+    places = FixedSites(tuple((k, s.free) for k, s in enumerate(sites) if s.element != taken))
+    recipe = Request(
+        crystal.space_group,
+        tuple((s.element, s.letter) for s in sites),
+        conditions=(places, FixedCell(crystal.cell)),
+    )
+    waiting = {k: s for k, s in enumerate(other.sites)}
+    start = Start(replace(other, sites=tuple(waiting[crystal.sites.index(s)] for s in sites)))
+    adapted = starts_under(lambda r: [start])
+    assert adapted is not None
+    (found,) = adapted(recipe)
+    whole = replace(crystal, sites=tuple(sites)).to_structure(primitive=True)
+    made = found.crystal.to_structure(primitive=True)
+    apart = whole.lattice.get_all_distances(whole.frac_coords, made.frac_coords)
+    same = np.array([[a.species == b.species for b in made] for a in whole])
+    assert np.where(same, apart, 9.0).min(1).max() < 1e-6

@@ -46,6 +46,9 @@ but the isotropic one that its family leaves free, beside a known arrangement wi
 FEWER = -3.0
 """The same for each strain that a family allows and the cell does not show: that would be a coincidence."""
 
+ASTRAY = 0.7
+"""Angstrom, root mean square, from the atoms of a host; beyond, a known arrangement is of another one."""
+
 _SETTINGS = 6  # settings of a recipe without known arrangements
 
 
@@ -137,9 +140,9 @@ def starts_under(starts: Starts | None) -> Starts | None:
     def adapted(recipe: Request) -> Sequence[Start]:
         if not recipe.conditions:
             return plain(recipe)
-        if any(c.sites_held for c in recipe.conditions):  # known arrangements have their atoms elsewhere
-            return []
         found = list(plain(replace(recipe, conditions=())))
+        if any(c.sites_held for c in recipe.conditions):
+            found = _around_host(recipe, found)
         fixed = next((c for c in recipe.conditions if isinstance(c, FixedCell)), None)
         ranked: list[tuple[float, Start]] = []
         for place, start in enumerate(found):
@@ -161,6 +164,28 @@ def starts_under(starts: Starts | None) -> Starts | None:
         return [start for _, start in ranked]
 
     return adapted
+
+
+def _around_host(recipe: Request, starts: Sequence[Start]) -> list[Start]:
+    """Known arrangements in the descriptions in which their atoms lie nearest to those of a host."""
+    from crystalsmith.prototypes import nearest_description
+
+    held = {k for c in recipe.conditions for k in c.sites_held}
+    inside, added = (
+        {e for k, (e, _) in enumerate(recipe.sites) if (k in held) == own} for own in (True, False)
+    )
+    if inside & added:  # nobody could tell the host's atoms from those that were added to it
+        return []
+    result = []
+    for start in starts:
+        try:
+            host = finished(start.crystal, recipe.conditions, known=True)
+        except CrystalsmithError:
+            continue
+        crystal, away = nearest_description(host, start.crystal, same_elements=True, counted=held)
+        if crystal is not None and away < ASTRAY:
+            result.append(replace(start, crystal=crystal))
+    return result
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ counted within the group from 0, as in ``assignments``. Torus coordinates w are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations, product
@@ -194,6 +194,7 @@ def fit(
     w: np.ndarray,
     ways: Sequence[Move] | None = None,
     within: float = np.inf,
+    counted: np.ndarray | None = None,
 ) -> Fit:
     """Lay many crystals of the same slots on a reference, each as near as it comes.
 
@@ -206,6 +207,8 @@ def fit(
         w: (N, n, 3) their torus coordinates, slot by slot.
         ways: in place of all ``moves``.
         within: give up on a crystal that is farther away (Angstrom); its distance is infinite then.
+        counted: (n,) True for sites of the reference whose distances count, slot by slot, all or none of a
+            slot's sites on one position; all if None.
 
     Raises:
         ValueError: there is no way to lay them on it.
@@ -214,7 +217,7 @@ def fit(
         ways = moves(number, reference, other)
     if not ways:
         raise ValueError("crystals of two arrangements cannot be laid on each other")
-    plan = _Plan(number, reference, np.asarray(w_reference, float), lattice)
+    plan = _Plan(number, reference, np.asarray(w_reference, float), lattice, counted)
     n = len(w)
     best = Fit(np.full(n, np.inf), np.zeros(w.shape), np.zeros(w.shape[:2], int), np.zeros(n, int))
     step = max(1, _BLOCK // plan.width)
@@ -239,15 +242,24 @@ class _Plan:
         slots: of the reference.
         w: (n, 3) its torus coordinates.
         lattice: (3, 3) rows in Angstrom.
+        counted: (n,) as of ``fit``.
     """
 
-    def __init__(self, number: int, slots: Assignment, w: np.ndarray, lattice: np.ndarray) -> None:
+    def __init__(
+        self,
+        number: int,
+        slots: Assignment,
+        w: np.ndarray,
+        lattice: np.ndarray,
+        counted: np.ndarray | None = None,
+    ) -> None:
         t = tables()
         self.number, self.slots, self.w = number, slots, w
         self.first = positions_of(number).first
         self.rows = np.array([self.first + p for slot in slots for p in slot])
         self.metric = spans()[self.rows].swapaxes(1, 2) @ lattice  # (n, 3, 3) w @ metric is in Angstrom
-        self.weight = t.multiplicity_primitive[self.rows] / t.multiplicity_primitive[self.rows].sum()
+        weight = t.multiplicity_primitive[self.rows] * (1.0 if counted is None else counted)
+        self.weight = weight / max(weight.sum(), 1)
         self.polar = t.polar[number].astype(bool)
         # A lattice translation across the polar axes may have a part along them.
         self.centring = np.unique(space_group(number).centring * self.polar, axis=0)
@@ -258,7 +270,8 @@ class _Plan:
         for key in dict.fromkeys(keys.tolist()):
             self.blocks.append(np.flatnonzero(keys == key))
         count = np.diff(t.self_start)[self.rows]
-        self.blocks.sort(key=lambda b: (len(b) ** 2 * int(count[b[0]]), int(b[0])))
+        # Those that count come first: the first one tells of shifts.
+        self.blocks.sort(key=lambda b: (not self.weight[b[0]], len(b) ** 2 * int(count[b[0]]), int(b[0])))
         self.points = [
             (
                 t.self_linear[t.self_start[y] : t.self_start[y + 1]].astype(float),
@@ -403,9 +416,18 @@ def aligned(reference: Crystal, other: Crystal, same_elements: bool = False) -> 
 
 
 def nearest_description(
-    reference: Crystal, other: Crystal, same_elements: bool = False
+    reference: Crystal,
+    other: Crystal,
+    same_elements: bool = False,
+    counted: Collection[int] | None = None,
 ) -> tuple[Crystal | None, float]:
-    """As ``aligned``, and the root mean square distance in Angstrom, infinite where there is none."""
+    """As ``aligned``, and the root mean square distance in Angstrom, infinite where there is none.
+
+    Args:
+        reference, other, same_elements: as of ``aligned``.
+        counted: places among the reference's sites of those whose distances count, with all others of their
+            elements on their letters; all if None.
+    """
     number = reference.space_group
     if other.space_group != number or len(other.sites) != len(reference.sites):
         return None, np.inf
@@ -418,7 +440,8 @@ def nearest_description(
         ways = tuple(m for m in ways if [of_theirs[k] for k in m.slots] == of_ours)
     if not ways:
         return None, np.inf
-    found = fit(number, slots, w, reference.lattice, theirs, w_other[None], ways)
+    own = None if counted is None else np.isin(order, list(counted))
+    found = fit(number, slots, w, reference.lattice, theirs, w_other[None], ways, counted=own)
     t, positions = tables(), space_group(number)
     letters = list(positions.wyckoff)
     sites: list[Site | None] = [None] * len(order)
@@ -426,8 +449,7 @@ def nearest_description(
         position = reference.positions_of_sites[place]
         d = position.dof
         # What the reference itself adds of whole periods.
-        own = np.array(reference.sites[place].free)
-        turns = own - t.period[position.index][:d, :d] @ w[k, :d]
+        turns = np.array(reference.sites[place].free) - t.period[position.index][:d, :d] @ w[k, :d]
         free = t.period[position.index][:d, :d] @ found.w[0, k, :d] + turns
         element = other.sites[int(site[found.site[0, k]])].element
         sites[place] = Site(
