@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         phonons,
         read,
         relax,
+        solve,
         train,
     )
     from crystalsmith.crystal import Crystal
@@ -45,10 +46,11 @@ __all__ = [
     "phonons",
     "read",
     "relax",
+    "solve",
     "train",
 ]
 
-_FUNCTIONS = ("discover", "evaluate", "generate", "hull", "phonons", "read", "relax", "train")
+_FUNCTIONS = ("discover", "evaluate", "generate", "hull", "phonons", "read", "relax", "solve", "train")
 # Loaded on first use: torch takes seconds to import, and the command line has to answer --help at once.
 _HOMES = {
     "Crystal": "crystalsmith.crystal",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Structure
 
+    from crystalsmith.diffraction import Pattern, PeakList
     from crystalsmith.diffusion import AnyModel, Model
     from crystalsmith.discovery.run import Outcome
     from crystalsmith.evaluation.figures import Evaluation
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from crystalsmith.phonons.settings import PhononSettings
     from crystalsmith.potentials.run import Relaxed
     from crystalsmith.potentials.settings import RelaxSettings
+    from crystalsmith.solving import Solution, SolveSettings
 
 Place: TypeAlias = "str | os.PathLike[str]"
 Source: TypeAlias = "Place | Atoms | Structure | Crystal"
@@ -127,6 +129,48 @@ def _orders(orders: Any, n: int | None) -> Any:
         orders = [orders]
     extra = {} if n is None else {"count": n}
     return parse_orders([extra | dict(one) if isinstance(one, Mapping) else one for one in orders])
+
+
+def solve(
+    pattern: Place | Pattern | PeakList,
+    out: Place | None = None,
+    *,
+    model: Model | None = None,
+    settings: SolveSettings | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+    **changes: Any,
+) -> Solution:
+    """The structure behind a powder pattern, from what is known of the sample.
+
+    Args:
+        pattern: a file, or a pattern or list of peaks of ``crystalsmith.diffraction``.
+        out: folder of the run; the same call goes on where it stopped.
+        model: from ``load_model``; the one that ships if not given.
+        settings: what is known, and how to solve; from ``changes`` alone if not given.
+        overwrite: replace another run in the folder.
+        progress: told how far it is.
+        changes: fields of ``solving.SolveSettings``: ``formula="CaCO3"`` or ``elements="Ca,C,O"``, and where
+            they are known ``space_group=167``, ``cell=(a, b, c, alpha, beta, gamma)``, ``z=6``, ``atoms``,
+            ``radiation="CuKa"``; ``candidates=200`` and others say how.
+
+    Returns:
+        Distinct structures, the likeliest first, with their fits and refinements, and the verdict: "one
+        answer", "several fit equally" or "none fits".
+
+    Raises:
+        PatternError: no pattern, or one of unknown radiation.
+        OrderError: no crystal can be made of what is known.
+        ConfigError: a setting that there is not, or nothing known of the composition.
+        OutputError: the folder cannot be used.
+    """
+    from crystalsmith.solving import SolveSettings
+    from crystalsmith.solving.run import solve_into
+
+    chosen = settings_of(SolveSettings, settings, changes)
+    folder, temporary = _folder(out)
+    found = solve_into(pattern, folder, chosen, model=model, overwrite=overwrite, progress=progress)
+    return _keep(found, temporary)
 
 
 def relax(

@@ -152,10 +152,18 @@ def _phonons(path: Path) -> Iterator[Record]:
             yield Record.of_crystal(str(data["name"]), Crystal.from_dict(data["phonons"]["crystal"]))
 
 
+def _solution(path: Path) -> Iterator[Record]:
+    """The structures of a pattern, the likeliest first; of a run that was interrupted, nothing yet."""
+    results = json.loads((path / "results.json").read_text(encoding="utf-8"))
+    for row in results["candidates"]:
+        yield Record.of_crystal(Path(str(row["file"])).stem, Crystal.from_dict(row["crystal"]))
+
+
 _READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
     "generation": _generation,
     "relaxation": _relaxation,
     "discovery": _discovery,
     "rediscovery": _rediscovery,
     "phonons": _phonons,
+    "solution": _solution,
 }

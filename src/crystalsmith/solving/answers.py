@@ -1,0 +1,239 @@
+"""Distinct structures among the fits, their evidence, and the final refinements of the best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.validity import fault
+from crystalsmith.generation.alike import first_alike
+from crystalsmith.reports.words import lattice_text
+from crystalsmith.runs.folder import Journal
+from crystalsmith.runs.progress import Progress
+from crystalsmith.solving.rietveld import Refined, rietveld
+from crystalsmith.solving.trials import Fitted, Trial
+from crystalsmith.solving.verdict import Evidence, Verdict, figures, judge
+
+if TYPE_CHECKING:
+    from crystalsmith.generation.known import Novelty
+    from crystalsmith.solving.fitting import Observation
+
+COMPARED = 60
+"""Fits, the best first, that are compared with each other; what is worse is no answer anyway."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A structure that may be the sample's.
+
+    Attributes:
+        trial: the candidate that it came from.
+        fit: with its coordinates as generated.
+        refined: with free coordinates, where it was among the best.
+        rietveld: refined by rietx, or why it was not; None where nobody tried.
+        p: probability that it is right.
+        rank: from 1.
+        total: structures of the run.
+        alike: trials that came to the same structure, itself included.
+        novelty: how it stands to what is known; None where nobody looked.
+    """
+
+    trial: Trial
+    fit: Fitted
+    refined: Fitted | None = None
+    rietveld: Refined | str | None = None
+    p: float = 0.0
+    rank: int = 0
+    total: int = 0
+    alike: int = 1
+    novelty: Novelty | None = None
+
+    @property
+    def best_fit(self) -> Fitted:
+        """Our own last fit."""
+        return self.refined or self.fit
+
+    @property
+    def final(self) -> Refined | None:
+        """The Rietveld refinement, where it came to a sound crystal."""
+        found = self.rietveld
+        return found if isinstance(found, Refined) and fault(found.crystal) is None else None
+
+    @property
+    def crystal(self) -> Crystal:
+        """The structure, refined as far as it was."""
+        return self.final.crystal if self.final is not None else self.best_fit.crystal
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the verdict rests on."""
+        fit, last = self.fit, self.best_fit
+        return Evidence(
+            misfit=last.misfit,
+            rwp=2.0 if last.rwp is None else last.rwp,
+            overlap=last.overlap or 0.0,
+            missing=1.0 if last.missing is None else last.missing,
+            foreign=1.0 if last.foreign is None else last.foreign,
+            frozen=fit.misfit,
+            figure=self.trial.figure or 0.0,
+            freedom=free_parameters(last.crystal),
+            moved=last.moved,
+            stretch=fit.stretch,
+        )
+
+    @property
+    def stem(self) -> str:
+        """Of its files: rank, formula and space group."""
+        wide = max(3, len(str(self.total)))
+        return f"{self.rank:0{wide}d}_{self.crystal.formula}_{self.crystal.space_group}"
+
+    @property
+    def known_as(self) -> str:
+        """The known crystal that it is; empty where it is none or nobody looked."""
+        return self.novelty.nearest if self.novelty is not None and not self.novelty.is_new else ""
+
+    def row(self) -> dict[str, Any]:
+        """A row of the table: plain values."""
+        crystal, final, fit = self.crystal, self.final, self.best_fit
+        return {
+            "rank": self.rank,
+            "file": f"cif/{self.stem}.cif",
+            "p": round(self.p, 4),
+            "formula": crystal.formula,
+            "space_group": crystal.space_group,
+            "symbol": crystal.group.symbol,
+            "atoms": crystal.n_atoms,
+            "lattice": lattice_text(crystal),
+            "misfit": round(fit.misfit, 4),
+            "misfit_as_generated": round(self.fit.misfit, 4),
+            "rwp_net": fit.rwp and round(fit.rwp, 5),
+            "overlap": fit.overlap and round(fit.overlap, 5),
+            "rietveld_rwp": None if final is None else round(final.rwp, 5),
+            "rietveld_gof": None if final is None else round(final.gof, 4),
+            "r_bragg": None if final is None or final.r_bragg is None else round(final.r_bragg, 5),
+            "zero_shift": round(fit.zero, 5),
+            "texture": round(fit.texture, 4),
+            "score": None if self.trial.figure is None else round(self.trial.figure, 4),
+            "origin": self.trial.entry.origin.words,
+            "cell_from": self.trial.cell,
+            "alike": self.alike,
+            "known_as": self.known_as,
+            "candidate": self.trial.key,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row with the crystal itself, and why there is no Rietveld refinement."""
+        found = self.rietveld
+        lost = {"no_rietveld": found} if isinstance(found, str) else {}
+        return {**self.row(), "crystal": self.crystal.to_dict(), **lost}
+
+
+def free_parameters(crystal: Crystal) -> int:
+    """Free coordinates of a crystal's sites."""
+    return sum(len(site.free) for site in crystal.sites)
+
+
+def leading(trials: Sequence[Trial], fits: Mapping[str, Fitted]) -> list[Trial]:
+    """Trials of distinct structures, the best first by the fit with coordinates as generated."""
+    found = [trial for trial in trials if trial.key in fits and fits[trial.key].near]
+    u = figures([Answer(trial, fits[trial.key]).evidence for trial in found])
+    order = [found[i] for i in np.argsort(-u, kind="stable")[:COMPARED]]
+    stands = alike([fits[trial.key].crystal for trial in order])
+    return [trial for i, trial in enumerate(order) if stands[i] == i]
+
+
+def alike(crystals: Sequence[Crystal]) -> list[int]:
+    """For each crystal the first that is the same structure, whatever group it is described in."""
+    return first_alike(crystals, [0] * len(crystals))
+
+
+def answers_of(
+    order: Sequence[Trial], fits: Mapping[str, Fitted], refined: Mapping[str, Fitted]
+) -> list[Answer]:
+    """Answers, the likeliest first; those that came to the same structure are one.
+
+    Args:
+        order: distinct trials, from ``leading``.
+        fits: of trials, by key.
+        refined: of some of them, with free coordinates.
+    """
+    answers = [Answer(trial, fits[trial.key], refined.get(trial.key)) for trial in order]
+    u = figures([answer.evidence for answer in answers])
+    return _distinct([answers[i] for i in np.argsort(-u, kind="stable")])
+
+
+def _distinct(answers: Sequence[Answer]) -> list[Answer]:
+    """The first of those that are the same structure, which count as found so many times."""
+    stands = alike([answer.crystal for answer in answers])
+    return [
+        replace(answer, alike=sum(a.alike for a, s in zip(answers, stands, strict=True) if s == i))
+        for i, answer in enumerate(answers)
+        if stands[i] == i
+    ]
+
+
+class Refinements:
+    """Rietveld refinements of a run on disk, by the keys of their trials.
+
+    Args:
+        path: the journal; it need not exist.
+
+    Raises:
+        OutputError: a damaged line, or the file cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.found: dict[str, Refined | str] = {}
+        self._journal = Journal(path).read(self._take)
+
+    def _take(self, row: Any, place: int) -> None:
+        found = row["refined"]
+        self.found[str(row["key"])] = found if isinstance(found, str) else Refined.from_dict(found)
+
+    def refine(self, observation: Observation, answers: Sequence[Answer], progress: Progress) -> None:
+        """Refine answers that are not on the disk yet.
+
+        Raises:
+            OutputError: what was found could not be written.
+        """
+        for number, answer in enumerate(answers):
+            key = answer.trial.key
+            progress("Rietveld", number, len(answers))
+            if key not in self.found:
+                fit = answer.best_fit
+                found = rietveld(
+                    fit.crystal, observation.pattern, observation.background, fit.width, fit.zero
+                )
+                plain = found if isinstance(found, str) else found.to_dict()
+                self._journal.append([{"key": key, "refined": plain}])
+                self.found[key] = found if isinstance(found, str) else Refined.from_dict(found.to_dict())
+        progress("Rietveld", len(answers), len(answers))
+
+    def judged(self, answers: Sequence[Answer]) -> tuple[Verdict, list[Answer]]:
+        """The verdict, and the answers with their refinements, probabilities and ranks."""
+        full = _distinct([replace(a, rietveld=self.found.get(a.trial.key)) for a in answers])
+        verdict = judge([a.evidence for a in full])
+        order = sorted(range(len(full)), key=lambda i: -verdict.p[i])
+        ranked = [
+            replace(full[i], p=verdict.p[i], rank=rank, total=len(full))
+            for rank, i in enumerate(order, start=1)
+        ]
+        p = tuple(verdict.p[i] for i in order)
+        return replace(verdict, p=p), ranked
+
+
+def density(crystal: Crystal) -> float:
+    """Of a crystal, g/cm^3."""
+    from ase.data import atomic_masses
+
+    from crystalsmith.crystal import NUMBERS
+
+    mass = sum(n * float(atomic_masses[NUMBERS[s]]) for s, n in crystal.counts.items())
+    volume = crystal.volume * crystal.n_atoms / crystal.n_atoms_conventional
+    return mass / volume * 1.66053906660 if volume > 0 and math.isfinite(mass) else math.nan

@@ -1,0 +1,312 @@
+"""A run of ``solve`` in a folder: from a pattern to ranked structures and a verdict.
+
+Every step keeps what it found in a journal of its own, so that a run that was stopped anywhere goes on where
+it stopped: cells of indexing, candidates and what judges say of them, fits, refinements, Rietveld
+refinements. Results, CIFs and the page are made of them when the run ends.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crystalsmith import __version__
+from crystalsmith.crystal.crystals import Crystals
+from crystalsmith.diffraction import Pattern, PeakList
+from crystalsmith.errors import ConfigError, OrderError
+from crystalsmith.orders import Order, sort_out
+from crystalsmith.runs.extras import need
+from crystalsmith.runs.folder import RunFolder, RunKind
+from crystalsmith.runs.progress import Progress, silent
+from crystalsmith.runs.stop import stop_signals
+from crystalsmith.solving import rietveld
+from crystalsmith.solving.answers import Answer, Refinements, answers_of, leading
+from crystalsmith.solving.candidates import make_candidates
+from crystalsmith.solving.cells import Cell
+from crystalsmith.solving.fitting import Observation, fit_all, refine_all
+from crystalsmith.solving.outputs import KEPT, OWNED, named, write_outputs
+from crystalsmith.solving.question import formulas, orders_of
+from crystalsmith.solving.settings import SolveSettings
+from crystalsmith.solving.trials import Fits, Trial, trials_of
+from crystalsmith.solving.verdict import Verdict, judge
+
+if TYPE_CHECKING:
+    from crystalsmith.diffusion import AnyModel
+    from crystalsmith.generation.journal import Entry
+    from crystalsmith.prototypes import Library
+    from crystalsmith.ranking import Ladder
+
+CELLS, FITS, REFINED, RIETVELD = "cells.jsonl", "fits.jsonl", "refined.jsonl", "rietveld.jsonl"
+"""Journals of a run beside those of its candidates, ``crystals.jsonl`` and ``scores.jsonl``."""
+
+ROUNDS = (0.2, 0.5, 1.0)
+"""Parts of the candidates after which a run looks whether one of them is the answer."""
+
+SURE = 0.97
+"""Probability of one structure from which on no more candidates are made."""
+
+SOLUTION = RunKind(
+    "solution",
+    "a structure solved from a pattern",
+    owned=("crystals.jsonl", "scores.jsonl", CELLS, FITS, REFINED, RIETVELD, *OWNED),
+    another={
+        "pattern": "another pattern",
+        "settings": "other settings",
+        "orders": "other orders",
+        "prototypes": "other prototypes or known crystals",
+    },
+)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What came of a run.
+
+    Attributes:
+        folder: with all files.
+        manifest: how it ended.
+        observation: the pattern as it was looked at.
+        answers: distinct structures, the likeliest first.
+        verdict: how sure they are.
+        cells: that were given or indexed.
+        tried: candidates that were fitted, with the cells that they were tried on.
+        notes: what the user should know, one line each.
+        seconds: that this call took.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    observation: Observation
+    answers: tuple[Answer, ...]
+    verdict: Verdict
+    cells: tuple[Cell, ...]
+    tried: int
+    notes: tuple[str, ...]
+    seconds: float
+
+    @cached_property
+    def crystals(self) -> Crystals:
+        """The structures by the names of their files, the likeliest first."""
+        return Crystals({answer.stem: answer.crystal for answer in self.answers})
+
+    @property
+    def best(self) -> Answer | None:
+        """The likeliest structure."""
+        return self.answers[0] if self.answers else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as ``results.json`` has it."""
+        return {
+            "folder": str(self.folder),
+            "verdict": self.verdict.words,
+            "p_none": self.verdict.none,
+            "pattern": self.observation.to_dict(),
+            "cells": [cell.to_dict() for cell in self.cells],
+            "candidates_tried": self.tried,
+            "candidates": [answer.to_dict() for answer in self.answers],
+            "notes": list(self.notes),
+        }
+
+    def to_dataframe(self) -> Any:
+        """A row for each structure, as a ``pandas.DataFrame``."""
+        import pandas as pd
+
+        return pd.DataFrame([answer.row() for answer in self.answers])
+
+
+def solve_into(
+    pattern: str | os.PathLike[str] | Pattern | PeakList,
+    output: str | os.PathLike[str],
+    settings: SolveSettings,
+    *,
+    model: AnyModel | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Solution:
+    """Solve a structure in a folder, or go on with it.
+
+    Args:
+        pattern: a file, a pattern or a list of peaks.
+        output: the folder.
+        settings: what is known, and how.
+        model: the generator; the one that ships if None.
+        arguments: how the run was started, for the manifest only.
+        overwrite: replace another run in the folder.
+        progress: told how it goes.
+
+    Raises:
+        PatternError: the file is no pattern, or nothing rises above its background.
+        OrderError: no crystal can be made of what is known, such as a formula that cannot fill the cell.
+        ConfigError: settings that do not suit the model, or packages that are not installed.
+        OutputError: the folder cannot be written, holds other files or another run, or is in use.
+        RelaxationError: a potential that cannot be loaded.
+    """
+    from crystalsmith.generation.library import library_of
+    from crystalsmith.ranking import Ladder
+
+    if settings.index:
+        need("indexing", "rietx")
+    formulas(settings)  # refused before anything is read
+    observation = Observation.read(pattern, settings)
+    if model is None:
+        from crystalsmith.diffusion import load_model
+
+        model = load_model()
+    statistics = getattr(model, "statistics", None)
+    if statistics is None or model.method == "paper":
+        raise ConfigError("solving needs a model of the default method, which knows compositions")
+    ladder = Ladder.of(model, None, None, 1, sorts=True)
+    library = library_of(model, settings.prototypes, settings.known)
+    work = _Work(observation, settings, model, ladder, library, progress)
+    work.orders(work.given)  # a formula that cannot fill the cell is refused here
+    identity = work.identity()
+    with (
+        stop_signals(),
+        RunFolder.open(
+            Path(output), SOLUTION, identity, arguments=arguments, overwrite=overwrite, packages=("rietx",)
+        ) as folder,
+    ):
+        began = folder.seconds
+        work.begin(folder)
+        answers, verdict, cells, tried = work.carry_out()
+        answers = named(answers[:KEPT], model)
+        notes = tuple(dict.fromkeys(work.notes))
+        for note in notes:
+            folder.log.warning("%s", note)
+        manifest = folder.finished or folder.write_manifest(
+            "finished", verdict=verdict.words, candidates=tried, structures=len(answers)
+        )
+        solution = Solution(
+            folder.path,
+            manifest,
+            observation,
+            tuple(answers),
+            verdict,
+            tuple(cells),
+            tried,
+            notes,
+            folder.seconds - began,
+        )
+        write_outputs(folder, solution, settings)
+        return solution
+
+
+@dataclass
+class _Work:
+    """The steps of a run."""
+
+    observation: Observation
+    settings: SolveSettings
+    model: Any
+    ladder: Ladder | None
+    library: Library | None
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self.notes: list[str] = [*self.observation.notes]
+        values = self.settings.cell
+        self.given = [Cell(tuple(values))] if values is not None else []
+
+    def begin(self, folder: RunFolder) -> None:
+        """The folder is ours."""
+        self.folder = folder
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two runs the same."""
+        return {
+            "version": __version__,
+            "checkpoint": self.model.hash,
+            "pattern": self.observation.hash,
+            "settings": self.settings.identity(),
+            "prototypes": None if self.library is None else self.library.hash,
+            "rietx": rietveld.installed() and self.settings.rietveld > 0,
+        }
+
+    def orders(self, cells: Sequence[Cell], count: int | None = None, prefix: str = "") -> list[Order]:
+        """Orders for candidates on these cells, or on their own."""
+        found = orders_of(self.settings, cells, self.model.statistics.atomic_volume, count)
+        checked = sort_out(found, self.model)
+        self.notes += [note for note in checked.notes if note not in self.notes]
+        return [o.renamed(f"{prefix}{o.id}") for o in checked.orders] if prefix else checked.orders
+
+    def carry_out(self) -> tuple[list[Answer], Verdict, list[Cell], int]:
+        """All steps: rounds of ever more candidates until one is the answer, then the last refinements."""
+        cells = self.given or self.indexed()
+        fits, refined = (Fits(self.folder.path / name) for name in (FITS, REFINED))
+        trials: dict[str, Trial] = {}
+        answers: list[Answer] = []
+        for part in ROUNDS:
+            made = self.made(max(1, round(part * self.settings.candidates)), cells)
+            fresh = [t for t in trials_of(made, cells, bool(self.given)) if t.key not in trials]
+            trials |= {t.key: t for t in fresh}
+            fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
+            order = leading(list(trials.values()), fits.found)
+            refine_all(self.observation, order[: self.settings.refine], fits.found, refined, self.progress)
+            answers = answers_of(order, fits.found, refined.found)
+            if max(judge([a.evidence for a in answers]).p, default=0.0) >= SURE:
+                break
+        if made and not trials:
+            self.notes.append("no candidate has a lattice that can be strained to the cell")
+        verdict, answers = self.by_rietx(answers).judged(answers)
+        return answers, verdict, cells, len(trials)
+
+    def made(self, count: int, cells: Sequence[Cell]) -> list[tuple[Entry, float | None]]:
+        """Candidates, so many for the cell that is given or for cells of their own."""
+        orders = self.orders(self.given, count)
+        if cells and not self.given:
+            orders = [*orders, *self.on_indexed(cells, max(1, count // 2))]
+        return make_candidates(
+            self.folder.path, orders, self.settings, self.model, self.ladder, self.library, self.progress
+        )
+
+    def indexed(self) -> list[Cell]:
+        """Cells by indexing, from the journal where they stand there."""
+        if not self.settings.index:
+            return []
+        from crystalsmith.solving.indexing import index
+
+        found: list[Any] = []
+        journal = self.folder.journal(CELLS).read(lambda row, place: found.append(row))
+        if not found:
+            self.progress("indexing", 0, 1)
+            formula = self.settings.formula
+            cells = index(
+                self.observation.pattern, self.observation.width, self.settings.index_seconds, formula
+            )
+            row: dict[str, Any] = {"cells": [], "reason": ""}
+            if isinstance(cells, str):
+                row["reason"] = cells
+            else:
+                row["cells"] = [cell.to_dict() for cell in cells]
+            journal.append([row])
+            found.append(row)
+            self.progress("indexing", 1, 1)
+        if found[0]["reason"]:
+            self.notes.append(f"indexing found no cell: {found[0]['reason']}")
+        return [Cell.from_dict(cell) for cell in found[0]["cells"]]
+
+    def on_indexed(self, cells: Sequence[Cell], count: int) -> list[Order]:
+        """Orders for so many candidates on indexed cells."""
+        try:
+            return self.orders(cells, count, "indexed-")
+        except OrderError as error:
+            self.notes.append(f"no indexed cell suits the composition: {error}")
+            return []
+
+    def by_rietx(self, answers: Sequence[Answer]) -> Refinements:
+        """The best of the best refined by rietx, where it is installed."""
+        rows = Refinements(self.folder.path / RIETVELD)
+        if not self.settings.rietveld:
+            return rows
+        if not rietveld.installed():
+            self.notes.append(
+                "no final Rietveld refinement: rietx is not installed (pip install 'crystalsmith[powder]')"
+            )
+            return rows
+        rows.refine(self.observation, answers[: self.settings.rietveld], self.progress)
+        return rows

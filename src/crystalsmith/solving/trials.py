@@ -1,0 +1,168 @@
+"""Candidates on the cells that they are tried with, and what fits made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crystalsmith.crystal import Crystal
+from crystalsmith.runs.folder import Journal
+from crystalsmith.solving.cells import Cell, on_cell
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crystalsmith.generation.journal import Entry
+
+OWN = "generated"
+"""Source of the cell of a candidate that keeps its own."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One candidate with the cell that it is tried with.
+
+    Attributes:
+        key: names it within the run: order and index, and the number of the cell where that is not its own.
+        entry: the candidate as it was made.
+        figure: what judges make of it without the pattern, log-odds within its order; None where nobody
+            judged.
+        crystal: on the cell.
+        cell: where the cell is from: ``generated``, ``given`` or ``indexed``.
+    """
+
+    key: str
+    entry: Entry
+    figure: float | None
+    crystal: Crystal
+    cell: str = OWN
+
+
+def trials_of(made: Iterable[tuple[Entry, float | None]], cells: Sequence[Cell], given: bool) -> list[Trial]:
+    """Candidates on their own cells, and on all others that they can be strained to.
+
+    Args:
+        made: sound candidates with their figures.
+        cells: given or indexed.
+        given: the cell is given, so that candidates are not tried on cells of their own.
+    """
+    found: list[Trial] = []
+    seen: set[Crystal] = set()
+    for entry, figure in made:
+        crystal = entry.crystal
+        assert crystal is not None
+        options: list[tuple[str, Crystal | None, str]] = []
+        if not given:
+            options.append((entry.name, crystal, OWN))
+        for number, cell in enumerate(cells, 1):
+            options.append((f"{entry.name}@{number}", on_cell(crystal, cell), cell.source))
+        for key, strained, source in options:
+            # Prototypes of one assignment often come out the same on a cell that is fixed.
+            if strained is not None and strained not in seen:
+                seen.add(strained)
+                found.append(Trial(key, entry, figure, strained, source))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a fit made of one trial.
+
+    Attributes:
+        crystal: with the cell, and after a refinement the coordinates, that fit best.
+        stage: ``afar``, ``fitted`` or ``refined``; see ``diffraction.fit.Fit``, as for the figures.
+        misfit: robust mean square of what is left, in units of what a fit is allowed.
+        rwp, overlap, missing, foreign: figures of the fit; None from afar.
+        moved: largest way of an atom by the refinement, Angstrom.
+        stretch: greatest relative change of a length of the cell as it was tried.
+        zero, displacement, width, texture: degrees (three of them) and March's r.
+        axis: plane by which crystallites lie.
+        values: parameters of the fit, with which a refinement begins.
+        profile: (M,) calculated intensities without background at the points of the prepared pattern; None
+            where nobody kept them.
+    """
+
+    crystal: Crystal
+    stage: str
+    misfit: float
+    rwp: float | None = None
+    overlap: float | None = None
+    missing: float | None = None
+    foreign: float | None = None
+    moved: float = 0.0
+    stretch: float = 0.0
+    zero: float = 0.0
+    displacement: float = 0.0
+    width: float = 0.1
+    texture: float = 1.0
+    axis: tuple[int, ...] = (0, 0, 1)
+    values: tuple[float, ...] = field(default=(), repr=False)
+    profile: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def near(self) -> bool:
+        """Whether it was fitted to the pattern itself, and not to a blurred one only."""
+        return self.rwp is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Of plain JSON types; ``from_dict`` reads it back, the profile in five digits."""
+        data: dict[str, Any] = {"crystal": self.crystal.to_dict(), "stage": self.stage}
+        data |= {name: getattr(self, name) for name in _NUMBERS}
+        data |= {"axis": list(self.axis), "values": list(self.values)}
+        if self.profile is not None:
+            data["profile"] = [float(f"{x:.5g}") for x in self.profile]
+        return data
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Fitted:
+        """Inverse of ``to_dict``.
+
+        Raises:
+            KeyError, TypeError, ValueError, CrystalsmithError: other data.
+        """
+        numbers = {name: None if data[name] is None else float(data[name]) for name in _NUMBERS}
+        profile = None if data.get("profile") is None else np.array(data["profile"], float)
+        return Fitted(
+            Crystal.from_dict(data["crystal"]),
+            str(data["stage"]),
+            **numbers,  # type: ignore[arg-type]
+            axis=tuple(int(x) for x in data["axis"]),
+            values=tuple(float(x) for x in data["values"]),
+            profile=profile,
+        )
+
+
+_NUMBERS = (
+    *("misfit", "rwp", "overlap", "missing", "foreign", "moved", "stretch"),
+    *("zero", "displacement", "width", "texture"),
+)
+
+
+class Fits:
+    """Fits of a run on disk, by the keys of their trials.
+
+    Args:
+        path: the journal; it need not exist.
+
+    Raises:
+        OutputError: a damaged line, or the file cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.found: dict[str, Fitted] = {}
+        self._journal = Journal(path).read(self._take)
+
+    def _take(self, row: Any, place: int) -> None:
+        self.found[str(row["key"])] = Fitted.from_dict(row["fit"])
+
+    def append(self, fits: Mapping[str, Fitted]) -> None:
+        """Add fits; when this returns, they are on the disk.
+
+        Raises:
+            OutputError: they could not be written.
+        """
+        self._journal.append({"key": key, "fit": fit.to_dict()} for key, fit in fits.items())
+        self.found |= fits

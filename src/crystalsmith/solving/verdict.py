@@ -1,0 +1,125 @@
+"""How sure an answer is: candidates against each other, and all of them against none being right.
+
+Every candidate i has a figure u_i = w . x_i, of its misfit and of what the generator thinks of it without the
+pattern; that none of them is right has the figure 0. Probabilities are exp(u) over the sum of all. The
+weights were fitted (``calibration.json``) to simulated patterns of held-out crystals, among them patterns of
+other compounds, for which no candidate was right.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+
+ONE, SEVERAL, NONE = "one answer", "several fit equally", "none fits"
+"""The verdicts."""
+
+FEATURES = (
+    *("constant", "misfit", "rwp", "overlap", "missing", "foreign"),
+    *("frozen", "figure", "freedom", "moved", "stretch"),
+)
+"""What a figure is made of; see ``features``."""
+
+FLOOR = 0.03
+"""Part of a pattern that is as good as none: widths and textures are never quite as assumed."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of one candidate structure.
+
+    Attributes:
+        misfit, rwp, overlap, missing, foreign: of its last fit, see ``trials.Fitted``.
+        frozen: misfit with its coordinates as generated.
+        figure: log-odds of the judges within the order; 0 where nobody judged.
+        freedom: free coordinates.
+        moved: largest way of an atom by the refinement, Angstrom.
+        stretch: greatest relative change of a length of the generator's cell.
+    """
+
+    misfit: float
+    rwp: float
+    overlap: float
+    missing: float = 0.0
+    foreign: float = 0.0
+    frozen: float = 1.0
+    figure: float = 0.0
+    freedom: int = 0
+    moved: float = 0.0
+    stretch: float = 0.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on a pattern.
+
+    Attributes:
+        words: ``one answer``, ``several fit equally`` or ``none fits``.
+        p: probability of each candidate, in their order.
+        none: probability that none of them is right.
+    """
+
+    words: str
+    p: tuple[float, ...]
+    none: float
+
+
+def features(evidence: Evidence) -> np.ndarray:
+    """(len(FEATURES),) figures of one candidate."""
+    misfit = math.log(min(max(evidence.misfit, 0.1), 1e3))
+    return np.array(
+        [
+            1.0,
+            misfit,
+            math.log(math.hypot(min(evidence.rwp, 2.0), FLOOR)),
+            math.log(max(1 - evidence.overlap, 0.0) + 0.01),
+            math.log(min(max(evidence.missing, 0.0), 1.0) + 0.01),
+            math.log(min(max(evidence.foreign, 0.0), 1.0) + 0.01),
+            math.log(min(max(evidence.frozen, 0.1), 1e3)) - misfit,
+            float(np.clip(evidence.figure, -8, 8)),
+            math.log1p(evidence.freedom),
+            min(evidence.moved, 1.0),
+            min(abs(evidence.stretch), 0.2),
+        ]
+    )
+
+
+@lru_cache(maxsize=1)
+def weights() -> np.ndarray:
+    """(len(FEATURES),) fitted weights."""
+    text = resources.files("crystalsmith.solving").joinpath("calibration.json").read_text(encoding="utf-8")
+    data = json.loads(text)
+    return np.array([float(data["weights"][name]) for name in FEATURES])
+
+
+def figures(evidence: Sequence[Evidence], w: np.ndarray | None = None) -> np.ndarray:
+    """(n,) log-odds of candidates against none being right."""
+    if not evidence:
+        return np.zeros(0)
+    return np.stack([features(e) for e in evidence]) @ (weights() if w is None else w)
+
+
+def probabilities(u: np.ndarray) -> tuple[np.ndarray, float]:
+    """(n,) probabilities of candidates with these figures (n,), and of none."""
+    top = max(0.0, float(u.max(initial=0.0)))
+    parts, none = np.exp(u - top), math.exp(-top)
+    total = parts.sum() + none
+    return parts / total, none / total
+
+
+def judge(evidence: Sequence[Evidence]) -> Verdict:
+    """The verdict on distinct structures.
+
+    Args:
+        evidence: of n structures, each one once.
+    """
+    p, none = probabilities(figures(evidence))
+    best = float(p.max(initial=0.0))
+    words = NONE if none > 0.5 else ONE if best > 0.5 else SEVERAL
+    return Verdict(words, tuple(float(x) for x in p), float(none))

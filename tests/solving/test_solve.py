@@ -1,0 +1,130 @@
+"""The whole road: a pattern and a formula in, a folder with the structure out."""
+
+import csv
+import json
+
+import pytest
+from pymatgen.analysis.structure_matcher import StructureMatcher
+
+import crystalsmith
+from conftest import counts_of
+from crystalsmith.cli.main import main
+from crystalsmith.crystal import Crystal
+from crystalsmith.diffraction import Pattern, radiation
+from crystalsmith.diffraction.readers import read_pattern
+from crystalsmith.errors import ConfigError, OrderError, OutputError
+from crystalsmith.runs.progress import Progress
+from crystalsmith.solving import SolveSettings, solve_into
+from crystalsmith.solving.verdict import NONE, ONE
+
+CELL = "4.5941,4.5941,2.9589,90,90,90"
+
+
+def is_same(crystal: Crystal, other: Crystal) -> bool:
+    return bool(StructureMatcher(0.2, 0.3, 5).fit(crystal.to_structure(), other.to_structure()))
+
+
+def run(*words: str) -> int:
+    return main(["solve", *words, "--quiet"])
+
+
+def test_rutile_is_found_from_its_pattern_and_formula(known, sample, tmp_path):
+    out = tmp_path / "out"
+    assert run(str(sample), "--formula", "TiO2", "--radiation", "CuKa", "-n", "10", "-o", str(out)) == 0
+    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert results["verdict"] == ONE
+    best = results["candidates"][0]
+    assert best["space_group"] == 136 and best["p"] > 0.5 and best["rietveld_rwp"] < 0.2
+    assert best["zero_shift"] == pytest.approx(0.03, abs=0.03)
+    (cif,) = (out / "cif").glob("001_*.cif")
+    found = Crystal.from_cif(cif.read_text(encoding="utf-8"))
+    assert is_same(found, known["rutile"]) and found.cell[0] == pytest.approx(4.5941, abs=2e-3)
+    with (out / "candidates.csv").open(encoding="utf-8") as f:
+        rows = list(csv.DictReader(f))
+    assert len(rows) == len(results["candidates"]) and rows[0]["symbol"] == "P4_2/mnm"
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "one answer" in page and 'class="calculated"' in page and "<script" not in page
+    assert crystalsmith.read(out)[0].space_group == 136
+    pattern = read_pattern(next((out / "pdcif").glob("001_*.cif")))
+    assert pattern.radiation.wavelengths == pytest.approx((1.540593, 1.544427))
+    assert pattern.two_theta[0] == pytest.approx(10.0, abs=0.05) and pattern.intensity.max() > 4000
+    (inputs,) = (out / "inputs").glob("001_*")
+    assert {path.suffix for path in inputs.iterdir()} >= {".inp", ".pcr", ".instprm", ".xye"}
+
+
+def test_a_run_that_was_stopped_comes_to_the_same_end(sample, tmp_path):
+    settings = SolveSettings(formula="TiO2", radiation="CuKa", cell=CELL, candidates=10, rietveld=0)
+    whole = solve_into(sample, tmp_path / "whole", settings)
+
+    def stopping_at(wanted: str) -> Progress:
+        def stop(stage: str, done: float, total: float) -> None:
+            if stage == wanted:
+                raise KeyboardInterrupt
+
+        return stop
+
+    for stage in ("judging", "fits", "refinements"):
+        with pytest.raises(KeyboardInterrupt):
+            solve_into(sample, tmp_path / "parts", settings, progress=stopping_at(stage))
+    assert not (tmp_path / "parts" / "results.json").exists()
+    manifest = json.loads((tmp_path / "parts" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["status"] == "interrupted"
+    again = solve_into(sample, tmp_path / "parts", settings)
+    assert [a.row() for a in again.answers] == [a.row() for a in whole.answers]
+    assert again.verdict == whole.verdict
+    done = solve_into(sample, tmp_path / "parts", settings)
+    assert [a.row() for a in done.answers] == [a.row() for a in whole.answers]
+    with pytest.raises(OutputError, match="other settings"):
+        solve_into(sample, tmp_path / "parts", SolveSettings(formula="TiO2", radiation="CuKa"))
+
+
+def test_a_given_cell_is_kept_to(known, sample):
+    found = crystalsmith.solve(
+        sample, formula="TiO2", radiation="CuKa", cell=CELL, space_group=136, candidates=6, rietveld=0
+    )
+    assert {a.trial.cell for a in found.answers} == {"given"} and found.verdict.words == ONE
+    assert found.best.crystal.cell == pytest.approx(known["rutile"].cell, rel=3e-3)
+    assert found.to_dataframe().space_group.unique().tolist() == [136]
+
+
+def test_a_pattern_of_another_compound_is_refused(known):
+    x, y = counts_of(known["corundum"]).T
+    pattern = Pattern.of(x, y, radiation("CuKa"), name="corundum")
+    found = crystalsmith.solve(pattern, formula="TiO2", candidates=10, refine=6, rietveld=0)
+    assert found.verdict.words == NONE and found.verdict.none > 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--formula", "TiO2", "--elements", "Ti,O"], "either its formula"),
+        (["--formula", "TiXx"], "Xx"),
+        (["--formula", "TiO2", "--cell", "4.6,4.6,2.96,90,90"], "six numbers"),
+        (["--formula", "TiO2", "--cell", CELL, "--z", "9"], "cannot fill"),
+        (["--formula", "TiO2", "--cell", CELL, "--space-group", "225"], "225"),
+        (["--formula", "TiO2", "--radiation", "CuKz"], "radiation"),
+        (["--formula", "TiO2", "--two-theta", "70-72"], "degrees"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(sample, tmp_path, capsys, words, said):
+    known = [] if "--radiation" in words else ["--radiation", "CuKa"]
+    assert run(str(sample), *words, *known, "-o", str(tmp_path / "out")) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_files_that_are_no_patterns_are_refused(tmp_path, capsys):
+    for text in ("", "no pattern\nat all\n", "1 2\n2 3\n"):
+        path = tmp_path / "bad.xy"
+        path.write_text(text, encoding="utf-8")
+        assert run(str(path), "--formula", "TiO2", "-o", str(tmp_path / "out")) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert run(str(tmp_path / "none.xy"), "--formula", "TiO2", "-o", str(tmp_path / "out")) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_known_of_the_sample_or_its_method(sample):
+    with pytest.raises(ConfigError, match="either its formula"):
+        crystalsmith.solve(sample)
+    with pytest.raises(OrderError):
+        crystalsmith.solve(sample, formula="TiO2", radiation="CuKa", atoms=5)

@@ -1,0 +1,53 @@
+"""How sure an answer is."""
+
+import numpy as np
+import pytest
+
+from crystalsmith.solving.verdict import (
+    FEATURES,
+    NONE,
+    ONE,
+    SEVERAL,
+    Evidence,
+    features,
+    figures,
+    judge,
+    probabilities,
+    weights,
+)
+
+GOOD = Evidence(misfit=0.2, rwp=0.08, overlap=0.99, missing=0.01, foreign=0.01, frozen=0.3, freedom=1)
+BAD = Evidence(misfit=15.0, rwp=0.9, overlap=0.4, missing=0.5, foreign=0.6, frozen=20.0, freedom=1)
+
+
+def test_probabilities_of_candidates_and_of_none_add_up():
+    p, none = probabilities(np.array([2.0, 0.0, -800.0]))
+    assert p.sum() + none == pytest.approx(1)
+    assert p[0] / none == pytest.approx(np.exp(2)) and p[1] == pytest.approx(none)
+    assert probabilities(np.zeros(0))[1] == 1.0
+    p, none = probabilities(np.array([900.0]))
+    assert p[0] == pytest.approx(1) and none == pytest.approx(0)
+
+
+def test_one_good_fit_is_the_answer_two_are_several_and_a_bad_one_is_none():
+    assert judge([GOOD, BAD]).words == ONE
+    two = judge([GOOD, GOOD, BAD])
+    assert two.words == SEVERAL and two.p[0] == pytest.approx(two.p[1]) and two.p[2] < 0.01
+    none = judge([BAD, BAD])
+    assert none.words == NONE and none.none > 0.9
+    assert judge([]).words == NONE
+
+
+def test_a_better_fit_never_counts_less():
+    w = dict(zip(FEATURES, weights(), strict=True))
+    assert w["misfit"] <= 0 and w["rwp"] <= 0 and w["overlap"] <= 0 and w["figure"] >= 0
+    levels = [0.02, 0.05, 0.1, 0.3, 0.6, 1.0]
+    u = figures([Evidence(20 * x, x, 1 - x / 2, x / 2, x / 2, frozen=20 * x) for x in levels])
+    assert (np.diff(u) < 0).all()
+
+
+def test_features_are_finite_for_any_fit():
+    worst = Evidence(1e6, 50.0, -1.0, 9.0, 9.0, frozen=1e6, figure=900.0, freedom=100, moved=9.0, stretch=5.0)
+    for evidence in (Evidence(0.0, 0.0, 1.0, frozen=0.0), worst):
+        assert np.isfinite(features(evidence)).all()
+    assert len(features(GOOD)) == len(FEATURES)
