@@ -53,7 +53,9 @@ def parts(tmp_path: Path) -> dict[str, Path]:
     save_model(model, tmp_path / "weights.safetensors", {"training_data": "weights.data", "model": "old"})
     model.prior = small_network()
     save_model(model, tmp_path / "prior.safetensors", {"prior_training": "{}"})
-    pack([KNOWN["rutile"], KNOWN["anatase"]], ["mp-2", "mp-1"], [0.03, 0.0]).save(tmp_path / "a.safetensors")
+    pack([KNOWN["rutile"], KNOWN["anatase"]], ["mp-2", "mp-1"], [0.03, 0.0], [1, 0]).save(
+        tmp_path / "a.safetensors"
+    )
     pack([KNOWN["rutile"], KNOWN["rock salt"]], ["x", "mp-3"], [np.nan, 0.0]).save(tmp_path / "b.safetensors")
     salts = [KNOWN["rock salt"], exchanged(KNOWN["rock salt"], {"Na": "K"})]
     PrototypeTable.build(pack(salts)).save(tmp_path / "table.safetensors")
@@ -79,6 +81,7 @@ def test_a_model_is_put_together_and_says_what_it_is(parts, tmp_path, monkeypatc
     assert known.ids is not None and known.e_above_hull is not None
     assert known.ids.tolist() == ["mp-2", "mp-1", "mp-3"]
     np.testing.assert_allclose(known.e_above_hull, [0.03, 0.0, 0.0], atol=1e-4)
+    assert known.observed is not None and known.observed.tolist() == [1, 0, -1]
     both = pack([KNOWN[n] for n in ("rutile", "anatase", "rutile", "rock salt")])
     np.testing.assert_array_equal(made.wyckoff_counts, count_wyckoff(both))
     assert (made.max_atoms, made.elements) == (weights.max_atoms, weights.elements)
@@ -92,7 +95,8 @@ def test_a_model_is_put_together_and_says_what_it_is(parts, tmp_path, monkeypatc
     facts = json.loads(capsys.readouterr().out)["result"]
     assert facts["model"] == "benchmark" and facts["prior_data"] == "prior.safetensors"
     files = {"a.safetensors": 2, "b.safetensors": 2}
-    assert facts["known_phases"] == {"crystals": 4, "distinct": 3, "files": files}
+    counts = {"crystals": 4, "distinct": 3, "observed": 1, "computed": 1}
+    assert facts["known_phases"] == {**counts, "files": files}
 
 
 @REPOSITORY

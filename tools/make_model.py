@@ -5,9 +5,10 @@
 
 WEIGHTS is a checkpoint of ``crystalsmith train``. What it says of the crystals that its network has seen
 (elements, largest cell, atomic volumes) stays. The frequencies of Wyckoff positions and the known phases
-(space group, composition, occupied positions, id, distance to the hull) become those of the files of
-``crystalsmith data build`` given with ``--data``; the prior comes from another checkpoint where one is
-given, and prototypes are those of a table of ``crystalsmith data prototypes``, none where none is given.
+(space group, composition, occupied positions, id, distance to the hull, whether they were observed) become
+those of the files of ``crystalsmith data build`` given with ``--data``; the prior comes from another
+checkpoint where one is given, and prototypes are those of a table of ``crystalsmith data prototypes``, none
+where none is given.
 
 ``--name`` says which of the two models it is: ``benchmark`` (trained without a crystal of the benchmarks;
 all published figures) or ``released`` (everything; ships with the package). The record of the checkpoint
@@ -72,7 +73,15 @@ def make(args: argparse.Namespace) -> None:
     files = {name: len(part) for name, part in parts.items()}
     record |= {
         "model": args.name,
-        "known_phases": json.dumps({"crystals": len(dataset), "distinct": len(known), "files": files}),
+        "known_phases": json.dumps(
+            {
+                "crystals": len(dataset),
+                "distinct": len(known),
+                "observed": int((known.seen == 1).sum()),
+                "computed": int((known.seen == 0).sum()),
+                "files": files,
+            }
+        ),
     }
     if args.prior is not None:
         record["prior_data"] = Path(args.prior).name

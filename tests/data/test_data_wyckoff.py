@@ -34,5 +34,19 @@ def test_two_sets_together_keep_what_either_tells():
     for both in (both_occupations(old, told), both_occupations(told, old)):
         assert table(both) == table(told)
     assert both_occupations(old, old).ids is None and both_occupations(old, old).e_above_hull is None
+    assert both_occupations(old, old).observed is None
     better = both_occupations(told, of(["x", "y", "z"], [0.1, 0.03, 0.02]))
     assert table(better) == {136: ("y", 0.03), 141: ("c", 0.02), 225: ("a", 0.0)}
+
+
+def test_what_was_observed_once_is_observed_and_what_is_not_known_is_not_computed_alone():
+    crystals = [KNOWN[n] for n in (*NAMES, "rutile", "anatase")]
+    flags = [0, 0, 0, 1, -1]
+    found = occupations(pack(crystals, e_above_hull=[0.0, 0.0, 0.0, 0.1, 0.1], icsd=flags))
+    assert dict(zip(found.space_group.tolist(), found.seen.tolist(), strict=True)) == {
+        136: 1,
+        141: -1,
+        225: 0,
+    }
+    both = both_occupations(found, occupations(pack([KNOWN["rock salt"]], icsd=[1])))
+    assert dict(zip(both.space_group.tolist(), both.seen.tolist(), strict=True)) == {136: 1, 141: -1, 225: 1}

@@ -57,16 +57,22 @@ def test_round_trip(model: Model, saved: Path) -> None:
 
 def test_names_and_stabilities_of_known_crystals_are_kept(model: Model, tmp_path: Path) -> None:
     crystals = [KNOWN["rutile"], KNOWN["anatase"], KNOWN["rock salt"]]
-    known = occupations(pack(crystals, ["mp-2", "mp-ä", ""], [0.0312, math.nan, 0.0]))
+    known = occupations(pack(crystals, ["mp-2", "mp-ä", ""], [0.0312, math.nan, 0.0], [1, 0, -1]))
     told = replace(model, statistics=replace(model.statistics, occupations=known))
     back = load_model(save_model(told, tmp_path / "m.safetensors", {})).occupations
     assert back.ids is not None and back.ids.tolist() == ["mp-2", "mp-ä", ""]
     assert back.e_above_hull is not None
     np.testing.assert_allclose(back.e_above_hull, [0.0312, math.nan, 0.0], atol=2e-5)
+    assert back.observed is not None and back.observed.tolist() == [1, 0, -1]
     silent = Occupations(known.space_group, known.start, known.element, known.wyckoff)
     old = replace(model, statistics=replace(model.statistics, occupations=silent))
     back = load_model(save_model(old, tmp_path / "old.safetensors", {})).occupations
-    assert back.ids is None and back.e_above_hull is None and len(back) == 3
+    assert back.ids is None and back.e_above_hull is None and back.observed is None and len(back) == 3
+    assert back.seen.tolist() == [-1, -1, -1]
+    damaged = replace(known, observed=np.array([1, 0, 7], np.int8))
+    torn = replace(model, statistics=replace(model.statistics, occupations=damaged))
+    with pytest.raises(CheckpointError, match="do not fit together"):
+        load_model(save_model(torn, tmp_path / "torn.safetensors", {}))
 
 
 def test_the_loaded_model_draws_the_same_crystals(saved: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from crystalsmith.data import pack
 from crystalsmith.data.wyckoff import Occupations, occupations
 from crystalsmith.errors import ImpossibleOrder, OutputError
 from crystalsmith.generation import generate_records
+from crystalsmith.generation.asked_for import chances as chances_of
 from crystalsmith.generation.drafts import drafter_of
 from crystalsmith.generation.journal import Entry
 from crystalsmith.generation.known import KnownPhases, model_known
@@ -38,13 +40,13 @@ IDS = ("mp-2", "mp-1", "mp-3", "mp-4")
 ABOVE = (0.03, 0.0, np.nan, 0.0)
 
 
-def tio2(above: tuple[float, ...] = ABOVE) -> Occupations:
+def tio2(above: tuple[float, ...] = ABOVE, seen: tuple[int, ...] | None = None) -> Occupations:
     crystals = [KNOWN[n] for n in NAMES]
     marcasite = crystals[2]
     other = {"Fe": "Ti", "S": "O"}
     sites = tuple(Site(other[s.element], s.letter, s.free) for s in marcasite.sites)
     crystals[2] = Crystal(marcasite.space_group, marcasite.cell, sites)
-    return occupations(pack(crystals, IDS, above))
+    return occupations(pack(crystals, IDS, above, seen))
 
 
 def model(**options: Any) -> FakeModel:
@@ -122,32 +124,94 @@ def entries(*rows: tuple[str, float, float | None]) -> tuple[Any, Any]:
     return order(), found
 
 
-def test_known_phases_rank_first_by_their_distance_to_the_hull():
+def ranks(
+    known: KnownPhases | None, *rows: tuple[str, float, float | None], sort: str = "score"
+) -> list[int]:
+    return [r.entry.index for r in rank_all([entries(*rows)], sort, known)]
+
+
+ROWS = (("perovskite", 9.0, None), ("rutile", 8.0, None), ("anatase", 7.0, None), ("rutile", 9.5, None))
+
+
+def test_the_known_phase_that_is_likeliest_stands_first():
+    on_hull = model_known(model())  # type: ignore[arg-type]
+    assert ranks(on_hull, *ROWS)[0] == 2 and ranks(None, *ROWS)[0] == 3
+    # Observed before computed alone; of two that were observed, the more stable one.
+    rutile = KnownPhases(Prototypes(KnownCrystals.read(tio2(seen=(1, 0, -1, -1)))))
+    assert ranks(rutile, *ROWS)[0] == 3
+    for above, first in (((0.1, 0.0), 2), ((0.0, 0.1), 3)):
+        both = tio2((*above, np.nan, 0.0), seen=(1, 1, -1, -1))
+        assert ranks(KnownPhases(Prototypes(KnownCrystals.read(both))), *ROWS)[0] == first
+    # Without distances, as in older checkpoints, nothing is compared.
+    silent = tio2((np.nan,) * 4)
+    assert ranks(KnownPhases(Prototypes(KnownCrystals.read(silent))), *ROWS) == [3, 0, 2, 1]
+
+
+def test_a_bad_crystal_of_a_known_phase_does_not_stand_first():
+    known = KnownPhases(Prototypes(KnownCrystals.read(tio2(seen=(1, 1, -1, -1)))))
+    assert ranks(known, ("rutile", 9.0, None), ("anatase", 8.0, None))[0] == 1
+    assert ranks(known, ("rutile", 9.0, None), ("anatase", -12.0, None))[0] == 0
+    # One known phase, computed alone and far from the hull: what is no known phase may stand before it.
+    lonely = occupations(pack([KNOWN["anatase"]], ["mp-1"], [0.08], [0]))
+    index = KnownPhases(Prototypes(KnownCrystals.read(lonely)))
+    assert ranks(index, ("rutile", 9.0, None), ("anatase", 4.0, None))[0] == 0
+    seen = occupations(pack([KNOWN["anatase"]], ["mp-1"], [0.0], [1]))
+    index = KnownPhases(Prototypes(KnownCrystals.read(seen)))
+    assert ranks(index, ("rutile", 9.0, None), ("anatase", 8.0, None))[0] == 1
+
+
+def test_a_crystal_far_above_another_in_energy_is_not_its_phase():
     known = model_known(model())  # type: ignore[arg-type]
-    rows = (("perovskite", 9.0, None), ("rutile", 8.0, None), ("anatase", -3.0, None), ("rutile", 9.5, None))
-
-    def groups(sort: str = "score", *own: Any, index: KnownPhases | None = known) -> list[int]:
-        ranked = rank_all([entries(*(own or rows))], sort, index)
-        return [r.entry.index for r in ranked]
-
-    assert groups()[:2] == [2, 3] and groups(index=None)[0] == 3
-    # A crystal with the letters of the phase on the hull, far above another in energy, is not that phase.
+    # Its letters are those of the phase on the hull.
     far = (("rutile", 1.0, -8.0), ("anatase", 0.5, -7.0))
     near = (("rutile", 1.0, -8.0), ("anatase", 0.5, -7.99))
-    assert groups("score", *far) == [0, 1] and groups("score", *near) == [1, 0]
-    assert groups("energy", *near) == [0, 1]
+    assert ranks(known, *far) == [0, 1] and ranks(known, *near) == [1, 0]
+    assert ranks(known, *near, sort="energy") == [0, 1]
+
+
+def test_stated_chances_are_of_one_scale_and_leave_room_for_what_is_not_known():
+    known = KnownPhases(Prototypes(KnownCrystals.read(tio2(seen=(1, 1, -1, -1)))))
+    asked, rows = entries(*ROWS)
+    stated = [(replace(e, p_right=0.7), figure) for e, figure in rows]
+    ranked = rank_all([(asked, stated)], "score", known)
+    chances = [r.entry.p_right for r in ranked if r.entry.p_right is not None]
+    first = [r.entry.p_right for r in ranked if not r.stands_behind]
+    assert first == sorted(first, reverse=True) and len(first) == 3
+    assert len(chances) == 4 and 0.5 < sum(chances) < 1
+    # Two crystals of one phase share its chance: the second counts where the first is wrong.
+    one, two = (r.entry.p_right for r in ranked if r.entry.index in (1, 3))
+    assert one is not None and two is not None and two < one
+    # Of another formula or group than is asked for, nothing changes.
+    within = chances_of(order(space_group=136), [e for e, _ in stated], [f for _, f in stated], known)
+    assert within is not None and within[2] < 1e-2 < within[1]
+    assert chances_of(order(space_group=225), [e for e, _ in stated], [f for _, f in stated], known) is None
+
+
+def test_bounds_leave_out_phases_beyond_them():
+    known, titania = KnownPhases(Prototypes(KnownCrystals.read(tio2()))), parse_formula("TiO2")
+
+    def found(**bounds: Any) -> set[int]:
+        phases, _ = known.asked_for(titania, order(**bounds).bounds)
+        index = KnownCrystals.read(tio2()).space_group
+        return {int(index[i]) for i in phases}
+
+    assert found() == {136, 141}  # 58 has no distance to the hull
+    assert found(space_group=136) == {136} and found(z=4) == {141} and found(z=2) == {136}
+    assert found(space_group=141, z=4) == {141} and found(space_group=141, z=2) == set()
 
 
 def test_a_run_says_which_phases_are_known_and_which_crystals_they_are(tmp_path: Path, capsys, monkeypatch):
-    monkeypatch.setattr(crystalsmith.cli.options, "load", lambda args: model())
+    told = tio2(seen=(0, 1, -1, -1))
+    made_by = FakeModel(prior=small_network(), occupations=told)
+    monkeypatch.setattr(crystalsmith.cli.options, "load", lambda args: made_by)
     arguments = ["--formula", "TiO2", "--max-atoms", "12", "-n", "6"]
     assert main(["--json", "generate", *arguments, "-o", str(tmp_path / "run"), "--quiet"]) == 0
     facts = json.loads(capsys.readouterr().out)["result"]
     phases = facts["known_phases"]
-    assert [(p["id"], p["space_group"], p["e_above_hull"]) for p in phases] == [
-        ("mp-1", 141, 0.0),
-        ("mp-2", 136, 0.03),
-        ("mp-3", 58, None),
+    assert [(p["id"], p["space_group"], p["e_above_hull"], p["observed"]) for p in phases] == [
+        ("mp-1", 141, 0.0, True),
+        ("mp-2", 136, 0.03, False),
+        ("mp-3", 58, None, None),
     ]
     rows = list(csv.DictReader((tmp_path / "run" / "crystals.csv").open(newline="")))
     first = phases[0]["rank"]
@@ -159,6 +223,7 @@ def test_a_run_says_which_phases_are_known_and_which_crystals_they_are(tmp_path:
     assert main(["generate", *arguments, "-o", str(tmp_path / "run")]) == 0
     shown = capsys.readouterr().out
     assert "known phases" in shown and "mp-2" in shown and "0.030" in shown
+    assert "observed" in shown and "computed" in shown and "observed" in page.text
     # Another choice is another run.
     assert main(["generate", *arguments, "-o", str(tmp_path / "run"), "--new-only"]) == 2
     assert "--new-only" in capsys.readouterr().err

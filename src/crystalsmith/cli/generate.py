@@ -134,7 +134,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         dest="new_only",
         action="store_false",
         default=False,
-        help="orders for a formula make its known phases too, the most stable first (the default)",
+        help="orders for a formula make its known phases too, the likeliest one first (the default)",
     )
     options.add_settings(known, GenerateSettings, only=["new_only"])
     parser.add_argument("--overwrite", action="store_true", help="replace another run in the folder")

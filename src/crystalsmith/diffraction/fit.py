@@ -93,9 +93,9 @@ class Fit:
         crystal: with its cell (and, refined, its coordinates) as fitted.
         index: its place among the candidates.
         stage: "afar" (fitted to the blurred pattern only), "fitted" or "refined".
-        misfit: mean square of what is not explained, in units of what a fit is allowed; robust, so that a few
-            foreign lines count little. Below 1 the pattern is explained; those from afar are not comparable
-            with others.
+        misfit: what of the pattern is not explained: about 0 for a perfect model, whatever the noise, 1 for
+            no lines at all; robust, so that a few foreign lines count little. Those from afar are of the
+            blurred pattern, and not comparable with others.
         rwp: weighed R factor over the intensities without background, 0 to 1 and beyond.
         overlap: cosine between the roots of observed and calculated intensities.
         missing: share of the calculated intensity that was not observed; foreign: share of the observed
@@ -133,10 +133,13 @@ def observed_of(prepared: Prepared | Observed) -> Observed:
     """A prepared pattern in the form that fits need."""
     if isinstance(prepared, Observed):
         return prepared
+    x = prepared.pattern.two_theta
+    kept = (x >= prepared.two_theta[0]) & (x <= prepared.two_theta[-1])
+    x = x[kept]
     return Observed.of(
-        prepared.two_theta,
-        prepared.intensity,
-        prepared.sigma,
+        x,
+        prepared.pattern.intensity[kept] - np.interp(x, prepared.two_theta, prepared.background),
+        prepared.pattern.sigma[kept],
         prepared.radiation,
         math.sqrt(prepared.width.constant),
         math.sqrt(prepared.width.slope),
@@ -353,7 +356,7 @@ def _fits(problem: Problem, state: State, places: Iterable[int], stage: str) -> 
                 crystal=crystals[k],
                 index=place,
                 stage=stage,
-                misfit=float(state.cost[k].nan_to_num(nan=math.inf)),
+                misfit=float(found.misfit[k].nan_to_num(nan=math.inf)),
                 rwp=float(found.rwp[k]),
                 overlap=float(found.overlap[k]),
                 missing=float(found.missing[k]),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from crystalsmith.diffraction import lines, profile
+from crystalsmith.diffraction.misfit import FLOOR, RELATIVE, ROBUST, allowed, robust_loss
 from crystalsmith.diffraction.observed import Observed
 from crystalsmith.diffraction.reflections import Reflections
 from crystalsmith.graph import CrystalBatch
@@ -36,18 +37,22 @@ GROUPS = {
 LIMITS = {
     ZERO: (-0.5, 0.5),
     DISPLACEMENT: (-0.5, 0.5),
-    WIDTH: (math.log(0.01), math.log(3.0)),
-    BROADENING: (0.0, 4.0),
     MIXING: (0.0, 1.0),
     THERMAL: (-1.0, 10.0),
     TEXTURE: (math.log(0.3), math.log(3.0)),
 }
 """Smallest and largest values of columns."""
 
+WIDER = 0.7
+"""Logarithm of the factor by which lines may be wider or narrower than the pattern's own."""
+
+BROADER = 0.05
+"""Degrees^2 by which the square of the broadening may exceed the pattern's own, beside twice that."""
+
 AXES = ((0, 0, 1), (1, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1))
 """Planes by which crystallites are tried to lie."""
 
-REACH = 5.0
+REACH = 4.0
 """Widths to each side of a line over which its profile is summed."""
 
 _CHUNK = 16_000_000  # numbers in the largest array
@@ -100,9 +105,9 @@ class Plan:
     free: tuple[str, ...]
     priors: dict[str, float] = field(default_factory=dict)
     iterations: int = 6
-    robust: float = 4.0
-    relative: float = 0.05
-    floor: float = 0.003
+    robust: float = ROBUST
+    relative: float = RELATIVE
+    floor: float = FLOOR
 
 
 class Problem:
@@ -121,6 +126,9 @@ class Problem:
         self.batch, self.reflections, self.observed = batch, reflections, observed
         self.wavelength = observed.radiation.wavelength if anomalous else None
         like = batch.w
+        width = math.log(observed.width)
+        broadest = BROADER * min(1.0, observed.radiation.wavelength / 1.54) + 2 * observed.broadening**2
+        self.limits = {**LIMITS, WIDTH: (width - WIDER, width + WIDER), BROADENING: (0.0, broadest)}
         self.y, self.sigma = like.new_tensor(observed.intensity), like.new_tensor(observed.sigma)
         phase = math.pi * (torch.arange(observed.grid.size) + 0.5) / observed.grid.size
         self.smooth = torch.stack([torch.cos(k * phase) for k in range(len(BACKGROUND))], 1).to(like)
@@ -326,7 +334,7 @@ class Problem:
             if scale is None:
                 scale = _spread_of(residual, plan.robust).clamp(min=1.0)
             residual = residual / scale[:, None]
-            loss = plan.robust**2 * torch.log1p((residual / plan.robust) ** 2)
+            loss = robust_loss(residual, plan.robust)
             gone = trial.values[:, names] - start
             cost = loss.sum(1) + (gone**2 * prior).sum(1)
             weight = 1 / (1 + (residual / plan.robust) ** 2) / (error * scale[:, None]) ** 2
@@ -356,7 +364,7 @@ class Problem:
                 step = step * (_STEEPEST / largest.clamp(min=_STEEPEST))
             values = state.values.clone()
             values[:, names] += step
-            for c, (low, high) in LIMITS.items():
+            for c, (low, high) in self.limits.items():
                 values[:, c].clamp_(low, high)
             lattice = state.lattice
             if strains:
@@ -368,8 +376,7 @@ class Problem:
         return replace(state, cost=best[0] * scale**2 / len(self.y))
 
     def _error(self, plan: Plan) -> Tensor:
-        y = self.y.clamp(min=0)
-        return (self.sigma**2 + (plan.relative * y) ** 2 + plan.floor**2 + plan.floor * y).sqrt()
+        return allowed(self.y, self.sigma, plan.relative, plan.floor)
 
     def _prior(self, state: State, plan: Plan, names: Tensor) -> Tensor:
         """(R, columns) weights of a parameter's square; what a crystal has not is held."""

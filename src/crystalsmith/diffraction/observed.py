@@ -10,7 +10,7 @@ import numpy as np
 from crystalsmith.diffraction.profile import Grid
 from crystalsmith.diffraction.radiation import Radiation
 
-POINTS = 5.0
+POINTS = 4.5
 """Points of the grid within a line's full width at half maximum, where the pattern has as many."""
 
 _SIGMA = 2 * math.sqrt(2 * math.log(2.0))  # full width at half maximum of a Gaussian of standard deviation 1
@@ -60,27 +60,13 @@ class Observed:
             mixing: share of the Lorentzian in lines, 0 to 1.
         """
         finest = float(np.median(np.diff(two_theta)))
-        step = max(width / POINTS, finest)
-        size = int((two_theta[-1] - two_theta[0]) / step) + 1
-        grid = Grid(float(two_theta[0]), step, size)
-        middle = np.asarray(grid.values())
-        # Means over each point's surroundings, as differences of the integral.
-        edges = np.append(middle - step / 2, middle[-1] + step / 2)
-        points = np.gradient(two_theta)
-
-        def mean(values: np.ndarray) -> np.ndarray:
-            total = np.append(0.0, np.cumsum(values * points))
-            ends = np.append(two_theta[0] - points[0] / 2, two_theta + points / 2)
-            covered = np.clip(edges, ends[0], ends[-1])
-            whole = np.diff(np.interp(covered, ends, total))
-            return np.asarray(whole / np.maximum(np.diff(covered), 1e-9))
-
-        y = mean(intensity)
-        error = np.sqrt(np.maximum(mean(sigma**2), 0) * min(1.0, finest / step))
+        if np.abs(np.diff(two_theta) - finest).max() < 0.05 * finest:
+            grid, y, error = _blocks(two_theta, intensity, sigma, max(1, round(width / POINTS / finest)))
+        else:
+            grid, y, error = _means(two_theta, intensity, sigma, max(width / POINTS, finest))
         scale = float(max(y.max(), 1e-300))
-        return Observed(
-            grid, y / scale, np.maximum(error / scale, 1e-6), radiation, width, broadening, mixing, scale
-        )
+        error = np.maximum(error / scale, 1e-6)
+        return Observed(grid, y / scale, error, radiation, width, broadening, mixing, scale)
 
     def blurred(self, width: float, strain: float) -> Observed:
         """The pattern seen with lines broader by a Gaussian, on as coarse a grid as that allows.
@@ -96,9 +82,16 @@ class Observed:
         x, at = np.asarray(self.grid.values()), np.asarray(grid.values())
         spread = np.hypot(width, added * np.tan(np.radians(x) / 2)) / _SIGMA
         spread = np.maximum(spread, 0.3 * step)
-        kernel = np.exp(-0.5 * ((at[:, None] - x) / spread) ** 2) / (math.sqrt(2 * math.pi) * spread)
-        y = kernel @ (self.intensity * self.grid.step)
-        error = np.sqrt((kernel**2) @ (self.sigma * self.grid.step) ** 2)
+        reach = math.ceil(4 * float(spread.max()) / self.grid.step)
+        middle = np.rint((at - self.grid.start) / self.grid.step).astype(int)
+        rows = middle[:, None] + np.arange(-reach, reach + 1)
+        inside = (rows >= 0) & (rows < self.grid.size)
+        rows = np.clip(rows, 0, self.grid.size - 1)
+        own = spread[rows]
+        kernel = np.exp(-0.5 * ((at[:, None] - x[rows]) / own) ** 2) / (math.sqrt(2 * math.pi) * own)
+        kernel *= self.grid.step * inside
+        y = (kernel * self.intensity[rows]).sum(1)
+        error = np.sqrt(((kernel * self.sigma[rows]) ** 2).sum(1))
         highest = float(max(y.max(), 1e-300))
         return Observed(
             grid,
@@ -110,3 +103,37 @@ class Observed:
             0.1,
             self.scale * highest,
         )
+
+
+def _blocks(
+    x: np.ndarray, y: np.ndarray, sigma: np.ndarray, size: int
+) -> tuple[Grid, np.ndarray, np.ndarray]:
+    """Means of so many neighbours each, on even steps: noise stays independent from point to point."""
+    count = len(x) // size
+    rows = slice(0, count * size)
+    middle = np.linspace(x[0], x[-1], len(x))[rows].reshape(count, size).mean(1)
+    error = np.sqrt((sigma[rows] ** 2).reshape(count, size).sum(1)) / size
+    step = float(middle[-1] - middle[0]) / (count - 1)
+    return Grid(float(middle[0]), step, count), y[rows].reshape(count, size).mean(1), error
+
+
+def _means(
+    x: np.ndarray, y: np.ndarray, sigma: np.ndarray, step: float
+) -> tuple[Grid, np.ndarray, np.ndarray]:
+    """Means over even steps of points that do not lie evenly; where there are none, nothing is known."""
+    grid = Grid(float(x[0]), step, int((x[-1] - x[0]) / step) + 1)
+    middle = np.asarray(grid.values())
+    edges = np.append(middle - step / 2, middle[-1] + step / 2)
+    widths = np.gradient(x)
+    ends = np.append(x[0] - widths[0] / 2, x + widths / 2)
+    covered = np.clip(edges, ends[0], ends[-1])
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        total = np.append(0.0, np.cumsum(values * widths))
+        return np.asarray(np.diff(np.interp(covered, ends, total)) / np.maximum(np.diff(covered), 1e-9))
+
+    error = np.sqrt(np.maximum(mean(sigma**2 * widths) / step, 0))
+    near = np.clip(np.searchsorted(x, middle), 1, len(x) - 1)
+    away = np.minimum(np.abs(x[near] - middle), np.abs(x[near - 1] - middle))
+    unknown = away > 4 * max(step, float(np.median(widths)))
+    return grid, np.where(unknown, 0.0, mean(y)), np.where(unknown, 10 * np.abs(y).max(), error)

@@ -37,6 +37,7 @@ SHIPPED = ("default", "paper")
 """Names of the checkpoints that ship with the package, and of the methods that they are of."""
 _NETWORK, _STATISTICS, _PRIOR, _PROTOTYPES = "network.", "statistics.", "prior.", "prototypes."
 _NAMES, _ABOVE = f"{_STATISTICS}occupations.ids", f"{_STATISTICS}occupations.e_above_hull"
+_OBSERVED = f"{_STATISTICS}occupations.observed"
 _DAMAGED = (
     *(KeyError, TypeError, ValueError, AttributeError, IndexError),
     *(RuntimeError, ArithmeticError, MemoryError),
@@ -141,13 +142,16 @@ def put_prototypes(path: str | Path, table: PrototypeTable, out: str | Path) -> 
 
 
 def _names(o: Occupations) -> dict[str, Tensor]:
-    """Ids of known crystals, a line for each, and their distances to the hull, eV/atom in half precision."""
+    """What is told of known crystals: ids, a line for each; distances to the hull, eV/atom in half precision;
+    and whether they were observed."""
     result = {}
     if o.ids is not None:
         text = "\n".join(o.ids.tolist()).encode()
         result[_NAMES] = torch.tensor(np.frombuffer(text, np.uint8).copy())
     if o.e_above_hull is not None:
         result[_ABOVE] = torch.tensor(o.e_above_hull, dtype=torch.float16)
+    if o.observed is not None:
+        result[_OBSERVED] = torch.tensor(o.observed, dtype=torch.int8)
     return result
 
 
@@ -308,6 +312,7 @@ def _read_occupations(tensors: Mapping[str, Tensor]) -> Occupations:
         **{name: tensors[prefix + name].numpy() for name in _OCCUPATIONS},
         ids=None if names is None else np.array(names, dtype=np.str_),
         e_above_hull=above,
+        observed=tensors[_OBSERVED].numpy() if _OBSERVED in tensors else None,
     )
     length = np.diff(o.start)
     if (
@@ -315,7 +320,8 @@ def _read_occupations(tensors: Mapping[str, Tensor]) -> Occupations:
         or (int(o.start[0]), int(o.start[-1])) != (0, len(o.element))
         or len(o.wyckoff) != len(o.element)
         or (length < 1).any()
-        or any(x is not None and len(x) != len(o) for x in (o.ids, o.e_above_hull))
+        or any(x is not None and len(x) != len(o) for x in (o.ids, o.e_above_hull, o.observed))
+        or not np.isin(o.seen, (-1, 0, 1)).all()
         or (o.wyckoff < 0).any()
         or (o.element < 1).any()
         or (o.element > 118).any()

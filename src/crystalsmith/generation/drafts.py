@@ -181,7 +181,7 @@ class LetterDrafter:
         return order.content.ask(order.bounds, self.source, self.max_atoms, _width(order))
 
     def _shared_out(self, order: Order, recipes: list[Request], drafts: int) -> _Shared:
-        """Every other crystal is a known phase, the most stable first; the others go by gain."""
+        """Every other crystal is a known phase, the likeliest first; the others go by gain."""
         known: list[Request] = []
         if self.avoid is None:
             known = under(order, order.content.known(order.bounds, self.source, self.max_atoms), self._plain)

@@ -24,10 +24,12 @@ from crystalsmith.crystal.elements import SYMBOLS, formula_order
 from crystalsmith.symmetry import space_group
 
 if TYPE_CHECKING:
+    from crystalsmith.assignments import Formula
     from crystalsmith.crystal.io.records import Record
     from crystalsmith.data import Dataset
     from crystalsmith.diffusion import AnyModel
     from crystalsmith.hull import Phase
+    from crystalsmith.orders.bounds import Bounds
     from crystalsmith.prior import Prototypes
     from crystalsmith.prior.known import Known, KnownCrystals
 
@@ -75,6 +77,7 @@ class KnownPhase:
         space_group: number; 0 for the user's structures, of which it is not looked for.
         atoms: in the primitive cell; 0 for the user's.
         e_above_hull: eV/atom above the hull of the data; None where unknown.
+        observed: whether experiment has seen it, or it was computed alone; None where unknown.
         wyckoff: element and letter of each site.
         source: ``index`` (the model's training set) or ``file`` (the user's).
         order: id of the order.
@@ -90,6 +93,7 @@ class KnownPhase:
     source: str = "index"
     order: str = ""
     rank: int | None = None
+    observed: bool | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -107,6 +111,11 @@ class KnownPhase:
         above = self.e_above_hull
         return "-" if above is None else "on it" if above < ON_HULL else f"{above:.3f}"
 
+    @property
+    def seen(self) -> str:
+        """Whether it was observed, for people."""
+        return "-" if self.observed is None else "observed" if self.observed else "computed"
+
     def to_dict(self) -> dict[str, Any]:
         """Of plain JSON types."""
         return {
@@ -117,6 +126,7 @@ class KnownPhase:
             "symbol": self.symbol or None,
             "atoms": self.atoms or None,
             "e_above_hull": self.e_above_hull,
+            "observed": self.observed,
             "wyckoff": self.wyckoff or None,
             "source": self.source,
             "rank": self.rank,
@@ -251,6 +261,33 @@ class KnownPhases:
         twin = self.twin(crystal)
         return None if twin is None or self._prototypes is None else self._prototypes.known.above_hull(twin)
 
+    def asked_for(self, formula: Formula, bounds: Bounds) -> tuple[dict[int, float], float]:
+        """How likely the index's phases of a formula are the one asked for, and that none of them is.
+
+        Args:
+            formula: what they are made of.
+            bounds: what the order allows; phases beyond are left out, and so are those whose distance to the
+                hull is not told.
+
+        Returns:
+            Log-odds, as ``prior.polymorphs.asked_for`` gives them.
+        """
+        from crystalsmith.prior import phases_of_formula
+        from crystalsmith.prior.polymorphs import asked_for
+
+        if self._prototypes is None:
+            return {}, 0.0
+        known = self._prototypes.known
+        numbers = tuple(NUMBERS[e] for e in formula.elements)
+        rows = [
+            i
+            for i in phases_of_formula(self._prototypes, numbers, formula.ratio)
+            if known.above_hull(i) is not None and _allowed(known[i], bounds, formula)
+        ]
+        told = len(bounds.groups) == 1, bounds.z is not None or bounds.atoms is not None
+        figures, absent = asked_for(self._prototypes, rows, *told)
+        return dict(zip(rows, figures.tolist(), strict=True)), absent
+
     def phases(self, elements: Sequence[str], ratio: Sequence[int] | None) -> list[KnownPhase]:
         """Known crystals of a formula or a system, the most stable first; then those of the user's files.
 
@@ -361,6 +398,19 @@ def _phase(known: KnownCrystals, i: int) -> KnownPhase:
         recipe.n_atoms,
         None if above is None else round(above, 4),
         " ".join(f"{element}:{letter}" for element, letter in recipe.sites),
+        observed=known.was_observed(i),
+    )
+
+
+def _allowed(known: Known, bounds: Bounds, formula: Formula) -> bool:
+    """Whether a known crystal of a formula is within what an order allows."""
+    atoms = sum(known.counts)
+    units = atoms * positions_of(known.space_group).centring // sum(formula.ratio)
+    return (
+        known.space_group in bounds.allowed
+        and bounds.atoms in (None, atoms)
+        and (bounds.z is None or bounds.z * formula.units == units)
+        and atoms <= (bounds.max_atoms or atoms)
     )
 
 

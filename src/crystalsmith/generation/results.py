@@ -12,6 +12,7 @@ from crystalsmith.crystal.bonds import shortest_bonds
 from crystalsmith.crystal.elements import formula_order
 from crystalsmith.crystal.hidden import hidden_group
 from crystalsmith.generation.alike import first_alike
+from crystalsmith.generation.asked_for import chances
 from crystalsmith.generation.known import KnownPhase, KnownPhases, Novelty, known_of
 from crystalsmith.orders.formula import FormulaKind
 from crystalsmith.reports.words import lattice_text
@@ -34,10 +35,6 @@ OWNED = (CSV, PAGE)
 
 SORTS = ("score", "energy")
 """By what the crystals of an order can be sorted."""
-
-MISSED = 0.15
-"""eV per atom above the lowest crystal, beyond its phase's own distance to the hull, at which a crystal with
-the letters of a known phase cannot be that phase."""
 
 KNOWN_ROWS = 10
 """Known phases that are listed on the terminal."""
@@ -115,8 +112,8 @@ def rank_all(
         found: for each order its sound crystals with their figures, higher is better. Without figures they
             stay in their sequence.
         sort: "score", or "energy": lowest first among crystals of one formula.
-        known: the known phases; sorted by score, the best crystal of each comes before all others of its
-            order, the most stable phase first.
+        known: the known phases; sorted by score, an order for a formula with crystals that are known phases
+            goes by ``asked_for.chances``, which take the place of their stated chances.
     """
     total = sum(len(entries) for _, entries in found)
     ranked: list[Ranked] = []
@@ -124,27 +121,21 @@ def rank_all(
         own = [Ranked(0, order, entry, figure, total) for entry, figure in entries]
         own = _sorted(own, sort)
         if known is not None and sort == "score" and order.formula is not None:
-            own = _known_first(own, known)
+            own = _by_chance(own, known)
         ranked += _ranked(own, len(ranked))
     return ranked
 
 
-def _known_first(made: list[Ranked], known: KnownPhases) -> list[Ranked]:
-    """The best crystal of each known phase before the others, by the phases' distances to the hull.
-
-    A phase whose crystal is far above another one in energy was not met: its letters are known, its
-    coordinates are wrong.
-    """
-    lowest = min((m.energy for m in made if m.energy is not None), default=-math.inf)
-    first: dict[int, tuple[float, int]] = {}
-    for place, m in enumerate(made):
-        twin, above = known.twin(m.crystal), known.above_hull(m.crystal)
-        if twin is None or above is None or twin in first:
-            continue
-        if m.energy is None or m.energy <= lowest + above + MISSED:
-            first[twin] = above, place
-    front = [place for _, place in sorted(first.values())]
-    return [made[place] for place in front] + [m for k, m in enumerate(made) if k not in set(front)]
+def _by_chance(made: list[Ranked], known: KnownPhases) -> list[Ranked]:
+    """By the chance to be the one asked for, where some are known phases; else as they are."""
+    found = chances(made[0].order, [m.entry for m in made], [m.figure for m in made], known) if made else None
+    if found is None:
+        return made
+    judged = [
+        m if m.entry.p_right is None else replace(m, entry=replace(m.entry, p_right=float(p)))
+        for m, p in zip(made, found, strict=True)
+    ]
+    return [judged[place] for place in sorted(range(len(made)), key=lambda k: -found[k])]
 
 
 def _sorted(made: list[Ranked], sort: str) -> list[Ranked]:
@@ -323,6 +314,7 @@ def known_table(results: Results) -> Table | None:
         "space group": (True, lambda p: f"{p.symbol} ({p.space_group})" if p.space_group else "-"),
         "atoms": (True, lambda p: str(p.atoms or "-")),
         "eV/atom above hull": (True, lambda p: p.distance),
+        "seen": (any(p.observed is not None for p in phases), lambda p: p.seen),
         "crystal": (True, lambda p: "-" if p.rank is None else str(p.rank)),
     }
     used = {name: text for name, (wanted, text) in columns.items() if wanted}

@@ -78,6 +78,7 @@ def _known_rows(results: Results) -> list[dict[str, Any]]:
             "group": group_html(phase.space_group) if phase.space_group else "–",
             "atoms": phase.atoms or "–",
             "above": phase.distance,
+            "seen": phase.seen,
             "rank": phase.rank,
             "order": phase.order,
         }

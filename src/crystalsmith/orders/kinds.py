@@ -72,7 +72,7 @@ class Kind(Protocol):
         """A random recipe."""
 
     def known(self, bounds: Bounds, source: Source, limit: int) -> list[Request]:
-        """Known phases among what the order allows, the most stable first, where it is for a composition."""
+        """Known phases among what the order allows, the likeliest first, where it is for a composition."""
 
 
 KINDS: dict[str, type[Sites] | type[Letters] | type[FormulaKind] | type[System] | type[Host]] = {

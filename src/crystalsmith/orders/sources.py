@@ -69,7 +69,7 @@ class Source(Protocol):
         ...
 
     def known_cells(self, formula: Formula, cells: Sequence[Cells]) -> list[Request]:
-        """Known phases of a composition as recipes, the most stable first; those of a known stability."""
+        """Known phases of a composition as recipes, the likeliest first; those of a known stability."""
         ...
 
     def rate(

@@ -45,6 +45,7 @@ class KnownCrystals:
         atoms, sites: (m,) atoms in the primitive cell and inequivalent sites of each.
         ids: (n,) strings, where each comes from, empty where unknown.
         e_above_hull: (n,) eV/atom by the data, NaN where unknown.
+        observed: (n,) 1 where experiment has seen it, 0 where it was computed alone, -1 where unknown.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class KnownCrystals:
         assignment: Callable[[int], Assignment],
         ids: np.ndarray | None = None,
         e_above_hull: np.ndarray | None = None,
+        observed: np.ndarray | None = None,
     ) -> None:
         self.space_group, self.start = space_group, start
         self.element, self.atoms, self.sites = element, atoms, sites
         self._assignment = assignment
         self.ids = np.full(len(self), "") if ids is None else ids
         self.e_above_hull = np.full(len(self), np.nan) if e_above_hull is None else e_above_hull
+        self.observed = np.full(len(self), -1, np.int8) if observed is None else observed
 
     @staticmethod
     def read(o: Occupations) -> KnownCrystals:
@@ -93,6 +96,7 @@ class KnownCrystals:
             assignment=assignment,
             ids=o.names,
             e_above_hull=o.distances,
+            observed=o.seen,
         )
 
     @staticmethod
@@ -127,6 +131,11 @@ class KnownCrystals:
         """eV/atom by which a crystal lies above the hull of the data; None where unknown."""
         value = float(self.e_above_hull[i])
         return None if math.isnan(value) else value
+
+    def was_observed(self, i: int) -> bool | None:
+        """Whether experiment has seen a crystal; None where unknown."""
+        flag = int(self.observed[i])
+        return None if flag < 0 else bool(flag)
 
     def __iter__(self) -> Iterator[Known]:
         return (self[i] for i in range(len(self)))

@@ -1,4 +1,4 @@
-"""Known phases of a formula or a system, the most stable first, as recipes."""
+"""Known phases of a formula or a system, the most stable first; as recipes, the one to be asked for first."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from crystalsmith.assignments import Cells, Formula, Request, canonical, from_pairs, to_pairs
 from crystalsmith.crystal.elements import NUMBERS, SYMBOLS, formula_order
 from crystalsmith.prior.known import Known
+from crystalsmith.prior.polymorphs import asked_for
 from crystalsmith.prior.prototypes import Key, Prototypes
 
 
@@ -21,7 +22,7 @@ def phases_of_formula(prototypes: Prototypes, elements: Key, ratio: Key) -> list
         elements: atomic numbers, cations first.
         ratio: atoms of each, up to a common factor.
     """
-    return _stable_first(prototypes, prototypes.of_composition(elements, ratio))
+    return distinct_phases(prototypes, prototypes.of_composition(elements, ratio))
 
 
 def phases_of_system(prototypes: Prototypes, elements: Sequence[int]) -> list[int]:
@@ -31,12 +32,12 @@ def phases_of_system(prototypes: Prototypes, elements: Sequence[int]) -> list[in
     for number, crystals, rows in known.by_number_of_elements():
         if number == len(asked):
             own = (np.sort(known.element[rows], axis=1) == asked).all(axis=1)
-            return _stable_first(prototypes, crystals[own].tolist())
+            return distinct_phases(prototypes, crystals[own].tolist())
     return []
 
 
 def known_recipes(prototypes: Prototypes, formula: Formula, cells: Sequence[Cells]) -> list[Request]:
-    """Known crystals of a formula as recipes, the most stable first.
+    """Known crystals of a formula as recipes, the one most likely to be asked for first.
 
     Args:
         prototypes: where from; crystals whose distance to the hull it does not tell are left out.
@@ -45,13 +46,14 @@ def known_recipes(prototypes: Prototypes, formula: Formula, cells: Sequence[Cell
     """
     groups = {c.units: set(c.groups) for c in cells}
     elements = tuple(NUMBERS[e] for e in formula.elements)
-    result = []
+    rows = []
     for i in phases_of_formula(prototypes, elements, formula.ratio):
         k = prototypes.known[i]
         allowed = k.space_group in groups.get(math.gcd(*k.counts), ())
         if allowed and prototypes.known.above_hull(i) is not None:
-            result.append(recipe_of(k))
-    return result
+            rows.append(i)
+    figures, _ = asked_for(prototypes, rows)
+    return [recipe_of(prototypes.known[rows[k]]) for k in np.argsort(-figures, kind="stable").tolist()]
 
 
 def recipe_of(known: Known) -> Request:
@@ -73,8 +75,11 @@ def twin_of(prototypes: Prototypes, request: Request) -> int | None:
     return next(found, None)
 
 
-def _stable_first(prototypes: Prototypes, rows: Sequence[int]) -> list[int]:
-    """By distance to the hull, unknown ones last, then the smallest cell and the highest group."""
+def distinct_phases(prototypes: Prototypes, rows: Sequence[int]) -> list[int]:
+    """Known crystals, each set of occupied positions once, the most stable first.
+
+    By distance to the hull, unknown ones last, then the smallest cell and the highest group.
+    """
     known = prototypes.known
 
     def key(i: int) -> tuple[float, int, int, int]:
