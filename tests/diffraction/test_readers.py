@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import random
 import warnings
 import zipfile
 
@@ -229,6 +230,47 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
         archive.writestr("Experiment0/RawData0.xml", "0" * 100_000)
     with pytest.raises(PatternError, match="unpacks to"):
         read_pattern(path)
+
+
+@pytest.mark.skipif(not HAVE_RIETX, reason="rietx is not installed")
+def test_one_of_several_scans_must_be_chosen(tmp_path):
+    path = written(tmp_path, "a.ras")
+    other = path.read_text().replace(" 1.0000\n", "0 1.0000\n")  # another digit: ten thousandths
+    body = other.split("*RAS_DATA_START\n")[1].split("*RAS_DATA_END")[0]
+    path.write_text(path.read_text().replace("*RAS_DATA_END", body + "*RAS_DATA_END"))
+    with pytest.raises(PatternError, match=r"2 scans \(0: .*1: "):
+        read_pattern(path)
+    for scan in (0, 1):
+        assert read_pattern(path, scan=scan).intensity == pytest.approx(files.Y)
+    with pytest.raises(PatternError, match="scan=2"):
+        read_pattern(path, scan=2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_damaged_files_are_read_or_refused_but_never_more(tmp_path, name):
+    data = written(tmp_path, name).read_bytes()
+    rng = random.Random(name)
+    path = tmp_path / f"damaged_{name}"
+    for k in range(8):
+        broken = bytearray(data)
+        at = rng.randrange(len(broken))
+        if k % 4 == 0:
+            del broken[at:]
+        elif k % 4 == 1:
+            del broken[:at]
+        elif k % 4 == 2:
+            broken[at:at] = rng.choice([b"9e999 ", b"\x00", b"\nloop_\n", b"<x>", b"1" * 500, b"-1e300 "])
+        else:
+            for _ in range(12):
+                broken[rng.randrange(len(broken))] = rng.randrange(256)
+        path.write_bytes(bytes(broken))
+        is_pattern_file(path)
+        try:
+            found = read_pattern(path, "CuKa")
+        except PatternError as error:
+            assert len(str(error)) < 700
+        else:
+            assert np.isfinite(found.intensity).all() and len(found.intensity) >= 3
 
 
 def test_without_rietx_its_formats_are_refused_and_the_plain_ones_are_read(tmp_path, monkeypatch):

@@ -44,7 +44,7 @@ def read_instrument(path: Path, kind: str, scan: int | None) -> Raw:
     Args:
         path: the file.
         kind: its format, for messages.
-        scan: which one, counted from 0, where the file holds several.
+        scan: which one, counted from 0, where the file holds several; of GSAS the number of a bank.
 
     Raises:
         PatternError: rietx is not installed, or cannot read it; several scans of which none was chosen.
@@ -54,10 +54,14 @@ def read_instrument(path: Path, kind: str, scan: int | None) -> Raw:
     need(f"reading {path.name} ({kind})", "rietx", error=PatternError)
     if kind.startswith("archive"):
         _check_archive(path)
-    from rietx.io.readers import read_pattern
+    from rietx.io.readers import list_scans, read_pattern
 
     try:
-        data = read_pattern(path, scan=scan)
+        data = read_pattern(path, **{"bank" if kind == "GSAS" else "scan": scan})
+        count = int(data.metadata.get("scan_count", "1"))
+        if count > 1 and scan is None:
+            labels = "; ".join(f"{s.index}: {s.label}" for s in list_scans(path)[:6])
+            raise PatternError(f"{path.name} holds {count} scans ({labels}); choose one with --scan (scan=)")
         if data.two_theta is None:
             raise PatternError(f"{path.name} was measured by time of flight; patterns of X-rays can be read")
         sigma = None if data.sigma is None else np.array(data.sigma, float)

@@ -44,7 +44,7 @@ def read_pattern(
         radiation: X-rays in place of those that the file names: see ``diffraction.radiation``.
         axis: what the first column is, in place of what the file says: "2theta" (degrees), "q" (1/Angstrom)
             or "d" (Angstrom).
-        scan: which scan, counted from 0, of a file that holds several.
+        scan: which scan, counted from 0, of a file that holds several; of GSAS the number of a bank.
 
     Raises:
         PatternError: the file is missing, is no pattern, or does not say its wavelength or its axis.
