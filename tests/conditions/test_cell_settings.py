@@ -75,3 +75,11 @@ def test_a_lattice_of_less_symmetry_has_no_cell() -> None:
 def test_no_cell(cell: tuple[float, ...]) -> None:
     with pytest.raises(OrderError):
         GivenCell(cell)
+
+
+def test_a_measured_cell_is_of_a_family_within_its_tolerance() -> None:
+    measured = (4.59, 4.61, 2.96, 90.2, 90, 89.9)
+    assert GivenCell(measured).settings(136) == ()
+    (cell, *_) = GivenCell(measured, slack=0.01).settings(136)
+    assert cell[0] == cell[1] == pytest.approx(4.6, abs=0.01) and cell[3:] == (90, 90, 90)
+    assert GivenCell(measured, slack=0.01).freedom == 2

@@ -44,6 +44,8 @@ class GivenCell:
         cell: a, b, c (Angstrom), alpha, beta, gamma (degrees).
         primitive: whether it is a primitive cell, in any choice; else the conventional one, with its axes in
             any order and, for rhombohedral lattices, in either kind of axes.
+        slack: how far a length may be, relative, and an angle, in radians, from what a family demands; 0.1 %
+            and 0.1 degree where that is less.
 
     Raises:
         OrderError: it is no cell.
@@ -51,6 +53,7 @@ class GivenCell:
 
     cell: tuple[float, ...]
     primitive: bool = False
+    slack: float = 0.0
 
     def __post_init__(self) -> None:
         try:
@@ -89,9 +92,29 @@ class GivenCell:
     def _rhombohedral(self, number: int) -> bool:
         """Whether this is a conventional cell in rhombohedral axes, of a group that can have such."""
         a, b, c, alpha, beta, gamma = self.cell
-        lengths = max(a, b, c) - min(a, b, c) <= LENGTH_TOLERANCE * a
-        angles = max(alpha, beta, gamma) - min(alpha, beta, gamma) <= ANGLE_TOLERANCE
+        lengths = max(a, b, c) - min(a, b, c) <= self._length * a
+        angles = max(alpha, beta, gamma) - min(alpha, beta, gamma) <= self._angle
         return number in _RHOMBOHEDRAL and lengths and angles
+
+    @property
+    def _length(self) -> float:
+        return max(LENGTH_TOLERANCE, self.slack)
+
+    @property
+    def _angle(self) -> float:
+        """Degrees."""
+        return max(ANGLE_TOLERANCE, math.degrees(self.slack))
+
+    def _fitted(self, number: int, cell: Sequence[float]) -> tuple[float, ...]:
+        """A cell made exact for a group's family; empty where it is of another."""
+        own = lattice_to_cell(cell_to_lattice(number, np.array(cell)))
+        away = np.abs(own - cell)
+        if (away[:3] > self._length * own[:3]).any() or (away[3:] > self._angle).any():
+            return ()
+        try:
+            return fit_cell(number, own.tolist() if self.slack else cell)
+        except CrystalsmithError:
+            return ()
 
 
 def _centring(number: int) -> tuple[tuple[float, ...], ...]:
@@ -112,7 +135,7 @@ def _settings(
     # How many cells of the given lattice make a conventional one.
     wanted = round(1 / abs(np.linalg.det(np.array(centring)))) if primitive else 1
     found: dict[tuple[float, ...], float] = {}
-    for triple in _triples(reduced, family, min(wanted, 3) if wanted > 1 else 1):
+    for triple in _triples(reduced, family, min(wanted, 3) if wanted > 1 else 1, given):
         number_of = np.rint(triple @ np.linalg.inv(reduced))
         if round(abs(np.linalg.det(number_of))) != wanted:
             continue
@@ -121,7 +144,7 @@ def _settings(
             if not np.allclose(own, own.round(), atol=1e-6):
                 continue
         # Rounded, as that makes one cell of several that differ in the last digits.
-        cell = _fitted(number, _rounded(lattice_to_cell(triple).tolist()))
+        cell = given._fitted(number, _rounded(lattice_to_cell(triple).tolist()))
         if cell:
             found.setdefault(_rounded(cell), float((triple**2).sum()))
     if not found:
@@ -129,16 +152,8 @@ def _settings(
     least = min(found.values())
     kept = sorted((size, cell) for cell, size in found.items() if size <= _WIDEST * least)
     result = [cell for _, cell in kept[:MOST]]
-    own = () if primitive else _fitted(number, given.cell)
+    own = () if primitive else given._fitted(number, given.cell)
     return (own, *(c for c in result if c != _rounded(own))) if own else tuple(result)
-
-
-def _fitted(number: int, cell: tuple[float, ...]) -> tuple[float, ...]:
-    """A cell made exact for a group's family; empty where it is of another."""
-    try:
-        return fit_cell(number, cell)
-    except CrystalsmithError:
-        return ()
 
 
 def reduced_cell(lattice: np.ndarray) -> list[float]:
@@ -159,15 +174,15 @@ def _rounded(cell: Sequence[float]) -> tuple[float, ...]:
     return tuple(round(x, 7) for x in cell)
 
 
-def _triples(reduced: np.ndarray, family: str, reach: int) -> list[np.ndarray]:
+def _triples(reduced: np.ndarray, family: str, reach: int, given: GivenCell) -> list[np.ndarray]:
     """(3, 3) bases, rows a, b, c, of a family's shape from short vectors of a lattice."""
     steps = np.array([k for k in product(range(-reach, reach + 1), repeat=3) if k > (0, 0, 0)])
     vectors = steps @ reduced
     lengths = np.linalg.norm(vectors, axis=1)
     cosine = (vectors @ vectors.T) / np.outer(lengths, lengths)
-    slack = math.sin(math.radians(ANGLE_TOLERANCE))
+    slack = math.sin(math.radians(given._angle))
     square = np.abs(cosine) < slack
-    alike = np.abs(lengths[:, None] - lengths) <= 2 * LENGTH_TOLERANCE * np.minimum(lengths[:, None], lengths)
+    alike = np.abs(lengths[:, None] - lengths) <= 2 * given._length * np.minimum(lengths[:, None], lengths)
     n = len(vectors)
     found: list[np.ndarray] = []
     if family == "triclinic":

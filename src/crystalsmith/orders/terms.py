@@ -107,13 +107,14 @@ class Terms:
         if "cell_tolerance" in given and not (sizes or hosted):
             raise OrderError("cell_tolerance goes with cell, primitive_cell, volume, density or host")
         values: dict[str, Any] = {}
+        if "cell_tolerance" in given:
+            values["tolerance"] = _number(given["cell_tolerance"], "cell_tolerance", 0.5, least=0.0)
         for key in ("cell", "primitive_cell"):
             if key in given:
                 from crystalsmith.conditions import GivenCell
 
-                values["cell"] = GivenCell(_six(given[key], key), key == "primitive_cell")
-        if "cell_tolerance" in given:
-            values["tolerance"] = _number(given["cell_tolerance"], "cell_tolerance", 0.5, least=0.0)
+                six = _six(given[key], key)
+                values["cell"] = GivenCell(six, key == "primitive_cell", values.get("tolerance", 0.0))
         for key, most in (("volume", MOST_VOLUME), ("density", MOST_DENSITY)):
             if key in given:
                 values[key] = _number(given[key], key, most)
