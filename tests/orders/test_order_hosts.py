@@ -91,6 +91,7 @@ def test_a_cell_of_its_own_choice_keeps_its_translations(tmp_path: Path) -> None
     ("values", "words"),
     [
         ({"host": "no-such.cif", "add": {"Li": 1}}, "no-such.cif"),
+        ({"host": ".", "add": {"Li": 1}}, "is a folder"),
         ({"host": OXYGEN}, "goes with add"),
         ({"add": {"Li": 1}, "formula": "NaCl"}, "add goes with host"),
         ({"host": OXYGEN, "add": {}}, "must map elements"),

@@ -287,6 +287,35 @@ PAIRS = (
     )
     | PLAIN
 )
+NUMBERS = st.floats(-1, 1100) | st.sampled_from([5.0, 5.0, 90.0, 90.0, 120.0, 60])
+CELL = (
+    st.lists(NUMBERS, min_size=5, max_size=7)
+    | st.sampled_from(
+        [[4, 4, 4, 90, 90, 90], [4, 5, 6, 80, 95, 100], [5, 5, 5, 60, 60, 60], [5, 5, 9, 90, 90, 120]]
+    )
+    | PLAIN
+)
+BY_PAIR = (
+    st.dictionaries(st.sampled_from(["Na-O", "O-O", "Na-Qq", "Na", ""]), st.floats(-1, 30) | PLAIN) | PLAIN
+)
+SITE = st.fixed_dictionaries(
+    {
+        "element": st.sampled_from(["O", "Qq"]) | PLAIN,
+        "letter": st.sampled_from("abz"),
+        "free": st.lists(NUMBERS),
+    }
+)
+HOST = (
+    st.fixed_dictionaries(
+        {
+            "space_group": st.integers(-1, 231) | PLAIN,
+            "cell": CELL,
+            "sites": st.lists(SITE, max_size=2) | PLAIN,
+        }
+    )
+    | st.sampled_from(["", "no-such-file.cif", "\0"])
+    | PLAIN
+)
 ORDERS = st.fixed_dictionaries(
     {},
     optional={
@@ -299,6 +328,12 @@ ORDERS = st.fixed_dictionaries(
         "system": st.sampled_from(["Cu-K-Si", "K K", "Na,Cl"]) | PLAIN,
         **{key: st.integers(-1, 60) | PLAIN for key in ("z", "atoms", "max_atoms", "max_sites")},
         "count": st.integers(-1, 5) | PLAIN,
+        **{key: CELL for key in ("cell", "primitive_cell")},
+        **{key: st.floats(-1, 200) | PLAIN for key in ("volume", "density", "cell_tolerance")},
+        **{key: st.floats(-1, 30) | BY_PAIR for key in ("min_distance", "coordination")},
+        "host": HOST,
+        "add": st.dictionaries(st.sampled_from(["Li", "H", "Qq"]), st.integers(-1, 9) | st.just("any"))
+        | PLAIN,
         "cuont": PLAIN,
     },
 )
@@ -324,11 +359,13 @@ def test_no_order_whatever_leads_to_another_error(data: Any) -> None:
 @settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.text() | st.binary() | (ORDERS | st.lists(ORDERS)).map(repr),
-    st.sampled_from([".yaml", ".json", ".jsonl", ""]),
+    st.sampled_from([".yaml", ".json", ".jsonl", ".csv", ""]),
 )
 @example("!!bool foo", ".yaml")
 @example("!!binary é", ".yaml")
 @example("<<: 3", ".yaml")
+@example("id,cell\n\0,1", ".csv")
+@example('formula,cell\nNaCl,"!!binary é"', ".csv")
 def test_no_file_whatever_leads_to_another_error(
     tmp_path_factory: Any, content: str | bytes, suffix: str
 ) -> None:

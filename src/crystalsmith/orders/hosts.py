@@ -234,6 +234,8 @@ def _crystal(value: object) -> Crystal:
             return Crystal.from_dict(value)
         if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
             raise OrderError(f"host must be a file that holds a crystal, not {short(value)}")
+        if os.path.isdir(value):
+            raise OrderError(f"host {os.fspath(value)} is a folder; give a file that holds a crystal")
         from crystalsmith.crystal.io import readable_records
 
         records = list(islice(readable_records(value), 2))
