@@ -28,6 +28,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import gcd
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,9 @@ from crystalsmith.evaluation import read_samples
 from crystalsmith.evaluation.measures.arrays import Arrays, crystal_arrays
 from crystalsmith.evaluation.measures.matching import FREEDOM_BINS, bin_label, rms_displacement, root_mean
 from crystalsmith.generation import read_entries
+from crystalsmith.generation.journal import Entry
+from crystalsmith.generation.results import rank_all
+from crystalsmith.orders import parse_order
 from crystalsmith.ranking import verdicts
 from crystalsmith.runs.pool import Failed, parallel_map
 
@@ -84,17 +88,25 @@ def read_run(
     return crystals, groups, places
 
 
-def first_without_potential(folder: Path) -> dict[str, int]:
-    """For each order the place, when made, of the crystal that would stand first without energies."""
-    found: dict[str, list[tuple[int, Crystal, Any]]] = defaultdict(list)
+def ranked_again(folder: Path, energies: bool) -> dict[str, list[int]]:
+    """For each order the places, when made, of its crystals as the score of now sorts them.
+
+    Args:
+        folder: a finished run whose crystals were judged.
+        energies: whether those of a potential count.
+    """
+    orders = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["run"]["orders"]
+    found: dict[str, list[Entry]] = defaultdict(list)
     for entry in read_entries(folder):
         if entry.crystal is not None and entry.score is not None:
-            score = entry.score.with_(energy=None, relaxed_energy=None)
-            found[entry.order_id].append((entry.index, entry.crystal, score))
+            score = entry.score if energies else entry.score.with_(energy=None, relaxed_energy=None)
+            found[entry.order_id].append(replace(entry, score=score))
     result = {}
-    for name, own in found.items():
-        figures = [v.figure for v in verdicts([c for _, c, _ in own], [score for _, _, score in own])]
-        result[name] = own[int(np.argmax(figures))][0]
+    for order in map(parse_order, orders):
+        own = found[order.id]
+        said = verdicts([e.crystal for e in own if e.crystal], [e.score for e in own if e.score])
+        ranked = rank_all([(order, [(e, v.figure) for e, v in zip(own, said, strict=True)])])
+        result[order.id] = [r.entry.index for r in ranked]
     return result
 
 
@@ -129,10 +141,10 @@ class Templates(Control):
         return result
 
 
-def key_of(kind: str, order: str, place: int, arrays: Arrays) -> str:
+def key_of(kind: str, order: str, arrays: Arrays) -> str:
     """Of one comparison in the cache."""
     data = np.concatenate([arrays.lattice.ravel(), arrays.fractional.ravel(), arrays.numbers.ravel()])
-    return f"{kind} {order} {place} {hashlib.sha256(np.round(data, 8).tobytes()).hexdigest()[:16]}"
+    return f"{kind} {order} {hashlib.sha256(np.round(data, 8).tobytes()).hexdigest()[:16]}"
 
 
 def kept(path: Path) -> dict[str, tuple[float | None, bool]]:
@@ -225,6 +237,7 @@ def main() -> None:
     p.add_argument("--control", metavar="TRAIN", help="data file that lends the control its crystals")
     p.add_argument("--train", help="data file whose formulas are not new; default: that of the control")
     p.add_argument("--new-only", action="store_true", help="no templates of the very formula")
+    p.add_argument("--again", action="store_true", help="sorted by the score of now")
     p.add_argument("--cache", help="default: FOLDER.matches.jsonl")
     p.add_argument("--workers", type=int, default=1)
     p.add_argument("--json")
@@ -242,6 +255,12 @@ def main() -> None:
             p.error(f"{a.truth} has no crystal {order['id']}, for which {folder} was made")
         truth[order["id"]] = standard
     made, groups, places = read_run(folder)
+    if a.again:
+        for name, order_of in ranked_again(folder, energies=True).items():
+            rows = [places[name].index(place) for place in order_of]
+            rows += [k for k in range(len(places[name])) if k not in set(rows)]
+            for per_order in (made, groups, places):
+                per_order[name] = [per_order[name][k] for k in rows]  # type: ignore[index]
     most = max(order["count"] for order in orders)
     templates = Templates(Dataset.open(a.control)) if a.control else None
     jobs: dict[str, tuple[Arrays, Arrays]] = {}
@@ -257,7 +276,7 @@ def main() -> None:
             ]
         for kind, source in sources.items():
             own = source()
-            keys[kind][name] = [key_of(kind, name, k, x) for k, x in enumerate(own)]
+            keys[kind][name] = [key_of(kind, name, x) for x in own]
             jobs.update({key: (x, target) for key, x in zip(keys[kind][name], own, strict=True)})
         total += len(made[name])
         exact += sum(x.formula == target.formula for x in made[name])
@@ -272,9 +291,9 @@ def main() -> None:
         results = [[found[key] for key in by_order[o["id"]]] for o in orders]
         rms = [[np.inf if x is None else x for x, _ in r] for r in results]
         if kind == "" and manifest["run"].get("potential"):
-            alone = first_without_potential(folder)
+            alone = ranked_again(folder, energies=False)
             chosen = [
-                r[places[o["id"]].index(alone[o["id"]])] if o["id"] in alone else np.inf
+                r[places[o["id"]].index(alone[o["id"]][0])] if o["id"] in alone else np.inf
                 for o, r in zip(orders, rms, strict=True)
             ]
             table["first without potential"] = np.isfinite(chosen), np.array(chosen)
