@@ -51,7 +51,7 @@ from crystalsmith.solving.fitting import Observation, fit_all, refine_all
 from crystalsmith.solving.trials import Fits, trials_of
 from crystalsmith.solving.verdict import FEATURES, NONE, ONE, Evidence, features, probabilities
 
-REFINED = 8
+REFINED = 6
 """Of an order's candidates, refined with free coordinates."""
 
 PULL = 0.02
@@ -116,10 +116,11 @@ def make_fits(a: argparse.Namespace) -> None:
     pools = [(name, own) for name, own in candidates_of(a.run).items() if name in truth]
     names = [name for name, _ in pools]
     with tempfile.TemporaryDirectory() as temporary:
-        for k, (name, own) in enumerate(pools[: a.n]):
+        for k, (name, pool) in enumerate(pools[: a.n]):
             if name in done:
                 continue
             began = time.perf_counter()
+            own = pool[: a.most]
             other = truth[names[(k + 1) % len(names)]]
             lines: dict[str, Any] = {"order": name}
             for what, crystal in (("own", truth[name]), ("other", other)):
@@ -244,6 +245,7 @@ def main() -> None:
     fits.add_argument("data", type=Path, help="the crystals that its orders are of")
     fits.add_argument("-o", "--output", type=Path, required=True)
     fits.add_argument("-n", type=int, default=None, help="orders")
+    fits.add_argument("--most", type=int, default=20, help="candidates of an order")
     fits.set_defaults(run_=make_fits)
     weights = parts.add_parser("weights")
     weights.add_argument("evidence", type=Path)

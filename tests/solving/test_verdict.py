@@ -1,5 +1,7 @@
 """How sure an answer is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,8 +18,8 @@ from crystalsmith.solving.verdict import (
     weights,
 )
 
-GOOD = Evidence(misfit=0.2, rwp=0.08, overlap=0.99, missing=0.01, foreign=0.01, frozen=0.3, freedom=1)
-BAD = Evidence(misfit=15.0, rwp=0.9, overlap=0.4, missing=0.5, foreign=0.6, frozen=20.0, freedom=1)
+GOOD = Evidence(misfit=0.02, rwp=0.08, overlap=0.99, missing=0.01, foreign=0.01, frozen=0.04, freedom=1)
+BAD = Evidence(misfit=0.9, rwp=0.9, overlap=0.4, missing=0.5, foreign=0.6, frozen=0.95, freedom=1)
 
 
 def test_probabilities_of_candidates_and_of_none_add_up():
@@ -42,7 +44,7 @@ def test_a_better_fit_never_counts_less():
     w = dict(zip(FEATURES, weights(), strict=True))
     assert w["misfit"] <= 0 and w["rwp"] <= 0 and w["overlap"] <= 0 and w["figure"] >= 0
     levels = [0.02, 0.05, 0.1, 0.3, 0.6, 1.0]
-    u = figures([Evidence(20 * x, x, 1 - x / 2, x / 2, x / 2, frozen=20 * x) for x in levels])
+    u = figures([Evidence(x, x, 1 - x / 2, x / 2, x / 2, frozen=x) for x in levels])
     assert (np.diff(u) < 0).all()
 
 
@@ -51,3 +53,9 @@ def test_features_are_finite_for_any_fit():
     for evidence in (Evidence(0.0, 0.0, 1.0, frozen=0.0), worst):
         assert np.isfinite(features(evidence)).all()
     assert len(features(GOOD)) == len(FEATURES)
+
+
+def test_lower_energies_count_and_unknown_ones_neither_way():
+    low, high = judge([GOOD, replace(GOOD, energy=0.12)]).p
+    assert low / high == pytest.approx(np.exp(0.12 / 0.06))
+    assert judge([replace(GOOD, energy=9.0), GOOD]).p[0] > 0

@@ -41,6 +41,7 @@ class Answer:
         rank: from 1.
         total: structures of the run.
         alike: trials that came to the same structure, itself included.
+        energy: eV per atom of a potential, as refined by our fit; None where nobody asked.
         novelty: how it stands to what is known; None where nobody looked.
     """
 
@@ -52,6 +53,7 @@ class Answer:
     rank: int = 0
     total: int = 0
     alike: int = 1
+    energy: float | None = None
     novelty: Novelty | None = None
 
     @property
@@ -123,6 +125,7 @@ class Answer:
             "origin": self.trial.entry.origin.words,
             "cell_from": self.trial.cell,
             "alike": self.alike,
+            "energy": self.energy,
             "known_as": self.known_as,
             "candidate": self.trial.key,
         }
@@ -166,6 +169,53 @@ def answers_of(
     answers = [Answer(trial, fits[trial.key], refined.get(trial.key)) for trial in order]
     u = figures([answer.evidence for answer in answers])
     return _distinct([answers[i] for i in np.argsort(-u, kind="stable")])
+
+
+def evidence_of(answers: Sequence[Answer]) -> list[Evidence]:
+    """What the verdict on answers rests on; energies that are unknown count as the mean of the others."""
+    known = [a.energy for a in answers if a.energy is not None]
+    if not known:
+        return [a.evidence for a in answers]
+    usual = sum(known) / len(known)
+    above = [(usual if a.energy is None else a.energy) - min(known) for a in answers]
+    return [replace(a.evidence, energy=e) for a, e in zip(answers, above, strict=True)]
+
+
+class Energies:
+    """Energies of refined fits on disk, by the keys of their trials.
+
+    Args:
+        path: the journal; it need not exist.
+
+    Raises:
+        OutputError: a damaged line, or the file cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.found: dict[str, float | None] = {}
+        self._journal = Journal(path).read(self._take)
+
+    def _take(self, row: Any, place: int) -> None:
+        self.found[str(row["key"])] = None if row["energy"] is None else float(row["energy"])
+
+    def of(self, answers: Sequence[Answer], potential: str) -> list[Answer]:
+        """Answers with energies, those that were refined.
+
+        Raises:
+            RelaxationError: the potential cannot be loaded.
+            OutputError: what was found could not be written.
+        """
+        from crystalsmith.potentials import load_calculator
+        from crystalsmith.potentials.energies import single_points
+
+        todo = [a for a in answers if a.refined is not None and a.trial.key not in self.found]
+        if todo:
+            found = single_points([a.best_fit.crystal for a in todo], load_calculator(potential))
+            values = [e.value if math.isfinite(e.value) else None for e in found]
+            keys = [a.trial.key for a in todo]
+            self._journal.append({"key": k, "energy": e} for k, e in zip(keys, values, strict=True))
+            self.found |= dict(zip(keys, values, strict=True))
+        return [replace(a, energy=self.found.get(a.trial.key)) for a in answers]
 
 
 def _distinct(answers: Sequence[Answer]) -> list[Answer]:
@@ -218,7 +268,7 @@ class Refinements:
     def judged(self, answers: Sequence[Answer]) -> tuple[Verdict, list[Answer]]:
         """The verdict, and the answers with their refinements, probabilities and ranks."""
         full = _distinct([replace(a, rietveld=self.found.get(a.trial.key)) for a in answers])
-        verdict = judge([a.evidence for a in full])
+        verdict = judge(evidence_of(full))
         order = sorted(range(len(full)), key=lambda i: -verdict.p[i])
         ranked = [
             replace(full[i], p=verdict.p[i], rank=rank, total=len(full))

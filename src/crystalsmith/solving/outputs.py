@@ -32,7 +32,7 @@ OWNED = (RESULTS, TABLE, PAGE, f"{CIFS}/[0-9]*_*.cif", f"{PROFILES}/[0-9]*_*.cif
 COLUMNS = (
     *("rank", "p", "formula", "space_group", "symbol", "atoms", "lattice", "misfit", "misfit_as_generated"),
     *("rwp_net", "overlap", "rietveld_rwp", "rietveld_gof", "r_bragg", "zero_shift", "texture", "score"),
-    *("origin", "cell_from", "alike", "known_as", "candidate", "file"),
+    *("origin", "cell_from", "alike", "energy", "known_as", "candidate", "file"),
 )
 
 KEPT = 50

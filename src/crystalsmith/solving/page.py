@@ -140,6 +140,8 @@ def _facts(answer: Answer) -> list[tuple[str, Any]]:
     if abs(fit.texture - 1) > 0.02:
         plane = " ".join(map(str, fit.axis))
         facts.append(("Preferred orientation", f"March r {fit.texture:.2f} by ({plane})"))
+    if answer.energy is not None:
+        facts.append(("Energy", f"{number(answer.energy, 4)} eV/atom"))
     facts.append(("Known", _known(answer)))
     facts.append(("Made from", formula_html(answer.trial.entry.origin.words)))
     facts.append(("Cell from", _CELL_WORDS.get(answer.trial.cell, answer.trial.cell)))

@@ -19,12 +19,13 @@ from crystalsmith.crystal.crystals import Crystals
 from crystalsmith.diffraction import Pattern, PeakList
 from crystalsmith.errors import ConfigError, OrderError
 from crystalsmith.orders import Order, sort_out
+from crystalsmith.potentials import check_potential
 from crystalsmith.runs.extras import need
 from crystalsmith.runs.folder import RunFolder, RunKind
 from crystalsmith.runs.progress import Progress, silent
 from crystalsmith.runs.stop import stop_signals
 from crystalsmith.solving import rietveld
-from crystalsmith.solving.answers import Answer, Refinements, answers_of, leading
+from crystalsmith.solving.answers import Answer, Energies, Refinements, answers_of, leading
 from crystalsmith.solving.candidates import make_candidates
 from crystalsmith.solving.cells import Cell
 from crystalsmith.solving.fitting import Observation, fit_all, refine_all
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from crystalsmith.prototypes import Library
     from crystalsmith.ranking import Ladder
 
-CELLS, FITS, REFINED, RIETVELD = "cells.jsonl", "fits.jsonl", "refined.jsonl", "rietveld.jsonl"
+CELLS, FITS, REFINED, ENERGIES = "cells.jsonl", "fits.jsonl", "refined.jsonl", "energies.jsonl"
+RIETVELD = "rietveld.jsonl"
 """Journals of a run beside those of its candidates, ``crystals.jsonl`` and ``scores.jsonl``."""
 
 ROUNDS = (0.2, 0.5, 1.0)
@@ -52,7 +54,7 @@ SURE = 0.97
 SOLUTION = RunKind(
     "solution",
     "a structure solved from a pattern",
-    owned=("crystals.jsonl", "scores.jsonl", CELLS, FITS, REFINED, RIETVELD, *OWNED),
+    owned=("crystals.jsonl", "scores.jsonl", CELLS, FITS, REFINED, ENERGIES, RIETVELD, *OWNED),
     another={
         "pattern": "another pattern",
         "settings": "other settings",
@@ -151,6 +153,8 @@ def solve_into(
 
     if settings.index:
         need("indexing", "rietx")
+    if settings.potential is not None:
+        check_potential(settings.potential)
     formulas(settings)  # refused before anything is read
     observation = Observation.read(pattern, settings)
     if model is None:
@@ -252,6 +256,11 @@ class _Work:
                 break
         if made and not trials:
             self.notes.append("no candidate has a lattice that can be strained to the cell")
+        if self.settings.potential is not None:
+            self.progress("energies", 0, 1)
+            energies = Energies(self.folder.path / ENERGIES)
+            answers = energies.of(answers, self.settings.potential)
+            self.progress("energies", 1, 1)
         verdict, answers = self.by_rietx(answers).judged(answers)
         return answers, verdict, cells, len(trials)
 

@@ -74,7 +74,7 @@ class Fitted:
     Attributes:
         crystal: with the cell, and after a refinement the coordinates, that fit best.
         stage: ``afar``, ``fitted`` or ``refined``; see ``diffraction.fit.Fit``, as for the figures.
-        misfit: robust mean square of what is left, in units of what a fit is allowed.
+        misfit: what of the pattern is not explained, 0 to 1.
         rwp, overlap, missing, foreign: figures of the fit; None from afar.
         moved: largest way of an atom by the refinement, Angstrom.
         stretch: greatest relative change of a length of the cell as it was tried.

@@ -29,6 +29,13 @@ FEATURES = (
 FLOOR = 0.03
 """Part of a pattern that is as good as none: widths and textures are never quite as assumed."""
 
+TEMPERATURE, MOST_ENERGY = 0.06, 0.3
+"""What an energy is worth, where there are some: eV per atom for a factor of e, and the most that counts. Of
+the order of what the ranking of orders gives to energies of unrelaxed crystals; not fitted with the rest."""
+
+NOTHING = 0.02
+"""Misfit that is as good as none."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -41,6 +48,7 @@ class Evidence:
         freedom: free coordinates.
         moved: largest way of an atom by the refinement, Angstrom.
         stretch: greatest relative change of a length of the generator's cell.
+        energy: eV per atom above the lowest of the answers; 0 where nobody computed it.
     """
 
     misfit: float
@@ -53,6 +61,7 @@ class Evidence:
     freedom: int = 0
     moved: float = 0.0
     stretch: float = 0.0
+    energy: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,16 +81,19 @@ class Verdict:
 
 def features(evidence: Evidence) -> np.ndarray:
     """(len(FEATURES),) figures of one candidate."""
-    misfit = math.log(min(max(evidence.misfit, 0.1), 1e3))
+
+    def log(misfit: float) -> float:
+        return math.log(min(max(misfit, 0.0), 2.0) + NOTHING)
+
     return np.array(
         [
             1.0,
-            misfit,
+            log(evidence.misfit),
             math.log(math.hypot(min(evidence.rwp, 2.0), FLOOR)),
             math.log(max(1 - evidence.overlap, 0.0) + 0.01),
             math.log(min(max(evidence.missing, 0.0), 1.0) + 0.01),
             math.log(min(max(evidence.foreign, 0.0), 1.0) + 0.01),
-            math.log(min(max(evidence.frozen, 0.1), 1e3)) - misfit,
+            log(evidence.frozen) - log(evidence.misfit),
             float(np.clip(evidence.figure, -8, 8)),
             math.log1p(evidence.freedom),
             min(evidence.moved, 1.0),
@@ -98,11 +110,12 @@ def weights() -> np.ndarray:
     return np.array([float(data["weights"][name]) for name in FEATURES])
 
 
-def figures(evidence: Sequence[Evidence], w: np.ndarray | None = None) -> np.ndarray:
+def figures(evidence: Sequence[Evidence]) -> np.ndarray:
     """(n,) log-odds of candidates against none being right."""
     if not evidence:
         return np.zeros(0)
-    return np.stack([features(e) for e in evidence]) @ (weights() if w is None else w)
+    energies = np.array([min(max(e.energy, 0.0), MOST_ENERGY) for e in evidence])
+    return np.stack([features(e) for e in evidence]) @ weights() - energies / TEMPERATURE
 
 
 def probabilities(u: np.ndarray) -> tuple[np.ndarray, float]:
