@@ -105,6 +105,22 @@ def ras(path: Path) -> None:
     )
 
 
+def uxd(path: Path) -> None:
+    rows = "".join(f"  {x:.4f}  {y:.0f}\n" for x, y in zip(X, Y, strict=True))
+    path.write_text(
+        "; a comment\n_FILEVERSION=2\n_ANODE='Cu'\n_WL1=1.540600\n_WL2=1.544390\n"
+        f"_DRIVE='COUPLED'\n_STEPTIME=1.0\n_STEPSIZE=0.05\n_START={X[0]}\n_2THETACOUNTS\n{rows}"
+    )
+
+
+def udf(path: Path) -> None:
+    lines = [", ".join(f"{y:7.0f}" for y in Y[k : k + 8]) for k in range(0, len(Y), 8)]
+    keys = {"SampleIdent": "x", "Anode": "Cu", "LabdaAlpha1": 1.5406, "LabdaAlpha2": 1.54439}
+    keys |= {"DataAngleRange": f"{X[0]:.4f}, {X[-1]:.4f}", "ScanStepSize": "0.0500"}
+    head = "".join(f"{key},{value},/\n" for key, value in keys.items())
+    path.write_text(head + "RawScan\n" + ",\n".join(lines) + ",/\n")
+
+
 def gsas_fxye(path: Path) -> None:
     rows = "".join(f"{100 * x:12.4f} {y:12.4f} {np.sqrt(y):10.4f}\n" for x, y in zip(X, Y, strict=True))
     path.write_text(
@@ -183,6 +199,8 @@ PLAIN: dict[str, Callable[[Path], None]] = {
 INSTRUMENTS: dict[str, Callable[[Path], None]] = {
     "a.xrdml": xrdml,
     "a.ras": ras,
+    "a.uxd": uxd,
+    "a.udf": udf,
     "a.fxye": gsas_fxye,
     "a.gsa": gsas_std,
     "a.brml": brml,

@@ -51,7 +51,14 @@ def test_every_format_gives_the_same_pattern(tmp_path, name):
     [("a.xye", "CuKa1"), ("a.dat", "CuKa"), ("a.cif", "CuKa1"), ("b.cif", "CuKa1")]
     + [
         pytest.param(n, lines, marks=pytest.mark.skipif(not HAVE_RIETX, reason="rietx is not installed"))
-        for n, lines in [("a.xrdml", "CuKa"), ("a.ras", "CuKa"), ("a.brml", "CuKa"), ("a.raw", "CuKa")]
+        for n, lines in [
+            ("a.xrdml", "CuKa"),
+            ("a.ras", "CuKa"),
+            ("a.brml", "CuKa"),
+            ("a.raw", "CuKa"),
+            ("a.uxd", "CuKa"),
+            ("a.udf", "CuKa"),
+        ]
     ],
 )
 def test_the_wavelength_of_the_file_is_used(tmp_path, name, lines):
