@@ -8,7 +8,7 @@ from pymatgen.analysis.diffraction.xrd import XRDCalculator
 
 from crystals import KNOWN
 from crystalsmith.diffraction import radiation
-from crystalsmith.diffraction.profile import Grid
+from crystalsmith.diffraction.profile import Grid, spread, spread_apart
 from crystalsmith.diffraction.simulation import (
     Optics,
     Simulator,
@@ -189,3 +189,16 @@ def test_impossible_ranges(two_theta):
 def test_a_range_without_lines():
     with pytest.raises(PatternError, match="no line"):
         simulate(KNOWN["diamond"], COPPER, (5, 20))
+
+
+def test_both_ways_to_sum_lines_are_the_same():
+    random = torch.Generator().manual_seed(0)
+    first = torch.randint(-20, 190, (2, 7), generator=random)
+    kernels = [
+        (torch.rand(2, 7, 31, generator=random), torch.rand(2, 7, columns, generator=random))
+        for columns in (3, 1)
+    ]
+    grid = Grid(10, 0.1, 200)
+    one, other = spread(kernels, first, grid), spread_apart(kernels, first, grid)
+    assert one.shape == other.shape == (2, 200, 4)
+    assert torch.allclose(one, other, rtol=1e-5)

@@ -269,8 +269,9 @@ class Problem:
         if not len(names):
             lines_only = profile.pseudo_voigt(angle - at[:, :, None], breadth[:, :, None], mixing)
             lone = torch.cat(line, 1)[:, :, None]
-            return profile.spread([(lines_only, lone)], first, grid)[:, :, 0], at.new_zeros(0)
-        shape = profile.shape_of(angle - at[:, :, None], breadth[:, :, None], mixing)
+            return profile.spread_apart([(lines_only, lone)], first, grid)[:, :, 0], at.new_zeros(0)
+        gaussian = not bool(mixing.any()) and not bool(wanted[MIXING])
+        shape = profile.shape_of(angle - at[:, :, None], breadth[:, :, None], mixing, gaussian)
         kernels = [(shape.value, torch.cat(value_columns, 1))]
         order = [SCALE, *columns_strength]
         if shape_columns[0]:
@@ -282,7 +283,7 @@ class Problem:
         if bool(wanted[MIXING]):
             kernels.append((shape.mixing, torch.cat(line, 1)[:, :, None]))
             order.append(MIXING)
-        summed = profile.spread(kernels, first, grid)
+        summed = profile.spread_apart(kernels, first, grid)
         calculated = summed[:, :, 0]
         for k, c in enumerate(BACKGROUND):
             if bool(wanted[c]):

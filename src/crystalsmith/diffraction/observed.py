@@ -100,7 +100,7 @@ class Observed:
             self.radiation,
             whole,
             math.hypot(self.broadening, added),
-            0.1,
+            0.0,
             self.scale * highest,
         )
 

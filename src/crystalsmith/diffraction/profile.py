@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy.sparse import csc_matrix
 from torch import Tensor
 
 _GAUSS = 4 * math.log(2.0)
@@ -59,11 +61,19 @@ class Shape:
     mixing: Tensor
 
 
-def shape_of(distance: Tensor, width: Tensor, mixing: Tensor) -> Shape:
-    """``pseudo_voigt`` with its derivatives."""
+def shape_of(distance: Tensor, width: Tensor, mixing: Tensor, gaussian: bool = False) -> Shape:
+    """``pseudo_voigt`` with its derivatives.
+
+    Args:
+        distance, width, mixing: as there.
+        gaussian: all mixing is 0 and stays so; half of the work, and no derivative with respect to it.
+    """
     u = distance / width
     x = u * u
     gauss = (math.sqrt(_GAUSS / math.pi) / width) * torch.exp(-_GAUSS * x)
+    if gaussian:
+        place = (2 * _GAUSS) * gauss * u / width
+        return Shape(gauss, place, place * u - gauss / width, torch.zeros_like(gauss[:, :, :1]))
     down = 1 / (1 + 4 * x)
     lorentz = (2 / math.pi / width) * down
     value = lorentz * mixing + gauss * (1 - mixing)
@@ -101,3 +111,24 @@ def spread(kernels: list[tuple[Tensor, Tensor]], first: Tensor, grid: Grid) -> T
     out = total.new_zeros((b * (grid.size + 1), columns))
     out = out.index_add(0, index.reshape(-1), total.reshape(-1, columns))
     return out.reshape(b, grid.size + 1, columns)[:, :-1]
+
+
+def spread_apart(kernels: list[tuple[Tensor, Tensor]], first: Tensor, grid: Grid) -> Tensor:
+    """As ``spread``, on the processor and without a graph: some four times as quick with many columns."""
+    b, lines = first.shape
+    points = kernels[0][0].shape[2]
+    index = first[:, :, None] + torch.arange(points)
+    index = torch.where((index < 0) | (index >= grid.size), grid.size, index)
+    index = index + (grid.size + 1) * torch.arange(b)[:, None, None]
+    rows = index.reshape(-1).to(torch.int32).numpy()
+    starts = np.arange(0, len(rows) + 1, points, dtype=np.int32)
+    parts = [
+        csc_matrix(
+            (kernel.detach().reshape(-1).numpy(), rows, starts),
+            shape=(b * (grid.size + 1), b * lines),
+        )
+        @ column.detach().reshape(b * lines, -1).numpy()
+        for kernel, column in kernels
+    ]
+    out = torch.from_numpy(parts[0] if len(parts) == 1 else np.concatenate(parts, 1))
+    return out.reshape(b, grid.size + 1, -1)[:, :-1]
