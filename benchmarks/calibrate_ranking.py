@@ -53,7 +53,7 @@ from crystalsmith.ranking.verdicts import (
 )
 
 JUDGES: tuple[tuple[str, ...], ...] = ((), ("denoising",), ("agreement",), ("denoising", "agreement"))
-SHARED_PULL, OWN_PULL, SURE_PULL = 4.0, 60.0, 1.0
+SHARED_PULL, OWN_PULL, SURE_PULL = 4.0, 1000.0, 1.0
 """Towards zero, for weights in units of the columns' spreads: between the best of a coarse grid (five-fold
 cross-validation, 220 rows of mp20_val), which is flat there."""
 

@@ -16,12 +16,11 @@ from crystalsmith.assignments import KINDS
 from crystalsmith.ranking.agreement import LIKE
 from crystalsmith.ranking.score import Score
 
-OWN = ("kind", "denoising", "undone", "prior", "drawn", "lent", "members", "above", "room")
+OWN = ("kind", "denoising", "undone", "prior", "drawn", "lent", "members", "room")
 """Columns of each kind: that it is one; denoising error; the same times log(1 + free parameters), at most 2,
 as it tells little where nothing is free; log-likelihood of the assignment; how many crystals of the network
 came out like it; how similar to its own the elements of known arrangements like it are; how many known
-crystals its arrangement stands for; how far above the hull the known crystal lies whose arrangement it is;
-how tight its bonds are."""
+crystals its arrangement stands for; how tight its bonds are."""
 
 ENERGY = "energy"
 """Column of each kind: how far its energy lies above the lowest."""
@@ -42,7 +41,6 @@ _LEAST_PRIOR = -12.0
 _LEAST_LENT = 1e-4
 _FEW = 0.5  # of the network's crystals: none among one says less than none among ten
 _ROOMY = 1.3
-_STABLE, _UNKNOWN = 0.05, 0.03  # eV per atom
 _FREE = 2.0
 
 
@@ -65,17 +63,12 @@ def columns(scores: Sequence[Score], difference: np.ndarray) -> np.ndarray:
             "drawn": drawn[i],
             "lent": lent[i],
             "members": math.log(s.members or 1),
-            "above": 0.0 if s.weight is None else _height(s.above),
             "room": 0.0 if s.room is None else min(s.room, _ROOMY) - _ROOMY,
             ENERGY: energies[i],
         }
         for name, value in own.items():
             table[f"{s.kind}.{name}"][i] = value
     return np.column_stack([table[name] for name in NAMES])
-
-
-def _height(above: float | None) -> float:
-    return (_UNKNOWN if above is None else above) / _STABLE
 
 
 def votes(scores: Sequence[Score], difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
