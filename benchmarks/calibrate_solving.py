@@ -55,16 +55,20 @@ from crystalsmith.solving.verdict import FEATURES, NONE, ONE, Evidence, features
 REFINED = 6
 """Of an order's candidates, refined with free coordinates."""
 
-PULL = 0.3
-"""Towards what was chosen by hand, for weights in units of the features' spreads, of all rows together."""
+PULL = 6.0
+"""Towards what was chosen by hand, for weights in units of the features' spreads, of all rows together: less
+fits simulated patterns better and puts right structures of measured samples in doubt."""
 
 BY_HAND = {
     **{"constant": -7.0, "misfit": -6.0, "overlap": -0.7, "foreign": -0.1, "frozen": -0.2, "figure": 0.3},
-    **{"freedom": -0.2, "moved": -1.0, "stretch": -1.0},
+    **{"freedom": -0.2, "moved": -1.0, "stretch": -1.0, "likely": 0.6},
 }
 """Weights to begin with; 0 for the others."""
 
-SIGNS = {"misfit": -1, "rwp": -1, "overlap": -1, "missing": -1, "foreign": -1, "figure": 1, "freedom": -1}
+SIGNS = {
+    **{"misfit": -1, "rwp": -1, "overlap": -1, "missing": -1, "foreign": -1, "freedom": -1},
+    **{"figure": 1, "likely": 1},
+}
 """Of weights: a better fit never counts less."""
 
 

@@ -9,12 +9,15 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 import crystalsmith
 from conftest import counts_of
 from crystalsmith.cli.main import main
-from crystalsmith.crystal import Crystal
+from crystalsmith.crystal import Crystal, Site
 from crystalsmith.diffraction import Pattern, radiation
 from crystalsmith.diffraction.readers import read_pattern
 from crystalsmith.errors import ConfigError, OrderError, OutputError
+from crystalsmith.generation.journal import Entry
 from crystalsmith.runs.progress import Progress
 from crystalsmith.solving import SolveSettings, solve_into
+from crystalsmith.solving.answers import Answer, answers_of, more_symmetric
+from crystalsmith.solving.trials import Fitted, Trial
 from crystalsmith.solving.verdict import NONE, ONE
 
 CELL = "4.5941,4.5941,2.9589,90,90,90"
@@ -92,6 +95,24 @@ def test_a_pattern_of_another_compound_is_refused(known):
     pattern = Pattern.of(x, y, radiation("CuKa"), name="corundum")
     found = crystalsmith.solve(pattern, formula="TiO2", candidates=10, refine=6, rietveld=0)
     assert found.verdict.words == NONE and found.verdict.none > 0.5
+
+
+def test_a_structure_is_described_with_all_its_symmetry(known):
+    rutile = known["rutile"]
+    lower = Crystal(
+        58,  # Pnnm, a subgroup: a and b a little apart, the oxygen off the diagonal
+        (4.60, 4.59, 2.959, 90, 90, 90),
+        (Site("Ti", "a"), Site("O", "g", (0.310, 0.302))),
+    )
+    fit = Fitted(lower, "refined", 0.05, 0.1, 0.98)
+    entry = Entry("TiO2", 0, 1, 0, lower, None)
+    answer = Answer(Trial("TiO2_0", entry, None, lower), fit, fit)
+    (higher,) = {t.crystal.space_group: t for t in more_symmetric([answer])}.values()
+    assert higher.key == "TiO2_0^136" and is_same(higher.crystal, rutile)
+    # Both fit alike: the one with fewer parameters stands for them.
+    fits = {answer.trial.key: fit, higher.key: Fitted(higher.crystal, "refined", 0.052, 0.1, 0.98)}
+    (best,) = answers_of([answer.trial, higher], fits, fits)
+    assert best.crystal.space_group == 136 and best.alike == 2
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ NEAREST = 5
 """Crystals that one is compared with by StructureMatcher: those whose distances are the most similar."""
 
 
-def first_alike(crystals: Sequence[Crystal], groups: Sequence[int]) -> list[int]:
+def first_alike(crystals: Sequence[Crystal], groups: Sequence[int], apart: float = 0.3) -> list[int]:
     """For each crystal the first one that is the same, itself if there is none before it.
 
     By pymatgen's StructureMatcher, between crystals of one reduced formula and one space group; where there
@@ -24,6 +24,8 @@ def first_alike(crystals: Sequence[Crystal], groups: Sequence[int]) -> list[int]
     Args:
         crystals: n of them; earlier ones stand for later ones.
         groups: (n,) space groups as found within a tolerance.
+        apart: how far atoms of the same crystal may be apart, in units of the cube root of the volume per
+            atom; StructureMatcher's own if not given.
     """
     stands = list(range(len(crystals)))
     alike: dict[tuple[str, int], list[int]] = defaultdict(list)
@@ -31,14 +33,14 @@ def first_alike(crystals: Sequence[Crystal], groups: Sequence[int]) -> list[int]
         alike[crystal.formula, group].append(i)
     for rows in alike.values():
         if len(rows) > 1:
-            _compare(crystals, rows, stands)
+            _compare(crystals, rows, stands, apart)
     return stands
 
 
-def _compare(crystals: Sequence[Crystal], rows: Sequence[int], stands: list[int]) -> None:
+def _compare(crystals: Sequence[Crystal], rows: Sequence[int], stands: list[int], apart: float) -> None:
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
-    matcher = StructureMatcher()
+    matcher = StructureMatcher(stol=apart)
     structures = {i: crystals[i].to_structure(primitive=True) for i in rows}
     prints = {i: fingerprint(crystals[i]) for i in rows}
     kept: list[int] = []

@@ -12,6 +12,7 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.validity import fault
+from crystalsmith.errors import CrystalsmithError
 from crystalsmith.generation.alike import first_alike
 from crystalsmith.reports.words import lattice_text
 from crystalsmith.runs.folder import Journal
@@ -23,6 +24,16 @@ from crystalsmith.solving.verdict import Evidence, Verdict, figures, judge
 if TYPE_CHECKING:
     from crystalsmith.generation.known import Novelty
     from crystalsmith.solving.fitting import Observation
+
+SYMMETRIZED, TOLERANCES = 4, (0.4, 0.2, 0.1)
+"""Answers that are looked at for more symmetry, and within how many Angstrom."""
+
+APART = 0.1
+"""How far atoms of the same structure may be apart, in units of the cube root of the volume per atom. Wrong
+structures that mimic the right one, with another sense of rotation for example, are not far from it."""
+
+NEARLY = 1.5
+"""Log-odds by which a description with fewer parameters may be less likely."""
 
 COMPARED = 60
 """Fits, the best first, that are compared with each other; what is worse is no answer anyway."""
@@ -87,6 +98,7 @@ class Answer:
             freedom=free_parameters(last.crystal),
             moved=last.moved,
             stretch=fit.stretch,
+            likely=last.likely or 0.0,
         )
 
     @property
@@ -143,17 +155,25 @@ def free_parameters(crystal: Crystal) -> int:
 
 
 def leading(trials: Sequence[Trial], fits: Mapping[str, Fitted]) -> list[Trial]:
-    """Trials of distinct structures, the best first by the fit with coordinates as generated."""
+    """Trials of distinct structures, the best first by the fit with coordinates as generated.
+
+    Of those that are the same structure there are two: the best, and the one with the fewest parameters.
+    """
     found = [trial for trial in trials if trial.key in fits and fits[trial.key].near]
     u = figures([Answer(trial, fits[trial.key]).evidence for trial in found])
     order = [found[i] for i in np.argsort(-u, kind="stable")[:COMPARED]]
     stands = alike([fits[trial.key].crystal for trial in order])
-    return [trial for i, trial in enumerate(order) if stands[i] == i]
+    freedom = [free_parameters(trial.crystal) for trial in order]
+    kept = set(stands)
+    for first in set(stands):
+        same = [k for k, s in enumerate(stands) if s == first]
+        kept.add(min(same, key=lambda k: (freedom[k], k)))
+    return [trial for i, trial in enumerate(order) if i in kept]
 
 
 def alike(crystals: Sequence[Crystal]) -> list[int]:
     """For each crystal the first that is the same structure, whatever group it is described in."""
-    return first_alike(crystals, [0] * len(crystals))
+    return first_alike(crystals, [0] * len(crystals), APART)
 
 
 def answers_of(
@@ -168,7 +188,34 @@ def answers_of(
     """
     answers = [Answer(trial, fits[trial.key], refined.get(trial.key)) for trial in order]
     u = figures([answer.evidence for answer in answers])
-    return _distinct([answers[i] for i in np.argsort(-u, kind="stable")])
+    order_ = np.argsort(-u, kind="stable")
+    return _simplest([answers[i] for i in order_], u[order_])
+
+
+def more_symmetric(answers: Sequence[Answer]) -> list[Trial]:
+    """The first answers described with more symmetry, where they have it within some tolerance.
+
+    What came from a prototype or the network in a subgroup of its own group fits as well, with parameters
+    that it does not need.
+    """
+    found: list[Trial] = []
+    seen: set[tuple[str, int]] = set()
+    for answer in answers[:SYMMETRIZED]:
+        crystal = answer.best_fit.crystal
+        for tolerance in TOLERANCES:
+            try:
+                higher = Crystal.from_structure(crystal.to_structure(), tolerance)
+            except CrystalsmithError:
+                continue
+            more = (
+                len(higher.group.rotations) > len(crystal.group.rotations) or higher.n_atoms < crystal.n_atoms
+            )
+            key = answer.trial.key, higher.space_group
+            if more and key not in seen and higher.formula == crystal.formula:
+                seen.add(key)
+                name = f"{answer.trial.key}^{higher.space_group}"
+                found.append(replace(answer.trial, key=name, crystal=higher))
+    return found
 
 
 def evidence_of(answers: Sequence[Answer]) -> list[Evidence]:
@@ -216,6 +263,19 @@ class Energies:
             self._journal.append({"key": k, "energy": e} for k, e in zip(keys, values, strict=True))
             self.found |= dict(zip(keys, values, strict=True))
         return [replace(a, energy=self.found.get(a.trial.key)) for a in answers]
+
+
+def _simplest(answers: Sequence[Answer], u: np.ndarray) -> list[Answer]:
+    """One of those that are the same structure: of those that are nearly as likely as the likeliest, the one
+    with the fewest free coordinates."""
+    stands = alike([answer.crystal for answer in answers])
+    chosen = []
+    for i in sorted(set(stands)):
+        same = [k for k, s in enumerate(stands) if s == i]
+        near = [k for k in same if u[k] >= u[i] - NEARLY]
+        best = min(near, key=lambda k: (free_parameters(answers[k].best_fit.crystal), k))
+        chosen.append(replace(answers[best], alike=sum(answers[k].alike for k in same)))
+    return chosen
 
 
 def _distinct(answers: Sequence[Answer]) -> list[Answer]:

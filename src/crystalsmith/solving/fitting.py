@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -24,6 +24,7 @@ from crystalsmith.solving.trials import OWN, Fits, Fitted, Trial
 
 if TYPE_CHECKING:
     from crystalsmith.diffraction.fit import Fit
+    from crystalsmith.ranking import Ladder
 
 BLOCK = 400
 """Trials that are fitted together; the best of them go on from the blurred pattern to the pattern itself."""
@@ -155,6 +156,7 @@ def refine_all(
     fits: Mapping[str, Fitted],
     refined: Fits,
     progress: Progress,
+    ladder: Ladder | None = None,
 ) -> None:
     """Refine free coordinates of trials that were fitted; one by one, so that what is done is kept.
 
@@ -164,6 +166,7 @@ def refine_all(
         fits: of the trials, by key.
         refined: the journal.
         progress: told how far it is.
+        ladder: judges what comes out, without the pattern.
 
     Raises:
         OutputError: what was found could not be written.
@@ -191,14 +194,28 @@ def refine_all(
             for k, t in enumerate(block)
         ]
         found = refine_candidates(before, observed)
-        refined.append(
-            {
-                t.key: _fitted(t.crystal, f, np.interp(observation.prepared.two_theta, angles, f.calculated))
-                for t, f in zip(block, found, strict=True)
-                if f.calculated is not None and math.isfinite(f.misfit)
-            }
-        )
+        kept = {
+            t.key: _fitted(t.crystal, f, np.interp(observation.prepared.two_theta, angles, f.calculated))
+            for t, f in zip(block, found, strict=True)
+            if f.calculated is not None and math.isfinite(f.misfit)
+        }
+        refined.append(_judged(kept, [t for t in block if t.key in kept], ladder))
     progress("refinements", len(trials), len(trials))
+
+
+def _judged(fits: dict[str, Fitted], trials: Sequence[Trial], ladder: Ladder | None) -> dict[str, Fitted]:
+    """Refined fits with what the network thinks of their crystals."""
+    if ladder is None or not fits:
+        return fits
+    from crystalsmith.ranking import Candidate
+
+    own = [t.entry for t in trials]
+    candidates = [
+        Candidate(fits[t.key].crystal, e.log_prior, e.kind, e.weight, e.members)
+        for t, e in zip(trials, own, strict=True)
+    ]
+    scores = ladder.alone(candidates)
+    return {t.key: replace(fits[t.key], likely=float(s.likely)) for t, s in zip(trials, scores, strict=True)}
 
 
 def _fitted(tried: Crystal, found: Fit, profile: np.ndarray | None = None) -> Fitted:

@@ -25,7 +25,7 @@ from crystalsmith.runs.folder import RunFolder, RunKind
 from crystalsmith.runs.progress import Progress, silent
 from crystalsmith.runs.stop import stop_signals
 from crystalsmith.solving import rietveld
-from crystalsmith.solving.answers import Answer, Energies, Refinements, answers_of, leading
+from crystalsmith.solving.answers import Answer, Energies, Refinements, answers_of, leading, more_symmetric
 from crystalsmith.solving.candidates import make_candidates
 from crystalsmith.solving.cells import Cell
 from crystalsmith.solving.fitting import Observation, fit_all, refine_all
@@ -243,6 +243,7 @@ class _Work:
         cells = self.given or self.indexed()
         fits, refined = (Fits(self.folder.path / name) for name in (FITS, REFINED))
         trials: dict[str, Trial] = {}
+        order: list[Trial] = []
         answers: list[Answer] = []
         for part in ROUNDS:
             made = self.made(max(1, round(part * self.settings.candidates)), cells)
@@ -250,10 +251,14 @@ class _Work:
             trials |= {t.key: t for t in fresh}
             fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
             order = leading(list(trials.values()), fits.found)
-            refine_all(self.observation, order[: self.settings.refine], fits.found, refined, self.progress)
+            self.refine(order[: self.settings.refine], fits, refined)
             answers = answers_of(order, fits.found, refined.found)
             if max(judge([a.evidence for a in answers]).p, default=0.0) >= SURE:
                 break
+        if fresh := more_symmetric(answers):
+            fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
+            self.refine(fresh, fits, refined)
+            answers = answers_of([*order, *fresh], fits.found, refined.found)
         if made and not trials:
             self.notes.append("no candidate has a lattice that can be strained to the cell")
         if self.settings.potential is not None:
@@ -263,6 +268,10 @@ class _Work:
             self.progress("energies", 1, 1)
         verdict, answers = self.by_rietx(answers).judged(answers)
         return answers, verdict, cells, len(trials)
+
+    def refine(self, trials: Sequence[Trial], fits: Fits, refined: Fits) -> None:
+        """Free the coordinates of trials that were fitted."""
+        refine_all(self.observation, trials, fits.found, refined, self.progress, self.ladder)
 
     def made(self, count: int, cells: Sequence[Cell]) -> list[tuple[Entry, float | None]]:
         """Candidates, so many for the cell that is given or for cells of their own."""

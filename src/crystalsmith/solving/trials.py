@@ -79,6 +79,7 @@ class Fitted:
         moved: largest way of an atom by the refinement, Angstrom.
         stretch: greatest relative change of a length of the cell as it was tried.
         zero, displacement, width, texture: degrees (three of them) and March's r.
+        likely: log-odds of the network's own judgement of a refined crystal; None where nobody asked.
         axis: plane by which crystallites lie.
         values: parameters of the fit, with which a refinement begins.
         profile: (M,) calculated intensities without background at the points of the prepared pattern; None
@@ -98,6 +99,7 @@ class Fitted:
     displacement: float = 0.0
     width: float = 0.1
     texture: float = 1.0
+    likely: float | None = None
     axis: tuple[int, ...] = (0, 0, 1)
     values: tuple[float, ...] = field(default=(), repr=False)
     profile: np.ndarray | None = field(default=None, repr=False)
@@ -123,7 +125,7 @@ class Fitted:
         Raises:
             KeyError, TypeError, ValueError, CrystalsmithError: other data.
         """
-        numbers = {name: None if data[name] is None else float(data[name]) for name in _NUMBERS}
+        numbers = {n: None if data.get(n) is None else float(data[n]) for n in _NUMBERS}
         profile = None if data.get("profile") is None else np.array(data["profile"], float)
         return Fitted(
             Crystal.from_dict(data["crystal"]),
@@ -137,7 +139,7 @@ class Fitted:
 
 _NUMBERS = (
     *("misfit", "rwp", "overlap", "missing", "foreign", "moved", "stretch"),
-    *("zero", "displacement", "width", "texture"),
+    *("zero", "displacement", "width", "texture", "likely"),
 )
 
 

@@ -22,7 +22,7 @@ ONE, SEVERAL, NONE = "one answer", "several fit equally", "none fits"
 
 FEATURES = (
     *("constant", "misfit", "rwp", "overlap", "missing", "foreign"),
-    *("frozen", "figure", "freedom", "moved", "stretch"),
+    *("frozen", "figure", "freedom", "moved", "stretch", "likely"),
 )
 """What a figure is made of; see ``features``."""
 
@@ -48,6 +48,7 @@ class Evidence:
         freedom: free coordinates.
         moved: largest way of an atom by the refinement, Angstrom.
         stretch: greatest relative change of a length of the generator's cell.
+        likely: log-odds of the network's own judgement of the refined crystal; 0 where nobody asked.
         energy: eV per atom above the lowest of the answers; 0 where nobody computed it.
     """
 
@@ -61,6 +62,7 @@ class Evidence:
     freedom: int = 0
     moved: float = 0.0
     stretch: float = 0.0
+    likely: float = 0.0
     energy: float = 0.0
 
 
@@ -98,6 +100,7 @@ def features(evidence: Evidence) -> np.ndarray:
             math.log1p(evidence.freedom),
             min(evidence.moved, 1.0),
             min(abs(evidence.stretch), 0.2),
+            float(np.clip(evidence.likely, -4, 4)),
         ]
     )
 
