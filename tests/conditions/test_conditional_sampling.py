@@ -11,9 +11,9 @@ import torch
 from analytic import LATTICE, known_model
 from torch import Tensor
 
-from batches import VOLUMES
+from batches import VOLUMES, every_group
 from crystalsmith.assignments import Request, Start
-from crystalsmith.conditions import Condition, FixedCell, FixedVolume, Held
+from crystalsmith.conditions import Condition, FixedCell, FixedSites, FixedVolume, Held
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.errors import OrderError
 from crystalsmith.graph import CrystalBatch, Layout, to_batch
@@ -147,6 +147,31 @@ def test_what_is_fixed_is_exact_and_the_rest_is_free() -> None:
     free = to_batch(crystals[1::2], VOLUMES, dtype=torch.float64).strain
     assert_normal(free[:, 1], 0.0, 0.3)
     assert len({c.sites[0].free for c in crystals}) == 400
+
+
+def test_what_is_fixed_is_exact_in_every_group() -> None:
+    """The cell and every other site of a random crystal of each of the 230 groups."""
+    known = every_group()
+    requests = []
+    for crystal in known:
+        places = tuple((k, s.free) for k, s in enumerate(crystal.sites) if not k % 2)
+        pairs = tuple((s.element, s.letter) for s in crystal.sites)
+        own = (FixedCell(crystal.cell), FixedSites(places))
+        requests.append(Request(crystal.space_group, pairs, conditions=own))
+    made = known_model().sample(requests, range(len(known)), steps=2)
+    for crystal, wanted in zip(made, known, strict=True):
+        assert crystal.cell == wanted.cell
+        assert (crystal.space_group, crystal.wyckoff) == (wanted.space_group, wanted.wyckoff)
+        assert [s.free for s in crystal.sites[::2]] == [s.free for s in wanted.sites[::2]]
+
+
+def test_sites_to_a_tolerance_stay_near() -> None:
+    places = FixedSites(((0, (0.2, 0.7, 0.4)),), tolerance=0.3)
+    first = draw(places).w[0::2]
+    away = first - torch.tensor([0.2, 0.7, 0.4])
+    spread = 0.3 / (2 * 4 * 18.0) ** (1 / 3)  # in units of the reference cell
+    for k in range(3):
+        assert_normal((away - away.round())[:, k], 0.0, spread)
 
 
 def test_a_crystal_under_conditions_depends_on_its_seed_alone() -> None:
