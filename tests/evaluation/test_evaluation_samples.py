@@ -199,5 +199,5 @@ def test_orders_for_the_crystals_of_a_reference(sources):
     group = {o["id"]: o for o in target_orders(reference, give="group", count=3)}
     assert group["rutile"] == {"id": "rutile", "space_group": 136, "formula": "TiO2", "count": 3}
     assert {"id": "rock-salt", "formula": "NaCl", "count": 1} in target_orders(reference, give="name")
-    with pytest.raises(EvaluationError, match="or formula or group or atoms or name, not 'colour'"):
+    with pytest.raises(EvaluationError, match="or formula or group or atoms or cell or name, not 'colour'"):
         target_orders(reference, give="colour")
