@@ -49,7 +49,7 @@ from crystalsmith.runs.progress import silent
 from crystalsmith.solving import SolveSettings
 from crystalsmith.solving.answers import answers_of, leading
 from crystalsmith.solving.fitting import Observation, fit_all, refine_all
-from crystalsmith.solving.trials import Fits, trials_of
+from crystalsmith.solving.trials import fits_in, trials_of
 from crystalsmith.solving.verdict import FEATURES, NONE, ONE, Evidence, features, probabilities
 
 REFINED = 6
@@ -104,7 +104,7 @@ def evidence_of(own: list[Entry], pattern: Pattern, folder: Path) -> list[tuple[
     trials = trials_of([(e, v.figure) for e, v in zip(own, found, strict=True)], [], False)
     for name in ("fits", "refined"):
         (folder / name).unlink(missing_ok=True)
-    fits, refined = Fits(folder / "fits"), Fits(folder / "refined")
+    fits, refined = fits_in(folder / "fits"), fits_in(folder / "refined")
     fit_all(observation, trials, fits, silent)
     order = leading(trials, fits.found)
     refine_all(observation, order[:REFINED], fits.found, refined, silent)

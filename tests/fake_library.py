@@ -24,7 +24,6 @@ class FakeTemplate:
     name: str
     members: int = 1
     spread: float = 0.0
-    e_above_hull: float = 0.01
 
 
 class FakeLibrary:

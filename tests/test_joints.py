@@ -5,25 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_generation_output import EVERY_KIND
 
 from crystals import KNOWN
-from crystalsmith.cli.show import read_panels
+from crystalsmith.crystal import Crystal, Site
 from crystalsmith.crystal.io import named_crystals
 from crystalsmith.data import pack
-from crystalsmith.data.build import build
-from crystalsmith.dft import DftSettings
-from crystalsmith.discovery.calculations import write_run_inputs
-from crystalsmith.evaluation import read_samples
-from crystalsmith.evaluation.targets import target_orders
 from crystalsmith.generation import GenerateSettings, generate_into
-from crystalsmith.orders import parse_order
-from crystalsmith.potentials import Engine, RelaxSettings
-from crystalsmith.potentials.run import relax_into
 from crystalsmith.prototypes import PrototypeTable
-from crystalsmith.rediscovery.targets import read_targets
+from joints import assert_every_command_reads
 from priors import clever
 
 
@@ -49,19 +42,38 @@ def test_what_was_made_is_read_by_every_command(
     expected = Counter(r.crystal for r in made.ranked)
     assert sum(expected.values()) == made.orders[0].count
 
-    assert Counter(named_crystals(tmp_path / "out").values()) == expected
-    samples = read_samples(tmp_path / "out")
-    assert Counter(s.standard for s in samples) == expected
-    assert [parse_order(o).count for o in target_orders(samples)] == [1] * len(samples)
-    assert Counter(target.crystal for target in read_targets(tmp_path / "out")) == expected
-    assert build(tmp_path / "out", tmp_path / "data", workers=1).kept == len(samples)
-    written, failed = write_run_inputs([tmp_path / "out"], tmp_path / "dft", DftSettings(code=("qe",)))
-    assert len(written.codes["qe"].jobs) == len(samples) and not failed
-    assert len(read_panels([tmp_path / "out"])) == len(samples)
+    assert_every_command_reads(tmp_path / "out", expected.elements(), tmp_path)
 
-    few = RelaxSettings(only="symmetric", max_calls=1)
-    relax_into(tmp_path / "out", tmp_path / "relaxed", few, Engine("ase.calculators.lj:LennardJones", 1))
-    assert Counter(named_crystals(tmp_path / "relaxed").values()) == expected
+
+SALT = [4.2, 4.2, 4.2, 90, 90, 90]
+CONDITIONED: dict[str, dict[str, Any]] = {
+    "cell": {"formula": "MgO", "z": 4, "cell": SALT},
+    "sites in a cell": {"space_group": 225, "sites": {"K": 1, "Cl": 1}, "cell": [6.3, 6.3, 6.3, 90, 90, 90]},
+    "primitive cell": {"formula": "MgO", "atoms": 2, "primitive_cell": [2.97, 2.97, 2.97, 60, 60, 60]},
+    "volume": {"formula": "MgO", "atoms": 2, "volume": 75.0},
+    "density": {
+        "space_group": 136,
+        "wyckoff": [["Ti", "a"], ["O", "f"]],
+        "density": 4.2,
+        "cell_tolerance": 0.02,
+    },
+    "distances": {"system": "Mg-O", "space_group": 225, "max_atoms": 4, "min_distance": 1.6},
+    "neighbours": {"formula": "MgO", "atoms": 2, "space_group": 225, "coordination": {"Mg-O": 6}},
+    "host": {"add": {"Cl": 1}},
+}
+
+
+@pytest.mark.parametrize("name", CONDITIONED)
+def test_what_obeys_conditions_is_read_by_every_command(name: str, tmp_path: Path) -> None:
+    order: dict[str, Any] = {"id": "one", "count": 2, **CONDITIONED[name]}
+    if name == "host":
+        host = Crystal(225, tuple(map(float, (5.64, 5.64, 5.64, 90, 90, 90))), (Site("Na", "a", ()),))
+        (tmp_path / "host.cif").write_text(host.to_cif(), encoding="utf-8")
+        order["host"] = str(tmp_path / "host.cif")
+    settings = GenerateSettings(prototypes="none")
+    made = generate_into([order], tmp_path / "out", settings, model=clever())  # type: ignore[arg-type]
+    assert made.ranked
+    assert_every_command_reads(tmp_path / "out", (r.crystal for r in made.ranked), tmp_path)
 
 
 @pytest.mark.parametrize("formula", ["NaCl", "TiO2", "SrTiO3"])

@@ -2,9 +2,12 @@
 
 import csv
 import json
+import os
+import signal
 
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
+from test_generation_output import child, die_at
 
 import crystalsmith
 from conftest import counts_of
@@ -19,6 +22,7 @@ from crystalsmith.solving import SolveSettings, solve_into
 from crystalsmith.solving.answers import Answer, answers_of, more_symmetric
 from crystalsmith.solving.trials import Fitted, Trial
 from crystalsmith.solving.verdict import NONE, ONE
+from joints import assert_every_command_reads
 
 CELL = "4.5941,4.5941,2.9589,90,90,90"
 
@@ -79,6 +83,39 @@ def test_a_run_that_was_stopped_comes_to_the_same_end(sample, tmp_path):
     assert [a.row() for a in done.answers] == [a.row() for a in whole.answers]
     with pytest.raises(OutputError, match="other settings"):
         solve_into(sample, tmp_path / "parts", SolveSettings(formula="TiO2", radiation="CuKa"))
+
+
+def test_a_solution_is_read_by_every_command(sample, tmp_path):
+    settings = SolveSettings(formula="TiO2", radiation="CuKa", cell=CELL, candidates=8, refine=3, rietveld=0)
+    found = solve_into(sample, tmp_path / "out", settings)
+    assert_every_command_reads(tmp_path / "out", found.crystals, tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_killed_at_writes_the_run_goes_on_to_the_same_end(sample, tmp_path):
+    settings = SolveSettings(formula="TiO2", radiation="CuKa", cell=CELL, candidates=6, refine=3, rietveld=0)
+    whole = solve_into(sample, tmp_path / "whole", settings)
+    killed = 0
+    for moment in (2, 7, 9, 4, 12, 6, 10):
+
+        def work(moment: int = moment) -> None:
+            die_at(moment)
+            solve_into(sample, tmp_path / "parts", settings)
+
+        status = child(work)
+        killed += os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    again = solve_into(sample, tmp_path / "parts", settings)
+    assert killed >= 4
+    assert [a.row() for a in again.answers] == [a.row() for a in whole.answers]
+    assert again.verdict == whole.verdict
+
+
+def test_elements_in_a_range_stand_for_the_formula(known, sample):
+    found = crystalsmith.solve(
+        sample, elements="Ti=1,O=1-2", radiation="CuKa", cell=CELL, candidates=10, rietveld=0
+    )
+    assert {a.crystal.formula for a in found.answers} <= {"TiO", "TiO2"}
+    assert found.best.crystal.formula == "TiO2" and is_same(found.best.crystal, known["rutile"])
 
 
 def test_a_given_cell_is_kept_to(known, sample):

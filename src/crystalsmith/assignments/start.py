@@ -24,7 +24,6 @@ class Start:
         weight: similarity of its own elements to those asked for, in (0, 1], as in ``prior.prototypes``.
         members: known crystals that it stands for.
         spread: root mean square spread of their free coordinates, Angstrom; 0 for a single crystal.
-        above: eV per atom by which the one of that name lies above the hull; None where unknown.
 
     Raises:
         OrderError: a time outside [0, 1].
@@ -37,7 +36,6 @@ class Start:
     weight: float = 1.0
     members: int = 1
     spread: float = 0.0
-    above: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.time <= 1:

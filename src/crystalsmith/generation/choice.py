@@ -73,7 +73,7 @@ def candidate_of(draft: Generated | Entry) -> Candidate | None:
     if draft.crystal is None:
         return None
     own = draft.origin
-    return Candidate(draft.crystal, draft.log_prior, own.kind, own.weight, own.members, own.above)
+    return Candidate(draft.crystal, draft.log_prior, own.kind, own.weight, own.members)
 
 
 def best_records(batches: Iterable[list[Generated]], ladder: Ladder, best_of: int) -> Iterator[Generated]:

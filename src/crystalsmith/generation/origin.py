@@ -17,8 +17,8 @@ class Origin:
 
     Attributes:
         kind: one of ``assignments.KINDS``.
-        source, name, weight, members, spread, time, above: of its start, as of ``assignments.Start``; without
-            one empty, and None where a figure would mean nothing.
+        source, name, weight, members, spread, time: of its start, as of ``assignments.Start``; without one
+            empty, and None where a figure would mean nothing.
     """
 
     kind: str = "network"
@@ -28,7 +28,6 @@ class Origin:
     members: int | None = None
     spread: float | None = None
     time: float | None = None
-    above: float | None = None
 
     @staticmethod
     def of(request: Request) -> Origin:
@@ -36,7 +35,7 @@ class Origin:
         s = request.start
         if s is None:
             return NETWORK
-        return Origin(request.kind, s.source, s.name, s.weight, s.members, s.spread, s.time, s.above)
+        return Origin(request.kind, s.source, s.name, s.weight, s.members, s.spread, s.time)
 
     @staticmethod
     def from_dict(data: Mapping[str, Any] | None) -> Origin:
@@ -49,9 +48,7 @@ class Origin:
             return NETWORK
         kind, source, name = (str(data[k]) for k in ("kind", "source", "name"))
         weight, spread, time = (float(data[k]) for k in ("weight", "spread", "time"))
-        above = data.get("above")  # journals of before do not tell
-        above = None if above is None else float(above)
-        return Origin(kind, source, name, weight, int(data["members"]), spread, time, above)
+        return Origin(kind, source, name, weight, int(data["members"]), spread, time)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""

@@ -14,6 +14,7 @@ from crystalsmith.reports.drawings import crystal_svg, pattern_svg
 from crystalsmith.reports.words import formula_html, group_html, lattice_html, number
 
 if TYPE_CHECKING:
+    from crystalsmith.generation.known import Novelty
     from crystalsmith.generation.results import Ranked, Results
 
 DRAWN = 24
@@ -128,7 +129,7 @@ def _facts(made: Ranked) -> list[tuple[str, Any]]:
         words = ", ".join(f"{b.first}–{b.second} {b.length:.2f}" for b in bonds)
         facts.append(("Shortest bonds", f"{words} Å"))
     if made.novelty is not None:
-        facts.append(("Known", _known(made)))
+        facts.append(("Known", novelty_html(made.novelty)))
     if made.figure is not None:
         facts.append(("Score", number(made.figure, 2)))
     if made.entry.p_right is not None:
@@ -142,10 +143,9 @@ def _facts(made: Ranked) -> list[tuple[str, Any]]:
     return facts
 
 
-def _known(made: Ranked) -> Markup:
-    found = made.novelty
-    assert found is not None
-    if made.known_as:
+def novelty_html(found: Novelty) -> Markup:
+    """How a crystal stands to what is known, for a page."""
+    if not found.is_new:
         return formula_html(f"as {found.nearest}")
     words = Markup("not among {}").format(found.checked or "the phases at hand")
     if found.nearest:

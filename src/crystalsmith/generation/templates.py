@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
@@ -39,8 +38,6 @@ class Template(Protocol):
     def members(self) -> int: ...
     @property
     def spread(self) -> float: ...
-    @property
-    def e_above_hull(self) -> float: ...
 
 
 class Templates(Protocol):
@@ -90,8 +87,7 @@ class Arrangements:
         for t in own[:MOST_OF_ONE]:
             crystal = with_sites(t.crystal, recipe)
             if crystal is not None and fault(crystal) is None:
-                above = None if math.isnan(t.e_above_hull) else round(max(t.e_above_hull, 0.0), 4)
-                starts.append(Start(crystal, 0.0, t.source, t.name, t.weight, t.members, t.spread, above))
+                starts.append(Start(crystal, 0.0, t.source, t.name, t.weight, t.members, t.spread))
         return starts
 
     def _of(self, elements: Key, counts: Key) -> _Found:

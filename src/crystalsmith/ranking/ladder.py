@@ -41,7 +41,7 @@ class Candidate:
         crystal: to be judged.
         log_prior: log-likelihood of its assignment, where known.
         kind: how it came about, one of ``assignments.KINDS``.
-        weight, members, above: of the known arrangement that it began with, as of ``assignments.Start``.
+        weight, members: of the known arrangement that it began with, as of ``assignments.Start``.
     """
 
     crystal: Crystal
@@ -49,7 +49,6 @@ class Candidate:
     kind: str = "network"
     weight: float | None = None
     members: int | None = None
-    above: float | None = None
 
 
 @dataclass
@@ -203,7 +202,6 @@ class Ladder:
                     kind=c.kind,
                     weight=c.weight,
                     members=c.members,
-                    above=c.above,
                     free=free,
                     room=bond_room(c.crystal),
                 )

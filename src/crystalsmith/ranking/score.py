@@ -24,7 +24,6 @@ class Score:
         kind: how it came about, one of ``assignments.KINDS``.
         weight: similarity of its elements to those of the known arrangement it began with, in (0, 1].
         members: known crystals that this arrangement stands for.
-        above: eV per atom by which the one that lent its elements lies above the hull; None where unknown.
         free: free parameters of its sites.
         room: its shortest bond beside the limit of known crystals, see ``crystal.bonds.bond_room``.
         potential: name of the one that energies are of.
@@ -43,7 +42,6 @@ class Score:
     kind: str = "network"
     weight: float | None = None
     members: int | None = None
-    above: float | None = None
     free: int | None = None
     room: float | None = None
     potential: str | None = None

@@ -15,8 +15,8 @@ from crystalsmith.crystal.validity import fault
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.generation.alike import first_alike
 from crystalsmith.reports.words import lattice_text
-from crystalsmith.runs.folder import Journal
 from crystalsmith.runs.progress import Progress
+from crystalsmith.solving.kept import Kept
 from crystalsmith.solving.rietveld import Refined, rietveld
 from crystalsmith.solving.trials import Fitted, Trial
 from crystalsmith.solving.verdict import Evidence, Verdict, figures, judge
@@ -228,41 +228,31 @@ def evidence_of(answers: Sequence[Answer]) -> list[Evidence]:
     return [replace(a.evidence, energy=e) for a, e in zip(answers, above, strict=True)]
 
 
-class Energies:
-    """Energies of refined fits on disk, by the keys of their trials.
-
-    Args:
-        path: the journal; it need not exist.
+def energies_in(path: Path) -> Kept[float | None]:
+    """Energies of refined fits on disk, by the keys of their trials, eV per atom; None for failures.
 
     Raises:
         OutputError: a damaged line, or the file cannot be read.
     """
+    return Kept(path, "energy", lambda e: None if e is None else float(e))
 
-    def __init__(self, path: Path) -> None:
-        self.found: dict[str, float | None] = {}
-        self._journal = Journal(path).read(self._take)
 
-    def _take(self, row: Any, place: int) -> None:
-        self.found[str(row["key"])] = None if row["energy"] is None else float(row["energy"])
+def with_energies(answers: Sequence[Answer], energies: Kept[float | None], potential: str) -> list[Answer]:
+    """Answers with energies, those that were refined; what is not on the disk yet is computed.
 
-    def of(self, answers: Sequence[Answer], potential: str) -> list[Answer]:
-        """Answers with energies, those that were refined.
+    Raises:
+        RelaxationError: the potential cannot be loaded.
+        OutputError: what was found could not be written.
+    """
+    from crystalsmith.potentials import load_calculator
+    from crystalsmith.potentials.energies import single_points
 
-        Raises:
-            RelaxationError: the potential cannot be loaded.
-            OutputError: what was found could not be written.
-        """
-        from crystalsmith.potentials import load_calculator
-        from crystalsmith.potentials.energies import single_points
-
-        todo = [a for a in answers if a.refined is not None and a.trial.key not in self.found]
-        if todo:
-            found = single_points([a.best_fit.crystal for a in todo], load_calculator(potential))
-            values = [e.value if math.isfinite(e.value) else None for e in found]
-            keys = [a.trial.key for a in todo]
-            self._journal.append({"key": k, "energy": e} for k, e in zip(keys, values, strict=True))
-            self.found |= dict(zip(keys, values, strict=True))
-        return [replace(a, energy=self.found.get(a.trial.key)) for a in answers]
+    todo = [a for a in answers if a.refined is not None and a.trial.key not in energies.found]
+    if todo:
+        found = single_points([a.best_fit.crystal for a in todo], load_calculator(potential))
+        values = [e.value if math.isfinite(e.value) else None for e in found]
+        energies.append({a.trial.key: e for a, e in zip(todo, values, strict=True)})
+    return [replace(a, energy=energies.found.get(a.trial.key)) for a in answers]
 
 
 def _simplest(answers: Sequence[Answer], u: np.ndarray) -> list[Answer]:
@@ -288,54 +278,46 @@ def _distinct(answers: Sequence[Answer]) -> list[Answer]:
     ]
 
 
-class Refinements:
-    """Rietveld refinements of a run on disk, by the keys of their trials.
-
-    Args:
-        path: the journal; it need not exist.
+def refinements_in(path: Path) -> Kept[Refined | str]:
+    """Rietveld refinements on disk, by the keys of their trials; words for those that failed.
 
     Raises:
         OutputError: a damaged line, or the file cannot be read.
     """
+    return Kept(
+        path,
+        "refined",
+        lambda row: row if isinstance(row, str) else Refined.from_dict(row),
+        lambda found: found if isinstance(found, str) else found.to_dict(),
+    )
 
-    def __init__(self, path: Path) -> None:
-        self.found: dict[str, Refined | str] = {}
-        self._journal = Journal(path).read(self._take)
 
-    def _take(self, row: Any, place: int) -> None:
-        found = row["refined"]
-        self.found[str(row["key"])] = found if isinstance(found, str) else Refined.from_dict(found)
+def refine_by_rietveld(
+    observation: Observation, answers: Sequence[Answer], refined: Kept[Refined | str], progress: Progress
+) -> None:
+    """Refine answers that are not on the disk yet.
 
-    def refine(self, observation: Observation, answers: Sequence[Answer], progress: Progress) -> None:
-        """Refine answers that are not on the disk yet.
+    Raises:
+        OutputError: what was found could not be written.
+    """
+    for number, answer in enumerate(answers):
+        progress("Rietveld", number, len(answers))
+        if answer.trial.key not in refined.found:
+            fit = answer.best_fit
+            found = rietveld(fit.crystal, observation.pattern, observation.background, fit.width, fit.zero)
+            refined.append({answer.trial.key: found})
+    progress("Rietveld", len(answers), len(answers))
 
-        Raises:
-            OutputError: what was found could not be written.
-        """
-        for number, answer in enumerate(answers):
-            key = answer.trial.key
-            progress("Rietveld", number, len(answers))
-            if key not in self.found:
-                fit = answer.best_fit
-                found = rietveld(
-                    fit.crystal, observation.pattern, observation.background, fit.width, fit.zero
-                )
-                plain = found if isinstance(found, str) else found.to_dict()
-                self._journal.append([{"key": key, "refined": plain}])
-                self.found[key] = found if isinstance(found, str) else Refined.from_dict(found.to_dict())
-        progress("Rietveld", len(answers), len(answers))
 
-    def judged(self, answers: Sequence[Answer]) -> tuple[Verdict, list[Answer]]:
-        """The verdict, and the answers with their refinements, probabilities and ranks."""
-        full = _distinct([replace(a, rietveld=self.found.get(a.trial.key)) for a in answers])
-        verdict = judge(evidence_of(full))
-        order = sorted(range(len(full)), key=lambda i: -verdict.p[i])
-        ranked = [
-            replace(full[i], p=verdict.p[i], rank=rank, total=len(full))
-            for rank, i in enumerate(order, start=1)
-        ]
-        p = tuple(verdict.p[i] for i in order)
-        return replace(verdict, p=p), ranked
+def judged(answers: Sequence[Answer], refined: Mapping[str, Refined | str]) -> tuple[Verdict, list[Answer]]:
+    """The verdict, and the answers with their refinements, probabilities and ranks."""
+    full = _distinct([replace(a, rietveld=refined.get(a.trial.key)) for a in answers])
+    verdict = judge(evidence_of(full))
+    order = sorted(range(len(full)), key=lambda i: -verdict.p[i])
+    ranked = [
+        replace(full[i], p=verdict.p[i], rank=rank, total=len(full)) for rank, i in enumerate(order, start=1)
+    ]
+    return replace(verdict, p=tuple(verdict.p[i] for i in order)), ranked
 
 
 def density(crystal: Crystal) -> float:

@@ -19,8 +19,9 @@ from crystalsmith.diffraction.background import Prepared, prepared
 from crystalsmith.diffraction.readers import read_pattern
 from crystalsmith.errors import ConfigError
 from crystalsmith.runs.progress import Progress
+from crystalsmith.solving.kept import Kept
 from crystalsmith.solving.settings import SolveSettings
-from crystalsmith.solving.trials import OWN, Fits, Fitted, Trial
+from crystalsmith.solving.trials import OWN, Fitted, Trial
 
 if TYPE_CHECKING:
     from crystalsmith.diffraction.fit import Fit
@@ -118,7 +119,7 @@ class Observation:
 def fit_all(
     observation: Observation,
     trials: Sequence[Trial],
-    fits: Fits,
+    fits: Kept[Fitted],
     progress: Progress,
     tolerance: float = 0.003,
 ) -> None:
@@ -154,7 +155,7 @@ def refine_all(
     observation: Observation,
     trials: Sequence[Trial],
     fits: Mapping[str, Fitted],
-    refined: Fits,
+    refined: Kept[Fitted],
     progress: Progress,
     ladder: Ladder | None = None,
 ) -> None:

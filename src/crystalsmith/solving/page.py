@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from crystalsmith.crystal.bonds import shortest_bonds
+from crystalsmith.generation.results_page import novelty_html
 from crystalsmith.reports import render
 from crystalsmith.reports.drawings import crystal_svg
 from crystalsmith.reports.words import (
@@ -142,7 +143,8 @@ def _facts(answer: Answer) -> list[tuple[str, Any]]:
         facts.append(("Preferred orientation", f"March r {fit.texture:.2f} by ({plane})"))
     if answer.energy is not None:
         facts.append(("Energy", f"{number(answer.energy, 4)} eV/atom"))
-    facts.append(("Known", _known(answer)))
+    known = "not looked up" if answer.novelty is None else novelty_html(answer.novelty)
+    facts.append(("Known", known))
     facts.append(("Made from", formula_html(answer.trial.entry.origin.words)))
     facts.append(("Cell from", _CELL_WORDS.get(answer.trial.cell, answer.trial.cell)))
     if answer.alike > 1:
@@ -167,20 +169,6 @@ def _lattice(answer: Answer) -> Markup:
         f"{name} ±{value:.4f}" for name, value in sorted(final.uncertainties.items()) if name in free
     )
     return Markup("{}<br><small>{}</small>").format(lattice_html(answer.crystal), errors)
-
-
-def _known(answer: Answer) -> Markup:
-    found = answer.novelty
-    if found is None:
-        return Markup("not looked up")
-    if answer.known_as:
-        return formula_html(f"as {found.nearest}")
-    words = Markup("not among {}").format(found.checked or "the phases at hand")
-    if found.nearest:
-        words += Markup("; of its formula: ") + formula_html(found.nearest)
-    if found.prototype:
-        words += Markup("; type of ") + formula_html(found.prototype)
-    return words
 
 
 def _sites(answer: Answer) -> list[tuple[str, ...]]:

@@ -25,14 +25,25 @@ from crystalsmith.runs.folder import RunFolder, RunKind
 from crystalsmith.runs.progress import Progress, silent
 from crystalsmith.runs.stop import stop_signals
 from crystalsmith.solving import rietveld
-from crystalsmith.solving.answers import Answer, Energies, Refinements, answers_of, leading, more_symmetric
+from crystalsmith.solving.answers import (
+    Answer,
+    answers_of,
+    energies_in,
+    judged,
+    leading,
+    more_symmetric,
+    refine_by_rietveld,
+    refinements_in,
+    with_energies,
+)
 from crystalsmith.solving.candidates import make_candidates
 from crystalsmith.solving.cells import Cell
 from crystalsmith.solving.fitting import Observation, fit_all, refine_all
+from crystalsmith.solving.kept import Kept
 from crystalsmith.solving.outputs import KEPT, OWNED, named, write_outputs
 from crystalsmith.solving.question import formulas, orders_of
 from crystalsmith.solving.settings import SolveSettings
-from crystalsmith.solving.trials import Fits, Trial, trials_of
+from crystalsmith.solving.trials import Fitted, Trial, fits_in, trials_of
 from crystalsmith.solving.verdict import Verdict, judge
 
 if TYPE_CHECKING:
@@ -241,7 +252,7 @@ class _Work:
     def carry_out(self) -> tuple[list[Answer], Verdict, list[Cell], int]:
         """All steps: rounds of ever more candidates until one is the answer, then the last refinements."""
         cells = self.given or self.indexed()
-        fits, refined = (Fits(self.folder.path / name) for name in (FITS, REFINED))
+        fits, refined = (fits_in(self.folder.path / name) for name in (FITS, REFINED))
         trials: dict[str, Trial] = {}
         order: list[Trial] = []
         answers: list[Answer] = []
@@ -263,13 +274,13 @@ class _Work:
             self.notes.append("no candidate has a lattice that can be strained to the cell")
         if self.settings.potential is not None:
             self.progress("energies", 0, 1)
-            energies = Energies(self.folder.path / ENERGIES)
-            answers = energies.of(answers, self.settings.potential)
+            energies = energies_in(self.folder.path / ENERGIES)
+            answers = with_energies(answers, energies, self.settings.potential)
             self.progress("energies", 1, 1)
-        verdict, answers = self.by_rietx(answers).judged(answers)
+        verdict, answers = judged(answers, self.by_rietx(answers))
         return answers, verdict, cells, len(trials)
 
-    def refine(self, trials: Sequence[Trial], fits: Fits, refined: Fits) -> None:
+    def refine(self, trials: Sequence[Trial], fits: Kept[Fitted], refined: Kept[Fitted]) -> None:
         """Free the coordinates of trials that were fitted."""
         refine_all(self.observation, trials, fits.found, refined, self.progress, self.ladder)
 
@@ -316,15 +327,15 @@ class _Work:
             self.notes.append(f"no indexed cell suits the composition: {error}")
             return []
 
-    def by_rietx(self, answers: Sequence[Answer]) -> Refinements:
+    def by_rietx(self, answers: Sequence[Answer]) -> Mapping[str, rietveld.Refined | str]:
         """The best of the best refined by rietx, where it is installed."""
-        rows = Refinements(self.folder.path / RIETVELD)
+        rows = refinements_in(self.folder.path / RIETVELD)
         if not self.settings.rietveld:
-            return rows
+            return rows.found
         if not rietveld.installed():
             self.notes.append(
                 "no final Rietveld refinement: rietx is not installed (pip install 'crystalsmith[powder]')"
             )
-            return rows
-        rows.refine(self.observation, answers[: self.settings.rietveld], self.progress)
-        return rows
+            return rows.found
+        refine_by_rietveld(self.observation, answers[: self.settings.rietveld], rows, self.progress)
+        return rows.found

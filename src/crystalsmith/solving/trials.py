@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.runs.folder import Journal
 from crystalsmith.solving.cells import Cell, on_cell
+from crystalsmith.solving.kept import Kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,28 +143,10 @@ _NUMBERS = (
 )
 
 
-class Fits:
+def fits_in(path: Path) -> Kept[Fitted]:
     """Fits of a run on disk, by the keys of their trials.
-
-    Args:
-        path: the journal; it need not exist.
 
     Raises:
         OutputError: a damaged line, or the file cannot be read.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.found: dict[str, Fitted] = {}
-        self._journal = Journal(path).read(self._take)
-
-    def _take(self, row: Any, place: int) -> None:
-        self.found[str(row["key"])] = Fitted.from_dict(row["fit"])
-
-    def append(self, fits: Mapping[str, Fitted]) -> None:
-        """Add fits; when this returns, they are on the disk.
-
-        Raises:
-            OutputError: they could not be written.
-        """
-        self._journal.append({"key": key, "fit": fit.to_dict()} for key, fit in fits.items())
-        self.found |= fits
+    return Kept(path, "fit", Fitted.from_dict, Fitted.to_dict)
