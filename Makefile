@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PIN := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint readme format clean
+.PHONY: help venv demo test lint readme docs format clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -46,6 +46,11 @@ lint: $(STAMP) ## check style, formatting and types
 
 readme: $(STAMP) ## run every command and all Python of the README
 	PYTHON=$(BIN)/python $(PYTHON) .ci/readme
+
+# Warnings are errors; pages open from the disk.
+docs: $(STAMP) ## build the documentation into build/docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees docs build/docs
+	@echo "open build/docs/index.html"
 
 format: $(STAMP) ## mend style and formatting in place
 	$(BIN)/ruff check --fix .
