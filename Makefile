@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 # `make CONSTRAINTS=` installs the newest versions in place of the pinned ones.
 CONSTRAINTS ?= constraints.txt
-# More options for pip when it installs torch, such as PyTorch's index of CPU builds (docs/install.md); without
+# More options for pip when it installs torch, such as PyTorch's index of CPU builds (docs/start/install.md); without
 # them pip fetches the CUDA build on Linux, with or without a card.
 TORCH_PIP_ARGS ?=
 PYTEST_ARGS ?= -q

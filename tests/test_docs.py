@@ -14,7 +14,8 @@ from crystalsmith.cli.main import build_parser
 from test_architecture import LAYERS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -30,33 +31,43 @@ def commands(page: Path) -> list[list[str]]:
     return [w[1:] for w in words if w[:1] == ["crystalsmith"]]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_commands_can_be_parsed(page):
     for words in commands(page):
         build_parser().parse_args(words)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_links_lead_somewhere(page):
     targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
     local = [t.partition("#")[0] for t in targets if "://" not in t and not t.startswith("#")]
     assert [t for t in local if not (page.parent / t).exists()] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_python_can_be_parsed(page):
     for code in blocks(page, "python"):
         compile(code, page.name, "exec")
 
 
-def test_all_pages_are_in_the_index():
-    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    pages = [page.name for page in (ROOT / "docs").glob("*.md")]
-    assert [name for name in pages if f"({name})" not in index] == ["index.md"]
+def entries(page: Path) -> set[Path]:
+    """The pages that the toctrees of a page name."""
+    found: set[Path] = set()
+    for block in blocks(page, r"\{toctree\}"):
+        names = [line for line in block.splitlines() if line and not line.startswith(":")]
+        patterns = [f"{name}.md" for name in names]
+        found |= {path for pattern in patterns for path in page.parent.glob(pattern)}
+    return found
+
+
+def test_all_pages_are_in_the_navigation():
+    pages = set((ROOT / "docs").rglob("*.md"))
+    named = set().union(*map(entries, pages))
+    assert pages - named == {ROOT / "docs" / "index.md"}
 
 
 def test_the_graph_shows_the_layers():
-    graph = next(b for b in blocks(ROOT / "docs" / "method.md", "") if b.startswith("errors"))
+    graph = next(b for b in blocks(ROOT / "docs" / "explanation" / "method.md", "") if b.startswith("errors"))
     names = re.findall(r"^(?:[ │]*[├└]─ )?(\w+(?:, \w+)*)  ", graph, flags=re.MULTILINE)
     names = [name for group in names for name in group.split(", ")]
     shown = set(names) | set(re.findall(r"─ (\w+)$", graph, flags=re.MULTILINE))

@@ -13,7 +13,7 @@ from analytic import known_model
 from crystalsmith.assignments import Request
 from crystalsmith.conditions import FixedCell
 
-PAGE = Path(__file__).parents[2] / "docs" / "conditions.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "conditions.md"
 
 
 def example() -> dict[str, Any]:

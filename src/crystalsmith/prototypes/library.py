@@ -38,7 +38,7 @@ STABLE, UNKNOWN_ABOVE, SHARE = 0.05, 0.03, 0.1
 """Energy (eV/atom) over which a known crystal's place above the hull makes a template e times less likely,
 what counts where it is unknown, and the power of the number of known crystals.
 
-Between the best of a coarse grid on mp20_val and on large crystals; see docs/prototypes.md.
+Between the best of a coarse grid on mp20_val and on large crystals; see docs/explanation/prototypes.md.
 """
 
 SAME_POSITIONS, SAME_STRAIN, SAME_VOLUME = 0.1, 0.02, 0.3
