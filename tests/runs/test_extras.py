@@ -19,7 +19,7 @@ PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 @pytest.fixture
 def wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """As installed from a wheel into an environment of pip."""
-    monkeypatch.setattr(extras, "_checkout", lambda: None)
+    monkeypatch.setattr(extras, "checkout", lambda: None)
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     return tmp_path
 
@@ -29,7 +29,7 @@ def checkout(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """As installed with ``pip install -e``."""
     folder = wheel / "their clone"
     folder.mkdir()
-    monkeypatch.setattr(extras, "_checkout", lambda: folder)
+    monkeypatch.setattr(extras, "checkout", lambda: folder)
     return folder
 
 
@@ -100,6 +100,6 @@ def test_environments_of_uv_and_pipx(wheel):
 
 def test_a_checkout_is_known_by_its_pyproject(tmp_path, monkeypatch):
     monkeypatch.setattr(extras, "_HERE", tmp_path / "src" / "crystalsmith" / "runs" / "extras.py")
-    assert extras._checkout() is None
+    assert extras.checkout() is None
     (tmp_path / "pyproject.toml").write_text("")
-    assert extras._checkout() == tmp_path
+    assert extras.checkout() == tmp_path

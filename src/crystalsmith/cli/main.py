@@ -18,6 +18,7 @@ from crystalsmith.cli import (
     demo,
     dft,
     discover,
+    doctor,
     evaluate,
     generate,
     hull,
@@ -73,6 +74,7 @@ def build_parser() -> Parser:
         train,
         train_prior,
         info,
+        doctor,
     )
     for module in commands_in_order:
         module.add_parser(commands)

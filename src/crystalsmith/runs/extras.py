@@ -61,15 +61,15 @@ def install_command(modules: Iterable[str]) -> str:
     wherever it came from.
     """
     modules = list(modules)
-    checkout = _checkout()
+    source = checkout()
     packages = [package_of(module) for module in modules]
     if (Path(sys.prefix) / "pipx_metadata.json").exists():
         return shlex.join(["pipx", "inject", "crystalsmith", *packages])
     pip = ["uv", "pip", "install"] if _made_by_uv() else ["pip", "install"]
     extras = _extras(modules)
-    if checkout is None or not extras:
+    if source is None or not extras:
         return shlex.join([*pip, *packages])
-    here = "." if Path.cwd() == checkout else str(checkout)
+    here = "." if Path.cwd() == source else str(source)
     return f"{shlex.join([*pip, '-e'])} '{here}[{','.join(extras)}]'"
 
 
@@ -88,7 +88,8 @@ def _size(extra: str) -> int:
     return len(EXTRAS[extra])
 
 
-def _checkout() -> Path | None:
+def checkout() -> Path | None:
+    """The folder of sources in which this package lies; None where it was installed from a wheel."""
     folder = _HERE.parents[3]
     return folder if (folder / "pyproject.toml").is_file() else None
 
