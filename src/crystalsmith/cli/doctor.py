@@ -201,7 +201,7 @@ def _devices() -> Iterator[Finding]:
     elif _has_card():
         if torch.version.cuda is None:
             text = "a card is here, and torch is a build for the CPU"
-            mend = "install the CUDA build, see docs/install.md"
+            mend = "install the CUDA build, see docs/start/install.md"
         else:
             text = f"a card is here, and torch for CUDA {torch.version.cuda} cannot use it"
             mend = "install its driver, or the build of torch for the one that is there"

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from crystalsmith import __version__
 from crystalsmith.cli import (
+    completion,
     data,
     demo,
     dft,
@@ -75,6 +76,7 @@ def build_parser() -> Parser:
         train_prior,
         info,
         doctor,
+        completion,
     )
     for module in commands_in_order:
         module.add_parser(commands)
