@@ -16,7 +16,23 @@ author = "crystalsmith developers"
 copyright = "crystalsmith developers"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx_design", "mathml"]
+extensions = [
+    "myst_parser",
+    "sphinx_design",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "from_code",
+    "mathml",
+]
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+add_module_names = False
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 90
+napoleon_use_ivar = True
+napoleon_use_rtype = False
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "attrs_inline"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "_extensions"]

@@ -66,6 +66,29 @@ def test_all_pages_are_in_the_navigation():
     assert pages - named == {ROOT / "docs" / "index.md"}
 
 
+MADE = runpy.run_path(str(ROOT / "docs" / "_extensions" / "from_code.py"))
+"""What of the pages is made from the code."""
+
+
+@pytest.mark.parametrize("part", sorted(MADE["PARTS"]))
+def test_what_is_made_from_the_code_has_a_page_and_leaves_nothing_undescribed(part):
+    marks = [name for page in PAGES for name in MADE["MARK"].findall(page.read_text(encoding="utf-8"))]
+    assert marks.count(part) == 1
+    rows = [line for line in MADE["PARTS"][part]().splitlines() if line.startswith("| `")]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
+    described = 1 if part == "orders" else -1
+    assert cells and [row[0] for row in cells if not row[described]] == []
+
+
+def test_the_reference_has_all_commands_and_options():
+    shown = MADE["commands"]()
+    for parser in MADE["subparsers"](build_parser()):
+        assert f"\n## {parser.prog.split()[-1]}\n" in shown
+        for inner in MADE["subparsers"](parser) or [parser]:
+            options = {option for action in inner._actions for option in action.option_strings}
+            assert [option for option in options - {"-h", "--help"} if f"`{option}`" not in shown] == []
+
+
 def test_the_graph_shows_the_layers():
     graph = next(b for b in blocks(ROOT / "docs" / "explanation" / "method.md", "") if b.startswith("errors"))
     names = re.findall(r"^(?:[ │]*[├└]─ )?(\w+(?:, \w+)*)  ", graph, flags=re.MULTILINE)

@@ -42,8 +42,8 @@ def add_parser(commands: Any) -> None:
     commands.add_parser(
         "generate",
         help="make crystals to order",
-        description="Make crystals of a space group from the elements on its sites. Interrupted, the same"
-        " command goes on where it stopped.",
+        description="Make crystals to order: of a formula, a chemical system, or a space group and its sites."
+        " Interrupted, the same command goes on where it stopped.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         fill=add_options,

@@ -27,11 +27,12 @@ class TrainConfig:
     """Settings of one run.
 
     Attributes:
-        train, validation: data files made by ``crystalsmith data build``.
+        train, validation: data file made by ``crystalsmith data build``.
         out: folder of the run: state.safetensors (to resume), model.safetensors (averaged weights), log.csv.
         method: "default", or "paper" for the method of the 2023 paper.
         start_from: checkpoint whose weights to start from; "default" is the one that ships; none if empty.
-        network: size of the default method's network; dimenet: of the paper's.
+        network: size of the default method's network; see below.
+        dimenet: size of the network of the paper's method; see below.
         max_atoms: leave out larger primitive cells.
         max_sites: leave out crystals with more inequivalent sites: the cost grows with these, not with atoms.
         orbits: orbits a batch; a batch holds as many crystals as fit. ``PAIRS`` pairs of an orbit and an atom
@@ -40,26 +41,31 @@ class TrainConfig:
             alike.
         batch: crystals a batch, whatever their orbits; 0 to go by ``orbits``.
         crystals: length of the run, in crystals seen.
-        learning_rate, warm_up: peak rate, and steps of linear warm-up to it.
+        learning_rate: the rate at its peak.
+        warm_up: steps over which the rate rises linearly to its peak.
         decay: share of the run, at its end, over which the rate falls linearly to zero.
-        weight_decay, beta2, clip: of AdamW, and the norm at which gradients are clipped.
+        weight_decay, beta2: of AdamW.
+        clip: the norm at which gradients are clipped.
         ema: decay of the averaged weights.
         lattice_weight: weight of the lattice loss beside the position loss.
         focus: share of the noise times drawn from the decisive range, see ``diffusion.schedules.focus``.
         forget: share of the elements of a crystal that the network sees by their place in the periodic table
             and their properties alone, so that it learns to tell of rare elements by them.
         guides: file of ``crystalsmith data guides`` with known crystals for the training crystals to go by,
-            so that the network learns to (``network: guide``); validation_guides: the same for validation.
+            so that the network learns to (``network: guide``).
+        validation_guides: the same for validation.
         unguided: share of the crystals that are shown without their guide.
         wrapped_target: of the paper's method: positions are compared with the mean of the noise over all
             points of the orbit that the noised one may have come from; if not, as published, with the noise.
         joint: of the paper's method: both scores from one state with both noised; if not, as published, that
             of the positions in the clean lattice.
         seed: of everything random.
-        save_every, save_minutes: steps and minutes between two saved states at most; validate_every: steps
-            between validations.
+        save_every: steps between two saved states at most.
+        save_minutes: minutes between two saved states at most.
+        validate_every: steps between validations.
         validation_crystals: how many rows of the validation set are used.
-        device: cpu or cuda; bfloat16: messages in bfloat16, geometry and sums in float32.
+        device: cpu or cuda.
+        bfloat16: messages in bfloat16, geometry and sums in float32.
         compile: compile the interaction layers with torch.compile: a third faster, needs a C++ compiler.
         processes: CPU processes that share each batch; one a core is fastest on an idle machine, 1 on a
             shared one.
