@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from collections.abc import Iterator
+from typing import Any
 
 # A shell starts what it puts in the background deaf to Ctrl-C, and so is what that starts in turn.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -33,3 +36,19 @@ settings.load_profile("crystalsmith")
 def known() -> dict[str, Crystal]:
     """Published crystals by name."""
     return KNOWN
+
+
+CHROMIUM = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")  # WebGL by software
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real browser without a window."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("no chromium on this machine")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=path, args=list(CHROMIUM))
+        yield running
+        running.close()

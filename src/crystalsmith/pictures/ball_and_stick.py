@@ -20,8 +20,8 @@ from crystalsmith.pictures.cell_contents import ball_radii, cell_filled, half_bo
 
 Array = NDArray[np.float64]
 
-# a points to the viewer and slightly left, b to the right, c up; seen from a little above.
-_VIEW = rotate("-68z,-76x")
+VIEW = rotate("-68z,-76x")
+"""From the crystal to the screen: a points to the viewer and slightly left, b right, c up, from above."""
 _EYE_DISTANCE = 7.0  # in half diagonals of the cell: a mild perspective
 _LIGHT = np.array([-0.36, 0.42])  # where the highlight sits on a ball of radius 1
 BOND_RADIUS = 0.10  # Å
@@ -124,9 +124,9 @@ def fill_scene(scene: Scene, atoms: Atoms) -> Array:
     filled = cell_filled(upright)
     cell = np.asarray(upright.cell)
     middle = cell.sum(axis=0) / 2
-    corners = (_CORNERS @ cell - middle) @ _VIEW
+    corners = (_CORNERS @ cell - middle) @ VIEW
     scene.numbers = filled.numbers
-    scene.points = (filled.positions - middle) @ _VIEW
+    scene.points = (filled.positions - middle) @ VIEW
     scene.radii = ball_radii(filled.numbers)
     scene.size = float(np.linalg.norm(corners, axis=1).max())
     colors = [element_color(number) for number in filled.numbers]
@@ -134,7 +134,7 @@ def fill_scene(scene: Scene, atoms: Atoms) -> Array:
         scene.add_ball(k, color)
     bonds = half_bonds(upright, filled)
     for start, vector, radius in zip(
-        bonds.starts, bonds.vectors @ _VIEW, ball_radii(bonds.numbers), strict=True
+        bonds.starts, bonds.vectors @ VIEW, ball_radii(bonds.numbers), strict=True
     ):
         scene.add_stick(start, vector, radius, colors[start])
     for i, j in product(range(8), repeat=2):

@@ -61,12 +61,44 @@ def cell_filled(atoms: Atoms) -> Atoms:
     return filled
 
 
-def half_bonds(atoms: Atoms, filled: Atoms) -> HalfBonds:
-    """Find the bonds to draw in a filled cell.
+class PeriodicBonds(NamedTuple):
+    """Bonds of the atoms of one cell, each listed from both ends."""
+
+    first: NDArray[np.int_]
+    """Index of an atom, shape (bonds,)."""
+    second: NDArray[np.int_]
+    """Index of its neighbour, shape (bonds,)."""
+    shifts: NDArray[np.int_]
+    """The cell that the neighbour lies in, shape (bonds, 3)."""
+    vectors: NDArray[np.float64]
+    """From the atom to the neighbour in Å, shape (bonds, 3)."""
+
+
+def periodic_bonds(atoms: Atoms) -> PeriodicBonds:
+    """Find the bonds of a crystal.
 
     Two atoms are bonded if they are no farther apart than 1.2 times the sum of
     their covalent radii, and not much farther than the nearest neighbour of
     either: large cations then get no bonds to each other.
+
+    Args:
+        atoms: one cell; taken as periodic.
+    """
+    periodic = atoms.copy()
+    periodic.pbc = True
+    cutoffs = natural_cutoffs(periodic, mult=1.2)
+    first, second, distance, shifts, vector = neighbor_list("ijdSD", periodic, cutoffs)
+    nearest = np.full(len(atoms), np.inf)
+    np.minimum.at(nearest, first, distance)
+    # Unlike atoms may differ in distance as in a distorted octahedron, like ones (metals) hardly.
+    slack = np.where(atoms.numbers[first] == atoms.numbers[second], 1.1, 1.3)
+    bonded = distance <= slack * np.minimum(nearest[first], nearest[second])
+    return PeriodicBonds(first[bonded], second[bonded], shifts[bonded], vector[bonded])
+
+
+def half_bonds(atoms: Atoms, filled: Atoms) -> HalfBonds:
+    """Find those of `periodic_bonds` to draw in a filled cell.
+
     Bonds that leave the drawing are kept for atoms inside the cell only, where
     they show the coordination; on the boundary they would be mere spikes.
 
@@ -77,16 +109,7 @@ def half_bonds(atoms: Atoms, filled: Atoms) -> HalfBonds:
     Returns:
         The bonds, from each drawn atom.
     """
-    periodic = atoms.copy()
-    periodic.pbc = True
-    first, second, distance, vector = neighbor_list("ijdD", periodic, natural_cutoffs(periodic, mult=1.2))
-    nearest = np.full(len(atoms), np.inf)
-    np.minimum.at(nearest, first, distance)
-    # Unlike atoms may differ in distance as in a distorted octahedron, like ones (metals) hardly.
-    slack = np.where(atoms.numbers[first] == atoms.numbers[second], 1.1, 1.3)
-    bonded = distance <= slack * np.minimum(nearest[first], nearest[second])
-    first, second, vector = first[bonded], second[bonded], vector[bonded]
-
+    first, second, _, vector = periodic_bonds(atoms)
     starts, bonds = np.nonzero(filled.arrays["site"][:, None] == first)
     gap, _ = cKDTree(filled.positions).query(filled.positions[starts] + vector[bonds])
     fractional = filled.get_scaled_positions(wrap=False)

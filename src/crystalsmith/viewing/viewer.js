@@ -1,0 +1,494 @@
+// The viewer of crystals of pages, reports and notebooks: `show(element, scene, options)`.
+//
+// Mouse and touch rotate, the wheel and two fingers zoom, shift or the right button moves; arrow keys, + and -
+// do the same, 0 resets. Colours follow the page.
+
+import { Drawing, Matrix4, Quaternion, Vector3 } from "./drawing.js";
+
+const LOOK = `
+:host { all: initial; display: block; position: relative; height: 100%; font: 13px/1.4 system-ui, "DejaVu Sans", sans-serif;
+  color: var(--viewer-ink); min-width: 0; }
+.stage { position: absolute; inset: 0; overflow: hidden; border-radius: inherit; }
+canvas { position: absolute; inset: 0; width: 100%; height: 100%; cursor: grab; touch-action: pan-y; outline: none; }
+canvas:focus { touch-action: none; } canvas:active { cursor: grabbing; }
+canvas:focus-visible { box-shadow: inset 0 0 0 2px var(--viewer-accent); }
+ul { position: absolute; left: .5rem; bottom: .4rem; right: .5rem; margin: 0; padding: 0; list-style: none;
+  display: flex; flex-wrap: wrap; gap: .1rem .7rem; pointer-events: none; }
+.film + ul { bottom: 2.5rem; }
+li { display: flex; align-items: center; gap: .3rem; }
+li i { width: .8rem; height: .8rem; border-radius: 50%; box-shadow: inset 0 0 0 1px rgba(0,0,0,.25); }
+.bar { position: absolute; top: .35rem; right: .35rem; display: flex; flex-wrap: wrap; justify-content: flex-end; gap: .2rem; }
+button { font: inherit; font-size: 12px; color: var(--viewer-ink); background: var(--viewer-paper); opacity: .82;
+  border: 1px solid var(--viewer-line); border-radius: .35rem; padding: .12rem .45rem; min-width: 1.75rem; min-height: 1.6rem;
+  cursor: pointer; }
+button:hover, button:focus-visible { opacity: 1; border-color: var(--viewer-accent); }
+button:focus-visible, input:focus-visible { outline: 2px solid var(--viewer-accent); outline-offset: 1px; }
+button[aria-pressed=true] { border-color: var(--viewer-accent); box-shadow: inset 0 0 0 1px var(--viewer-accent); opacity: 1; }
+.film { position: absolute; left: .5rem; right: .5rem; bottom: .35rem; display: flex; align-items: center; gap: .5rem; }
+.film input { flex: 1; min-width: 3rem; accent-color: var(--viewer-accent); }
+.film output { min-width: 4.2rem; text-align: right; font-variant-numeric: tabular-nums; font-size: 12px; }
+.tip { position: absolute; pointer-events: none; white-space: nowrap; background: var(--viewer-paper);
+  border: 1px solid var(--viewer-line); border-radius: .35rem; padding: .1rem .45rem; font-size: 12px; }
+[hidden] { display: none !important; }
+@media (prefers-reduced-motion: reduce) { * { transition: none; } }
+@media print { .bar, .film, .tip { display: none; } }
+`;
+const HELP = "Drag or arrow keys rotate, plus and minus zoom, shift with them moves, zero resets.";
+const SUPERCELLS = [[1, 1, 1], [2, 2, 2], [3, 3, 3]];
+const STYLE = { supercell: [1, 1, 1], bonds: true, polyhedra: false, cell: true, axes: true, labels: false };
+const ZOOMS = [0.25, 12];
+
+const make = (tag, props = {}, ...children) => {
+  const made = Object.assign(document.createElement(tag), props);
+  made.append(...children);
+  return made;
+};
+
+/** Draw a scene of `crystalsmith.viewing.scene` into an element. Throws where the browser has no WebGL. */
+export function show(element, scene, options = {}) {
+  return new View(element, scene, options);
+}
+
+class View {
+  constructor(element, scene, options) {
+    this.options = { controls: true, legend: true, fps: 12, ...options };
+    this.style = { ...STYLE, ...options.style };
+    this.drawing = new Drawing();
+    this.host = make("div");
+    if (options.height) this.host.style.height = `${options.height}px`;
+    this.root = this.host.attachShadow({ mode: "open" });
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(LOOK);
+    this.root.adoptedStyleSheets = [sheet];
+    this.canvas = make("canvas", { tabIndex: 0 });
+    this.canvas.setAttribute("role", "img");
+    this.legend = make("ul", { hidden: !this.options.legend });
+    this.tip = make("div", { className: "tip", hidden: true });
+    this.root.append(make("div", { className: "stage" }, this.canvas, this.tip), this.legend);
+    element.append(this.host);
+    this.ends = new AbortController();
+    this.frames = null;
+    this.isVisible = false;
+    this.take(scene);
+    this.reset();
+    if (this.options.controls) this.addBar();
+    this.listen();
+  }
+
+  // What is shown
+
+  take(scene, keepSize = false) {
+    this.scene = scene;
+    this.isStale = true;
+    this.keepSize = keepSize && this.isFilled;
+    const group = scene.group ? `, ${scene.group}` : "";
+    this.canvas.setAttribute("aria-label", `Crystal structure of ${scene.formula}${group}. ${HELP}`);
+    const names = Object.entries(scene.elements);
+    this.legend.replaceChildren(
+      ...names.map(([name, { color }]) => {
+        const dot = make("i");
+        dot.style.background = color;
+        return make("li", {}, dot, name);
+      }),
+    );
+    this.draw();
+  }
+
+  /** Show another scene; the camera stays unless told otherwise. */
+  update(scene, { keepCamera = true } = {}) {
+    this.pause();
+    this.frames = null;
+    this.film?.remove();
+    this.film = null;
+    this.take(scene);
+    if (!keepCamera) this.reset();
+  }
+
+  setStyle(changes) {
+    this.style = { ...this.style, ...changes };
+    this.isStale = true;
+    this.keepSize = false;
+    this.showStyle?.();
+    this.draw();
+  }
+
+  // The camera
+
+  startTurn() {
+    const view = this.scene.view ?? [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
+    const [x, y, z] = [0, 1, 2].map((k) => new Vector3(view[0][k], view[1][k], view[2][k]));
+    const matrix = new Matrix4().makeBasis(x, y, z).transpose();
+    return new Quaternion().setFromRotationMatrix(matrix);
+  }
+
+  reset() {
+    this.turn = this.startTurn();
+    this.zoom = 1;
+    this.shift = [0, 0];
+    this.moved();
+  }
+
+  camera() {
+    return { turn: this.turn.toArray(), zoom: this.zoom, shift: [...this.shift] };
+  }
+
+  setCamera({ turn, zoom, shift }) {
+    this.turn = new Quaternion(...turn).normalize();
+    this.zoom = Math.min(Math.max(zoom, ZOOMS[0]), ZOOMS[1]);
+    this.shift = [...shift];
+    this.draw();
+  }
+
+  moved() {
+    this.draw();
+    this.options.onCamera?.(this.camera());
+  }
+
+  rotate(right, up) {
+    const length = Math.hypot(right, up);
+    if (!length) return;
+    const axis = new Vector3(-up / length, right / length, 0);
+    this.turn.premultiply(new Quaternion().setFromAxisAngle(axis, length)).normalize();
+    this.moved();
+  }
+
+  zoomBy(factor) {
+    this.zoom = Math.min(Math.max(this.zoom * factor, ZOOMS[0]), ZOOMS[1]);
+    this.moved();
+  }
+
+  moveBy(right, up) {
+    this.shift = [this.shift[0] + right / this.zoom, this.shift[1] + up / this.zoom];
+    this.moved();
+  }
+
+  // Painting: when something changed and the canvas can be seen
+
+  draw() {
+    if (this.waiting || !this.isVisible) return;
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = 0;
+      this.paint();
+    });
+  }
+
+  colors() {
+    const style = getComputedStyle(this.host.parentElement ?? document.body);
+    const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+    const read = (name, other) => style.getPropertyValue(name).trim() || other;
+    const back = backgroundOf(this.host);
+    const dark = back ? brightness(back) < 0.4 : isDark;
+    return {
+      paper: read("--paper", back ?? (dark ? "#16181d" : "#ffffff")),
+      ink: read("--ink", dark ? "#e4e6eb" : "#22252b"),
+      quiet: read("--quiet", dark ? "#a2a9b8" : "#5a6070"),
+      line: read("--line", dark ? "#3a3f4a" : "#d5d8de"),
+      accent: read("--accent", dark ? "#86b2e6" : "#3b6ea8"),
+    };
+  }
+
+  paint() {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    if (!width || !height || this.isGone) return;
+    const ratio = Math.min(globalThis.devicePixelRatio || 1, 2);
+    const size = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (this.canvas.width !== size[0] || this.canvas.height !== size[1]) {
+      [this.canvas.width, this.canvas.height] = size;
+    }
+    if (this.isStale) {
+      this.drawing.fill(this.scene, this.style, this.keepSize);
+      this.isStale = false;
+      this.isFilled = true;
+    }
+    const colors = this.colors();
+    for (const name of ["paper", "ink", "line", "accent"]) {
+      this.host.style.setProperty(`--viewer-${name}`, colors[name]);
+    }
+    const look = { turn: this.turn, zoom: this.zoom, shift: this.shift, paper: colors.paper, line: colors.quiet };
+    this.drawing.paint(this.canvas, look);
+    const pen = this.canvas.getContext("2d");
+    if (this.style.axes) this.writeAxes(pen, colors, ratio);
+    if (this.style.labels) this.writeLabels(pen, colors, ratio);
+    this.host.dataset.painted = String(Number(this.host.dataset.painted ?? 0) + 1);
+  }
+
+  write(pen, text, [x, y], colors, size, slant = "") {
+    pen.font = `${slant} ${size}px system-ui, "DejaVu Sans", sans-serif`;
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    pen.lineWidth = size / 4;
+    pen.lineJoin = "round";
+    pen.strokeStyle = colors.paper;
+    pen.strokeText(text, x, y);
+    pen.fillStyle = colors.ink;
+    pen.fillText(text, x, y);
+  }
+
+  // Each letter stands beside the outermost of the edges along its vector, free of the balls.
+  writeAxes(pen, colors, ratio) {
+    if (this.style.cell === false) return;
+    const { width, height } = this.canvas;
+    const see = (point) => this.drawing.project(point, width, height);
+    const centre = see(new Vector3());
+    const size = 14 * ratio;
+    const sides = { a: [-1, 1], b: [0.3, 1], c: [-1, 0] };
+    const discs = this.drawing.atoms.map(({ at, radius }) => {
+      const [x, y, depth] = see(at);
+      return [x, y, radius * this.drawing.scaleAt(depth, height)];
+    });
+    for (const { name, edges } of this.drawing.axes) {
+      const side = sides[name];
+      const lines = edges.map(([from, to]) => [see(from), see(to)]);
+      const score = ([p, q]) => ((p[0] + q[0]) / 2) * side[0] + ((p[1] + q[1]) / 2) * side[1];
+      const [p, q] = lines.reduce((best, line) => (score(line) > score(best) ? line : best));
+      const along = [q[0] - p[0], q[1] - p[1]];
+      const length = Math.hypot(...along);
+      if (length < 2 * size) continue; // seen end on
+      const middle = [(p[0] + q[0]) / 2, (p[1] + q[1]) / 2];
+      let out = [-along[1] / length, along[0] / length];
+      if ((middle[0] - centre[0]) * out[0] + (middle[1] - centre[1]) * out[1] < 0) out = [-out[0], -out[1]];
+      let room = 0.85 * size;
+      let spot = middle;
+      for (let step = 0; step < 14; step++, room += 0.3 * size) {
+        spot = [middle[0] + room * out[0], middle[1] + room * out[1]];
+        if (discs.every(([x, y, r]) => Math.hypot(x - spot[0], y - spot[1]) > r + 0.55 * size)) break;
+      }
+      const keep = (x, most) => Math.min(Math.max(x, 0.7 * size), most - 0.7 * size);
+      this.write(pen, name, [keep(spot[0], width), keep(spot[1], height)], colors, size, "italic");
+    }
+  }
+
+  writeLabels(pen, colors, ratio) {
+    const { width, height } = this.canvas;
+    const seen = this.drawing.atoms.map((atom) => [atom, this.drawing.project(atom.at, width, height)]);
+    seen.sort(([, p], [, q]) => q[2] - p[2]);
+    for (const [atom, spot] of seen) {
+      const size = Math.min(Math.max(0.3 * this.drawing.scaleAt(spot[2], height), 9 * ratio), 15 * ratio);
+      this.write(pen, this.scene.atoms[atom.index].label, spot, colors, size);
+    }
+  }
+
+  // Films
+
+  /** Play scenes one after the other; a bar lets the reader stop and go through them. */
+  play(frames, { fps = this.options.fps, loop = true, text = null } = {}) {
+    if (!frames?.length) return;
+    this.frames = frames;
+    Object.assign(this, { fps, loop, frameText: text });
+    if (!this.film) this.addFilm();
+    this.slider.max = String(frames.length - 1);
+    this.isFilled = false;
+    this.seek(0);
+    this.resume();
+  }
+
+  seek(k) {
+    if (!this.frames) return;
+    this.frame = Math.min(Math.max(Math.round(k), 0), this.frames.length - 1);
+    const first = this.frames[0];
+    this.take({ ...first, ...this.frames[this.frame] }, this.frame > 0);
+    if (!this.slider) return;
+    this.slider.value = String(this.frame);
+    const words = this.frameText?.(this.frame) ?? this.frames[this.frame].text ?? `${this.frame + 1} of ${this.frames.length}`;
+    this.step.value = words;
+    this.slider.setAttribute("aria-valuetext", words);
+  }
+
+  resume() {
+    this.pause();
+    this.playing = setInterval(() => {
+      if (!this.isVisible) return;
+      const isLast = this.frame === this.frames.length - 1;
+      if (isLast && !this.loop) return this.pause();
+      this.seek(isLast ? 0 : this.frame + 1);
+    }, 1000 / this.fps);
+    this.showPlaying();
+  }
+
+  pause() {
+    clearInterval(this.playing);
+    this.playing = 0;
+    this.showPlaying();
+  }
+
+  showPlaying() {
+    if (!this.film) return;
+    this.toggle.textContent = this.playing ? "❚❚" : "►";
+    this.toggle.setAttribute("aria-label", this.playing ? "Pause" : "Play");
+  }
+
+  addFilm() {
+    this.toggle = make("button", { type: "button", onclick: () => (this.playing ? this.pause() : this.resume()) });
+    this.slider = make("input", { type: "range", min: "0", value: "0" });
+    this.slider.setAttribute("aria-label", "Step");
+    this.slider.oninput = () => {
+      this.pause();
+      this.seek(Number(this.slider.value));
+    };
+    this.step = make("output");
+    this.film = make("div", { className: "film" }, this.toggle, this.slider, this.step);
+    this.root.insertBefore(this.film, this.legend);
+  }
+
+  // Controls
+
+  addBar() {
+    const bar = make("div", { className: "bar" });
+    bar.setAttribute("role", "toolbar");
+    bar.setAttribute("aria-label", "View");
+    const toggles = [];
+    const add = (text, title, run) => {
+      const button = make("button", { type: "button", textContent: text, title, onclick: run });
+      button.setAttribute("aria-label", title);
+      bar.append(button);
+      return button;
+    };
+    const toggle = (text, title, name) => {
+      const button = add(text, title, () => this.setStyle({ [name]: !this.style[name] }));
+      toggles.push([button, name]);
+    };
+    const size = add("", "Supercell", () => {
+      const place = SUPERCELLS.findIndex((cell) => cell.join() === this.style.supercell.join());
+      this.setStyle({ supercell: SUPERCELLS[(place + 1) % SUPERCELLS.length] });
+    });
+    if (this.scene.polyhedra?.length) toggle("◆", "Polyhedra", "polyhedra");
+    toggle("╱", "Bonds", "bonds");
+    toggle("Aa", "Names of the sites", "labels");
+    add("↺", "Reset the view", () => this.reset());
+    this.showStyle = () => {
+      for (const [button, name] of toggles) button.setAttribute("aria-pressed", String(Boolean(this.style[name])));
+      size.textContent = this.style.supercell.join("×");
+    };
+    this.showStyle();
+    this.root.append(bar);
+  }
+
+  listen() {
+    const { canvas } = this;
+    const on = (target, name, run, more = {}) =>
+      target.addEventListener(name, run, { signal: this.ends.signal, ...more });
+    const fingers = new Map();
+    on(canvas, "pointerdown", (event) => {
+      canvas.focus({ preventScroll: true });
+      canvas.setPointerCapture(event.pointerId);
+      fingers.set(event.pointerId, [event.clientX, event.clientY]);
+      this.tip.hidden = true;
+    });
+    on(canvas, "pointermove", (event) => this.onMove(event, fingers));
+    for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
+      on(canvas, name, (event) => fingers.delete(event.pointerId));
+    }
+    on(canvas, "pointerleave", () => (this.tip.hidden = true));
+    on(canvas, "contextmenu", (event) => event.preventDefault());
+    on(canvas, "dblclick", () => this.reset());
+    on(canvas, "keydown", (event) => this.onKey(event));
+    const isActive = () => this.root.activeElement === canvas;
+    // Only once it was clicked: else a page could not be scrolled past a viewer.
+    on(canvas, "wheel", (event) => {
+      if (!event.ctrlKey && !isActive()) return;
+      event.preventDefault();
+      this.zoomBy(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)));
+    }, { passive: false });
+    on(matchMedia("(prefers-color-scheme: dark)"), "change", () => this.draw());
+    on(this.drawing.stage.canvas, "webglcontextrestored", () => {
+      this.isStale = true;
+      this.draw();
+    });
+    this.watchers = [
+      new ResizeObserver(() => this.draw()),
+      new IntersectionObserver(([entry]) => {
+        this.isVisible = entry.isIntersecting;
+        this.draw();
+      }, { rootMargin: "200px" }),
+      new MutationObserver(() => this.draw()),
+    ];
+    this.watchers[0].observe(canvas);
+    this.watchers[1].observe(this.host);
+    for (const page of [document.documentElement, document.body]) {
+      this.watchers[2].observe(page, { attributes: true, attributeFilter: ["class", "style", "data-theme"] });
+    }
+  }
+
+  onMove(event, fingers) {
+    const before = fingers.get(event.pointerId);
+    if (!before) return this.name(event);
+    const now = [event.clientX, event.clientY];
+    const [right, down] = [now[0] - before[0], now[1] - before[1]];
+    const side = Math.min(this.canvas.clientWidth, this.canvas.clientHeight);
+    if (fingers.size > 1) {
+      const other = [...fingers].find(([id]) => id !== event.pointerId)[1];
+      const apart = (p) => Math.hypot(p[0] - other[0], p[1] - other[1]);
+      this.moveBy(right / side, -down / side);
+      this.zoomBy(apart(now) / (apart(before) || 1));
+    } else if (event.shiftKey || event.buttons & 6) {
+      this.moveBy((2 * right) / side, (-2 * down) / side);
+    } else {
+      this.rotate((right / side) * Math.PI, (-down / side) * Math.PI);
+    }
+    fingers.set(event.pointerId, now);
+  }
+
+  onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = Math.PI / 24;
+    const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+    const arrow = arrows[event.key];
+    if (arrow && event.shiftKey) this.moveBy(0.1 * arrow[0], 0.1 * arrow[1]);
+    else if (arrow) this.rotate(step * arrow[0], step * arrow[1]);
+    else if (event.key === "+" || event.key === "=") this.zoomBy(1.15);
+    else if (event.key === "-") this.zoomBy(1 / 1.15);
+    else if (event.key === "0") this.reset();
+    else if (event.key === " " && this.film) this.playing ? this.pause() : this.resume();
+    else return;
+    event.preventDefault();
+  }
+
+  // The atom under the pointer: its site and coordinates.
+  name(event) {
+    if (event.pointerType === "touch" || !this.isFilled) return;
+    const box = this.canvas.getBoundingClientRect();
+    const [width, height] = [box.width, box.height];
+    const spot = [event.clientX - box.left, event.clientY - box.top];
+    let best = null;
+    for (const atom of this.drawing.atoms) {
+      const [x, y, depth] = this.drawing.project(atom.at, width, height);
+      const radius = atom.radius * this.drawing.scaleAt(depth, height);
+      if (Math.hypot(x - spot[0], y - spot[1]) < radius && (!best || depth < best.depth)) best = { atom, depth, x, y };
+    }
+    this.tip.hidden = !best;
+    if (!best) return;
+    const place = best.atom.place.map((x) => x.toFixed(3).replace("-", "−")).join("  ");
+    this.tip.textContent = `${this.scene.atoms[best.atom.index].label}   ${place}`;
+    this.tip.style.left = `${Math.min(best.x + 10, Math.max(width - this.tip.offsetWidth - 4, 0))}px`;
+    this.tip.style.top = `${Math.max(best.y - 30, 2)}px`;
+  }
+
+  /** The drawing as a PNG, as a data: URL. */
+  snapshot() {
+    this.paint();
+    return this.canvas.toDataURL("image/png");
+  }
+
+  dispose() {
+    this.isGone = true;
+    this.pause();
+    cancelAnimationFrame(this.waiting);
+    this.ends.abort();
+    for (const watcher of this.watchers) watcher.disconnect();
+    this.drawing.dispose();
+    this.host.remove();
+  }
+}
+
+function backgroundOf(element) {
+  for (let node = element; node; node = node.parentElement ?? node.getRootNode().host) {
+    const color = getComputedStyle(node).backgroundColor;
+    if (color && color !== "transparent" && !/, 0\)$/.test(color)) return color;
+  }
+  return null;
+}
+
+function brightness(color) {
+  const [r, g, b] = color.match(/[\d.]+/g).map(Number);
+  return (0.3 * r + 0.59 * g + 0.11 * b) / 255;
+}
