@@ -2,15 +2,15 @@
 
     crystalsmith data orders mp20_val.safetensors -n 300 --give atoms -k 20 -o atoms.jsonl
     crystalsmith generate atoms.jsonl --new-only --checkpoint MODEL -o atoms
-    python benchmarks/calibrate_solving.py fits atoms mp20_val.safetensors -o evidence.jsonl
-    python benchmarks/calibrate_solving.py weights evidence.jsonl \\
+    python benchmarks/calibrate_solving.py fits atoms mp20_val.safetensors --checkpoint MODEL -o e.jsonl
+    python benchmarks/calibrate_solving.py weights e.jsonl \\
         --json src/crystalsmith/solving/calibration.json
 
 Every order of the run is solved twice by the road of ``solve``: with a simulated pattern of its own crystal,
 and with one of another compound, for which no candidate is right. Patterns are spoiled at random, as measured
-ones are: lines 0.05 to 0.25 degrees wide, one or both lines of the tube, a zero shift of up to 0.1 degree,
-1,000 to 100,000 counts in the highest point, a background, in half of them a few foreign lines of up to 5 %
-and a preferred orientation. A candidate is right if StructureMatcher(0.3, 0.5, 10) says so.
+ones are (``powder.as_measured``). A candidate is right if StructureMatcher(0.3, 0.5, 10) says so. A third row
+of every order is its own pattern with all right candidates taken away: a structure that is nearly right,
+refined until it fits, is what most often passes for the answer.
 
 Weights maximise the likelihood of the right candidates together, or of none where there is none
 (``solving.verdict``), with signs that make sense and a pull towards what was chosen by hand after a look at
@@ -34,20 +34,22 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from checkpoints import add_checkpoint
 from lines import append, whole_lines
 from pools import candidates_of, row_of
+from powder import as_measured
 from scipy.optimize import minimize
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.diffraction import Pattern, radiation
-from crystalsmith.diffraction.simulation import Optics, Spoiling, measured, simulate
+from crystalsmith.diffraction import Pattern
+from crystalsmith.diffusion import load_model
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.evaluation import read_samples
 from crystalsmith.generation.journal import Entry
-from crystalsmith.ranking import verdicts
+from crystalsmith.ranking import Ladder, verdicts
 from crystalsmith.runs.progress import silent
 from crystalsmith.solving import SolveSettings
-from crystalsmith.solving.answers import answers_of, leading
+from crystalsmith.solving.answers import answers_of, leading, more_symmetric
 from crystalsmith.solving.fitting import Observation, fit_all, refine_all
 from crystalsmith.solving.trials import fits_in, trials_of
 from crystalsmith.solving.verdict import FEATURES, NONE, ONE, Evidence, features, probabilities
@@ -61,43 +63,24 @@ fits simulated patterns better and puts right structures of measured samples in 
 
 BY_HAND = {
     **{"constant": -7.0, "misfit": -6.0, "overlap": -0.7, "foreign": -0.1, "frozen": -0.2, "figure": 0.3},
-    **{"freedom": -0.2, "moved": -1.0, "stretch": -1.0, "likely": 0.6},
+    **{"freedom": -0.2, "moved": -1.0, "run": -1.0, "stretch": -1.0, "likely": 0.6},
 }
 """Weights to begin with; 0 for the others."""
 
+KINDS, SHARES = 3, (1.0, 0.5, 0.5)
+"""Rows of an order, and what each counts."""
+
 SIGNS = {
     **{"misfit": -1, "rwp": -1, "overlap": -1, "missing": -1, "foreign": -1, "freedom": -1},
+    **{"moved": -1, "run": -1, "stretch": -1},
     **{"figure": 1, "likely": 1},
 }
 """Of weights: a better fit never counts less."""
 
 
-def spoiled(crystal: Crystal, seed: int) -> Pattern:
-    """A pattern of a crystal as it might have been measured."""
-    rng = np.random.default_rng(seed)
-    lines = radiation(("CuKa", "CuKa1")[int(rng.integers(2))])
-    width = float(np.exp(rng.uniform(math.log(0.05), math.log(0.25))))
-    impure, textured = rng.random(2) < 0.5
-    optics = Optics(
-        width=width,
-        broadening=float(rng.uniform(0, 0.1)),
-        mixing=float(rng.uniform(0.2, 0.8)),
-        zero=float(rng.uniform(-0.1, 0.1)),
-        displacement=float(rng.uniform(-0.05, 0.05)),
-        thermal=float(rng.uniform(0.2, 1.5)),
-        texture=float(rng.uniform(0.7, 1.0)) if textured else 1.0,
-    )
-    more = Spoiling(
-        counts=float(10 ** rng.uniform(3, 5)),
-        background=float(rng.uniform(0.005, 0.1)),
-        impurity=float(rng.uniform(0.01, 0.05)) if impure else 0.0,
-        seed=seed,
-    )
-    high = float(rng.choice([70.0, 80.0, 90.0]))
-    return measured(simulate(crystal, lines, (8.0, high), 0.02, optics), more, width)
-
-
-def evidence_of(own: list[Entry], pattern: Pattern, folder: Path) -> list[tuple[Evidence, Crystal]]:
+def evidence_of(
+    own: list[Entry], pattern: Pattern, folder: Path, ladder: Ladder
+) -> list[tuple[Evidence, Crystal]]:
     """What the road of ``solve`` finds for a pattern among candidates."""
     observation = Observation.read(pattern, SolveSettings(formula=own[0].crystal.formula))
     found = verdicts([e.crystal for e in own], [e.score for e in own])
@@ -107,8 +90,13 @@ def evidence_of(own: list[Entry], pattern: Pattern, folder: Path) -> list[tuple[
     fits, refined = fits_in(folder / "fits"), fits_in(folder / "refined")
     fit_all(observation, trials, fits, silent)
     order = leading(trials, fits.found)
-    refine_all(observation, order[:REFINED], fits.found, refined, silent)
-    return [(a.evidence, a.crystal) for a in answers_of(order, fits.found, refined.found)]
+    refine_all(observation, order[:REFINED], fits.found, refined, silent, ladder)
+    answers = answers_of(order, fits.found, refined.found)
+    if fresh := more_symmetric(answers):
+        fit_all(observation, fresh, fits, silent)
+        refine_all(observation, fresh, fits.found, refined, silent, ladder)
+        answers = answers_of([*order, *fresh], fits.found, refined.found)
+    return [(a.evidence, a.crystal) for a in answers]
 
 
 def make_fits(a: argparse.Namespace) -> None:
@@ -118,6 +106,7 @@ def make_fits(a: argparse.Namespace) -> None:
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
     torch.set_num_threads(1)
+    ladder = Ladder.of(load_model(a.checkpoint), None, None, 1, sorts=True)
     matcher = StructureMatcher(0.3, 0.5, 10)
     reference = read_samples(a.data)
     truth = {
@@ -137,7 +126,9 @@ def make_fits(a: argparse.Namespace) -> None:
             for what, crystal in (("own", truth[name]), ("other", other)):
                 structure = truth[name].to_structure(primitive=True)
                 try:
-                    found = evidence_of(own, spoiled(crystal, row_of(name + what)), Path(temporary))
+                    found = evidence_of(
+                        own, as_measured(crystal, row_of(name + what)), Path(temporary), ladder
+                    )
                 except CrystalsmithError as error:
                     print(f"{name} {what}: {error}", flush=True)
                     found = []
@@ -161,7 +152,7 @@ Row = tuple[np.ndarray, np.ndarray]
 
 
 def rows_of(path: Path) -> dict[str, list[Row]]:
-    """Rows of every order: with its own pattern, and with another's."""
+    """Rows of every order: with its own pattern, with another's, and its own without what is right."""
     found: dict[str, list[Row]] = defaultdict(list)
     for line in whole_lines(path):
         for what in ("own", "other"):
@@ -170,6 +161,8 @@ def rows_of(path: Path) -> dict[str, list[Row]]:
                 -1, len(FEATURES)
             )
             found[line["order"]].append((table, np.array([x["right"] for x in answers], bool)))
+        table, right = found[line["order"]][0]
+        found[line["order"]].append((table[~right], right[~right]))
     return found
 
 
@@ -183,12 +176,12 @@ def fitted(rows: list[Row]) -> np.ndarray:
 
     def loss(w: np.ndarray) -> float:
         total = PULL * float(((w - chosen) ** 2).sum())
-        for table, right in rows:
+        for k, (table, right) in enumerate(rows):
             u = table @ (w / spread)
             top = max(0.0, u.max(initial=0.0))
             whole = math.log(np.exp(u - top).sum() + math.exp(-top))
             wanted = np.exp(u[right] - top).sum() if right.any() else math.exp(-top)
-            total += whole - math.log(max(wanted, 1e-300))
+            total += SHARES[k % KINDS] * (whole - math.log(max(wanted, 1e-300)))
         return total
 
     bounds = []
@@ -201,11 +194,11 @@ def fitted(rows: list[Row]) -> np.ndarray:
 def told(rows: list[Row], w: np.ndarray) -> dict[str, float]:
     """Figures of verdicts with these weights."""
     first = any_ = one = one_right = none_right = nones = 0
-    wrong_one = others = 0
+    wrong_one = others = mimic_one = mimics = 0
     entropy = 0.0
     for k, (table, right) in enumerate(rows):
         p, none = probabilities(table @ w)
-        own = k % 2 == 0
+        own, other = k % KINDS == 0, k % KINDS == 1
         word = NONE if none > 0.5 else ONE if p.max(initial=0.0) > 0.5 else ""
         mine = p[right].sum() if right.any() else none
         entropy -= math.log(max(mine, 1e-12))
@@ -214,9 +207,11 @@ def told(rows: list[Row], w: np.ndarray) -> dict[str, float]:
             first, any_ = first + hit, any_ + right.any()
             one, one_right = one + (word == ONE), one_right + (word == ONE and hit)
             nones, none_right = nones + (word == NONE), none_right + (word == NONE and not right.any())
-        else:
+        elif other:
             others, wrong_one = others + 1, wrong_one + (word == ONE)
-    n = (len(rows) + 1) // 2
+        else:
+            mimics, mimic_one = mimics + 1, mimic_one + (word == ONE)
+    n = len(rows) // KINDS
     return {
         "orders": n,
         "right first": first / n,
@@ -226,6 +221,7 @@ def told(rows: list[Row], w: np.ndarray) -> dict[str, float]:
         "none fits": nones / n,
         "none fits and none there": none_right / max(nones, 1),
         "wrong pattern: one answer": wrong_one / max(others, 1),
+        "right one missing: one answer": mimic_one / max(mimics, 1),
         "log loss": entropy / len(rows),
     }
 
@@ -258,6 +254,7 @@ def main() -> None:
     fits.add_argument("-o", "--output", type=Path, required=True)
     fits.add_argument("-n", type=int, default=None, help="orders")
     fits.add_argument("--most", type=int, default=20, help="candidates of an order")
+    add_checkpoint(fits)
     fits.set_defaults(run_=make_fits)
     weights = parts.add_parser("weights")
     weights.add_argument("evidence", type=Path)

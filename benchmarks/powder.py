@@ -34,7 +34,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +74,17 @@ class Row:
     note: str = field(default="")
 
 
-def simulated(path: str, count: int, spoiled: bool) -> Iterator[Row]:
-    """Rows of a data set with simulated patterns, the first ``count``."""
+def simulated(path: str, start: int, count: int, spoiled: bool, faults: bool) -> Iterator[Row]:
+    """Rows of a data set with simulated patterns, ``count`` of them."""
     data = Dataset.open(path)
-    for k in range(min(count, len(data))):
+    for k in range(start, min(start + count, len(data))):
         crystal = data[k]
+        if faults:
+            try:
+                yield Row(data.ids[k], crystal, as_measured(crystal, k))
+            except CrystalsmithError as error:
+                print(f"{data.ids[k]}: {error}", flush=True)
+            continue
         optics = Optics(width=WIDTHS[k % 2], broadening=0.05)
         more = Spoiling(seed=k)
         if spoiled:
@@ -90,6 +96,37 @@ def simulated(path: str, count: int, spoiled: bool) -> Iterator[Row]:
             print(f"{data.ids[k]}: {error}", flush=True)
             continue
         yield Row(data.ids[k], crystal, measured(clean, more, WIDTHS[k % 2]))
+
+
+def as_measured(crystal: Crystal, seed: int) -> Pattern:
+    """A pattern of a crystal as it might have been measured, with faults by chance."""
+    rng = np.random.default_rng(seed)
+    lines = radiation(("CuKa", "CuKa1")[int(rng.integers(2))])
+    width = float(np.exp(rng.uniform(np.log(0.05), np.log(0.25))))
+    impure, textured, hump = rng.random(3) < 0.5
+    optics = Optics(
+        width=width,
+        broadening=float(rng.uniform(0, 0.1)),
+        mixing=float(rng.uniform(0.2, 0.8)),
+        zero=float(rng.uniform(-0.1, 0.1)),
+        displacement=float(rng.uniform(-0.05, 0.05)),
+        thermal=float(rng.uniform(0.2, 1.5)),
+        texture=float(rng.uniform(0.7, 1.0)) if textured else 1.0,
+    )
+    more = Spoiling(
+        counts=float(10 ** rng.uniform(3, 5)),
+        background=float(rng.uniform(0.005, 0.1)),
+        impurity=float(rng.uniform(0.01, 0.05)) if impure else 0.0,
+        seed=seed,
+    )
+    clean = simulate(crystal, lines, (8.0, float(rng.choice([70.0, 80.0, 90.0]))), 0.02, optics)
+    x, y = clean.two_theta, clean.intensity
+    # A background that is none of the two: glass, and what fluorescence adds.
+    glass = np.exp(-0.5 * ((x - rng.uniform(18, 30)) / rng.uniform(3, 7)) ** 2)
+    y = y * (1 + 0.1 * rng.normal() * (x - x.mean()) / (x[-1] - x[0]))
+    if hump:
+        y = y + float(rng.uniform(0.02, 0.1)) * y.max() * glass
+    return measured(replace(clean, intensity=y), more, width)
 
 
 def measured_rows(path: str, least: int, most: int) -> Iterator[Row]:
@@ -182,7 +219,7 @@ def make(a: argparse.Namespace) -> None:
 
     torch.set_num_threads(1)
     if a.set == "simulated":
-        rows = list(simulated(a.source, a.n, a.spoiled))
+        rows = list(simulated(a.source, a.start, a.n, a.spoiled, a.faults))
     elif a.set == "measured":
         rows = list(measured_rows(a.source, a.least, a.most))
     else:
@@ -283,6 +320,8 @@ def main() -> None:
         part.set_defaults(run=make, set=name, spoiled=False, least=1, most=10**6)
         if name == "simulated":
             part.add_argument("--spoiled", action="store_true", help="shifted, impure and textured")
+            part.add_argument("--faults", action="store_true", help="faults by chance, as measured patterns")
+            part.add_argument("--start", type=int, default=0, help="first row (default: 0)")
         if name == "measured":
             part.add_argument("--least", type=int, default=1, help="atoms in the primitive cell")
             part.add_argument("--most", type=int, default=10**6)

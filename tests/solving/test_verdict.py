@@ -15,6 +15,7 @@ from crystalsmith.solving.verdict import (
     figures,
     judge,
     probabilities,
+    settled,
     weights,
 )
 
@@ -59,3 +60,24 @@ def test_lower_energies_count_and_unknown_ones_neither_way():
     low, high = judge([GOOD, replace(GOOD, energy=0.12)]).p
     assert low / high == pytest.approx(np.exp(0.12 / 0.06))
     assert judge([replace(GOOD, energy=9.0), GOOD]).p[0] > 0
+
+
+def test_coordinates_that_ran_far_count_against_a_fit():
+    few, many = replace(GOOD, freedom=2, moved=0.4), replace(GOOD, freedom=21, moved=0.4)
+    near = replace(many, moved=0.05)
+    assert figures([few])[0] > figures([near])[0] > figures([many])[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "ends"),
+    [
+        ({}, True),
+        ({"misfit": 0.09}, True),  # one free coordinate fits nothing by chance
+        ({"misfit": 0.2}, False),
+        ({"freedom": 21, "moved": 0.1}, True),
+        ({"freedom": 21, "moved": 0.47}, False),
+        ({"freedom": 21, "moved": 0.1, "misfit": 0.094}, False),
+    ],
+)
+def test_a_search_ends_early_only_where_nothing_simpler_can_come(changed, ends):
+    assert settled(replace(GOOD, **changed)) == ends

@@ -94,6 +94,11 @@ def bond_limits(first: str, second: str) -> np.ndarray:
     return np.asarray(_limits()[NUMBERS[first], NUMBERS[second]])
 
 
+def limits_by_number() -> np.ndarray:
+    """(119, 119, 4) least distances (Angstrom), by atomic numbers of centre and neighbour, read only."""
+    return _limits()
+
+
 def short_bond(crystal: Crystal) -> Bond | None:
     """A pair of elements that come closer than in any known crystal; None where there is none."""
     limits = _limits()

@@ -12,6 +12,7 @@ from crystalsmith.diffraction import lines, profile
 from crystalsmith.diffraction.misfit import FLOOR, RELATIVE, ROBUST, allowed, robust_loss
 from crystalsmith.diffraction.observed import Observed
 from crystalsmith.diffraction.reflections import Reflections
+from crystalsmith.diffraction.restraints import short_bonds
 from crystalsmith.graph import CrystalBatch
 from crystalsmith.graph.ragged import expand
 
@@ -57,6 +58,8 @@ REACH = 4.0
 
 _CHUNK = 16_000_000  # numbers in the largest array
 _STEEPEST = 0.02  # strain of one step
+_FARTHEST = 0.2  # Angstrom that an atom goes in one step
+_LEAST_LOOSE = 0.5  # of the lightest atoms: how far they may go in comparison with the heaviest
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,14 @@ class Problem:
         self.coordinates = int(per_crystal.max())
         way = t.free_basis[lay.wyckoff[orbit]].gather(2, rank[:, None, None].expand(-1, 3, 1))[:, :, 0]
         self.length = torch.linalg.vector_norm((way[:, None] @ self.batch.lattice()[crystal])[:, 0], dim=1)
+        self.columns = torch.full((len(dof), 3), -1)
+        self.columns[orbit, rank] = self.column
+        self.units = self.length.new_ones((len(dof), 3))
+        self.units[orbit, rank] = self.length
+        # A pattern says the less of an atom the fewer electrons it has.
+        number = lay.element.to(self.length)
+        heaviest = number.new_zeros(lay.size).scatter_reduce_(0, lay.crystal, number, "amax")
+        self.loose = (number / heaviest[lay.crystal]).sqrt().sqrt().clamp(min=_LEAST_LOOSE)
 
     def begin(self, crystal: Tensor, lattice: Tensor) -> State:
         """Fits that begin from lattices (R, 3, 3) of crystals (R,)."""
@@ -323,6 +334,7 @@ class Problem:
         prior = self._prior(state, plan, names)
         strain = self.batch.layout.tables.strain_basis
         strains = [k for k, c in enumerate(names.tolist()) if c < 6]
+        places = [k for k, c in enumerate(names.tolist()) if c >= OWN]
         damping = start.new_full((len(start),), 1e-3)
         scale: Tensor | None = None
         best: tuple[Tensor, Tensor, Tensor] | None = None  # cost, normal matrix, gradient
@@ -338,12 +350,19 @@ class Problem:
             loss = robust_loss(residual, plan.robust)
             gone = trial.values[:, names] - start
             cost = loss.sum(1) + (gone**2 * prior).sum(1)
+            bonds = None
+            if places and sites:
+                bonds = short_bonds(self.moved(trial), trial.lattice, self.columns, self.units, len(self.y))
+                cost = cost + bonds.cost
             weight = 1 / (1 + (residual / plan.robust) ** 2) / (error * scale[:, None]) ** 2
             weighed = slopes * weight[:, :, None]
             matrix = (weighed.transpose(1, 2) @ slopes).double()
             gradient = (weighed.transpose(1, 2) @ (self.y - whole)[:, :, None])[:, :, 0].double()
             matrix = matrix + torch.diag_embed(prior.double())
             gradient = gradient - (gone * prior).double()
+            if bonds is not None:
+                matrix[:, places[0] :, places[0] :] += bonds.matrix.double()
+                gradient[:, places[0] :] += bonds.gradient.double()
             if best is None:
                 best, state = (cost, matrix, gradient), trial
             else:
@@ -363,6 +382,9 @@ class Problem:
             if strains:
                 largest = step[:, strains].abs().amax(1, keepdim=True)
                 step = step * (_STEEPEST / largest.clamp(min=_STEEPEST))
+            if places:
+                largest = step[:, places].abs().amax(1, keepdim=True)
+                step = step * (_FARTHEST / largest.clamp(min=_FARTHEST))
             values = state.values.clone()
             values[:, names] += step
             for c, (low, high) in self.limits.items():
@@ -387,6 +409,12 @@ class Problem:
             sigma[list(columns)] = value
         weight = (sigma**-2).expand(state.values.shape).clone()
         lay = self.batch.layout
+        if "sites" in plan.priors:
+            # Points of one line are off together: so many of them count as one.
+            together = max(1.0, self.observed.width / self.observed.grid.step)
+            loose = weight.new_ones((lay.size, self.coordinates))
+            loose[self.owner, self.column] = self.loose[self.orbit]
+            weight[:, OWN:] *= together / loose[state.crystal] ** 2
         held = torch.ones_like(weight, dtype=torch.bool)
         held[:, 6:OWN] = False
         held[:, :6] = ~lay.strain_mask[state.crystal]

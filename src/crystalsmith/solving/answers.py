@@ -19,6 +19,7 @@ from crystalsmith.runs.progress import Progress
 from crystalsmith.solving.kept import Kept
 from crystalsmith.solving.rietveld import Refined, rietveld
 from crystalsmith.solving.trials import Fitted, Trial
+from crystalsmith.solving.twins import caveat
 from crystalsmith.solving.verdict import Evidence, Verdict, figures, judge
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ SYMMETRIZED, TOLERANCES = 4, (0.4, 0.2, 0.1)
 APART = 0.1
 """How far atoms of the same structure may be apart, in units of the cube root of the volume per atom. Wrong
 structures that mimic the right one, with another sense of rotation for example, are not far from it."""
+
+APART_IF_EQUAL, EQUAL = 0.2, 0.02
+"""The same of structures that fit equally well: whose misfits differ by no more than that. Most often one is
+the other a little distorted, in a subgroup."""
 
 NEARLY = 1.5
 """Log-odds by which a description with fewer parameters may be less likely."""
@@ -176,6 +181,19 @@ def alike(crystals: Sequence[Crystal]) -> list[int]:
     return first_alike(crystals, [0] * len(crystals), APART)
 
 
+def same_or_equal(answers: Sequence[Answer]) -> list[int]:
+    """For each answer the first that is the same structure, or nearly the same and fits equally well."""
+    crystals = [answer.crystal for answer in answers]
+    stands, near = alike(crystals), first_alike(crystals, [0] * len(crystals), APART_IF_EQUAL)
+    misfit = [max(answer.best_fit.misfit, 0.0) for answer in answers]
+    for i, (own, other) in enumerate(zip(stands, near, strict=True)):
+        if own == i and abs(misfit[i] - misfit[other]) <= EQUAL:
+            stands[i] = stands[other]
+        else:
+            stands[i] = stands[own]
+    return stands
+
+
 def answers_of(
     order: Sequence[Trial], fits: Mapping[str, Fitted], refined: Mapping[str, Fitted]
 ) -> list[Answer]:
@@ -258,7 +276,7 @@ def with_energies(answers: Sequence[Answer], energies: Kept[float | None], poten
 def _simplest(answers: Sequence[Answer], u: np.ndarray) -> list[Answer]:
     """One of those that are the same structure: of those that are nearly as likely as the likeliest, the one
     with the fewest free coordinates."""
-    stands = alike([answer.crystal for answer in answers])
+    stands = same_or_equal(answers)
     chosen = []
     for i in sorted(set(stands)):
         same = [k for k, s in enumerate(stands) if s == i]
@@ -270,7 +288,7 @@ def _simplest(answers: Sequence[Answer], u: np.ndarray) -> list[Answer]:
 
 def _distinct(answers: Sequence[Answer]) -> list[Answer]:
     """The first of those that are the same structure, which count as found so many times."""
-    stands = alike([answer.crystal for answer in answers])
+    stands = same_or_equal(answers)
     return [
         replace(answer, alike=sum(a.alike for a, s in zip(answers, stands, strict=True) if s == i))
         for i, answer in enumerate(answers)
@@ -317,7 +335,8 @@ def judged(answers: Sequence[Answer], refined: Mapping[str, Refined | str]) -> t
     ranked = [
         replace(full[i], p=verdict.p[i], rank=rank, total=len(full)) for rank, i in enumerate(order, start=1)
     ]
-    return replace(verdict, p=tuple(verdict.p[i] for i in order)), ranked
+    p = tuple(verdict.p[i] for i in order)
+    return replace(verdict, p=p, caveat=caveat(ranked)), ranked
 
 
 def density(crystal: Crystal) -> float:

@@ -138,8 +138,9 @@ def verdict_words(solution: Solution) -> str:
     verdict, answers = solution.verdict, solution.answers
     if not answers:
         return "none fits: no candidate could be made and fitted"
+    but = f"; {verdict.caveat}" if verdict.caveat else ""
     if verdict.words == "one answer":
-        return f"one answer: {_name(answers[0])}, right with a probability of {100 * answers[0].p:.0f} %"
+        return f"one answer: {_name(answers[0])}, right with a probability of {100 * answers[0].p:.0f} %{but}"
     if verdict.words == "none fits":
         return (
             f"none fits: with a probability of {100 * verdict.none:.0f} % the structure is not among the"
@@ -147,7 +148,9 @@ def verdict_words(solution: Solution) -> str:
         )
     several = [a for a in answers if a.p >= 0.2 * answers[0].p]
     shown = ", ".join(f"{_name(a)} {100 * a.p:.0f} %" for a in several[:4])
-    return f"several fit equally: {shown}" + (f" and {len(several) - 4} more" if len(several) > 4 else "")
+    return (
+        f"several fit equally: {shown}" + (f" and {len(several) - 4} more" if len(several) > 4 else "") + but
+    )
 
 
 def _name(answer: Answer) -> str:

@@ -44,7 +44,8 @@ from crystalsmith.solving.outputs import KEPT, OWNED, named, write_outputs
 from crystalsmith.solving.question import formulas, orders_of
 from crystalsmith.solving.settings import SolveSettings
 from crystalsmith.solving.trials import Fitted, Trial, fits_in, trials_of
-from crystalsmith.solving.verdict import Verdict, judge
+from crystalsmith.solving.twins import exchanged
+from crystalsmith.solving.verdict import Verdict, judge, settled
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
@@ -117,6 +118,7 @@ class Solution:
             "folder": str(self.folder),
             "verdict": self.verdict.words,
             "p_none": self.verdict.none,
+            "caveat": self.verdict.caveat,
             "pattern": self.observation.to_dict(),
             "cells": [cell.to_dict() for cell in self.cells],
             "candidates_tried": self.tried,
@@ -264,12 +266,16 @@ class _Work:
             order = leading(list(trials.values()), fits.found)
             self.refine(order[: self.settings.refine], fits, refined)
             answers = answers_of(order, fits.found, refined.found)
-            if max(judge([a.evidence for a in answers]).p, default=0.0) >= SURE:
+            p = judge([a.evidence for a in answers]).p
+            likeliest = max(range(len(p)), key=p.__getitem__, default=0)
+            if p and p[likeliest] >= SURE and settled(answers[likeliest].evidence):
                 break
-        if fresh := more_symmetric(answers):
-            fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
-            self.refine(fresh, fits, refined)
-            answers = answers_of([*order, *fresh], fits.found, refined.found)
+        for more in (more_symmetric, exchanged):
+            if fresh := more(answers):
+                fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
+                self.refine(fresh, fits, refined)
+                order = [*order, *fresh]
+                answers = answers_of(order, fits.found, refined.found)
         if made and not trials:
             self.notes.append("no candidate has a lattice that can be strained to the cell")
         if self.settings.potential is not None:

@@ -22,7 +22,7 @@ ONE, SEVERAL, NONE = "one answer", "several fit equally", "none fits"
 
 FEATURES = (
     *("constant", "misfit", "rwp", "overlap", "missing", "foreign"),
-    *("frozen", "figure", "freedom", "moved", "stretch", "likely"),
+    *("frozen", "figure", "freedom", "moved", "run", "stretch", "likely"),
 )
 """What a figure is made of; see ``features``."""
 
@@ -35,6 +35,17 @@ the order of what the ranking of orders gives to energies of unrelaxed crystals;
 
 NOTHING = 0.02
 """Misfit that is as good as none."""
+
+MOST_FREE = 30
+"""Free coordinates beyond which more of them say no more."""
+
+CLOSE, CLOSE_IF_FEW, FEW = 0.05, 0.15, 3
+"""Misfit up to which an answer may end the search: with so few free coordinates that nothing can be fitted
+that is not so, a larger one. What has many and moved far may be a mimic of something simpler."""
+
+FAR = 0.3
+"""Angstrom that an atom has moved by the refinement, from which on an answer of many free coordinates does
+not end the search."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +85,13 @@ class Verdict:
         words: ``one answer``, ``several fit equally`` or ``none fits``.
         p: probability of each candidate, in their order.
         none: probability that none of them is right.
+        caveat: what the pattern cannot tell apart, in a sentence; empty where it tells all.
     """
 
     words: str
     p: tuple[float, ...]
     none: float
+    caveat: str = ""
 
 
 def features(evidence: Evidence) -> np.ndarray:
@@ -99,6 +112,8 @@ def features(evidence: Evidence) -> np.ndarray:
             float(np.clip(evidence.figure, -8, 8)),
             math.log1p(evidence.freedom),
             min(evidence.moved, 1.0),
+            # Many coordinates that have gone far fit anything.
+            min(evidence.freedom, MOST_FREE) / 10 * min(evidence.moved, 1.0),
             min(abs(evidence.stretch), 0.2),
             float(np.clip(evidence.likely, -4, 4)),
         ]
@@ -127,6 +142,12 @@ def probabilities(u: np.ndarray) -> tuple[np.ndarray, float]:
     parts, none = np.exp(u - top), math.exp(-top)
     total = parts.sum() + none
     return parts / total, none / total
+
+
+def settled(evidence: Evidence) -> bool:
+    """Whether a likely answer fits so well that no simpler one can still come."""
+    few = evidence.freedom <= FEW
+    return evidence.misfit <= (CLOSE_IF_FEW if few else CLOSE) and (few or evidence.moved < FAR)
 
 
 def judge(evidence: Sequence[Evidence]) -> Verdict:

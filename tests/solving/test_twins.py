@@ -1,0 +1,81 @@
+"""Structures that X-rays hardly tell apart."""
+
+from dataclasses import replace
+
+import pytest
+
+from crystalsmith.crystal import Crystal, Site
+from crystalsmith.generation.journal import Entry
+from crystalsmith.solving.answers import Answer, answers_of, judged
+from crystalsmith.solving.trials import Fitted, Trial
+from crystalsmith.solving.twins import caveat, exchanged, exchanges, similar
+
+CHALCOPYRITE = Crystal(
+    122,
+    (5.289, 5.289, 10.423, 90, 90, 90),
+    (Site("Cu", "a"), Site("Fe", "b"), Site("S", "d", (0.2574,))),
+)
+
+
+def answer(crystal: Crystal, name: str, misfit: float, rank: int, figure: float = 0.0) -> Answer:
+    fit = Fitted(crystal, "refined", misfit, 0.1, 0.98, 0.0, 0.0)
+    entry = Entry(name, 0, 1, 0, crystal, None)
+    return Answer(Trial(f"{name}_0", entry, figure, crystal), fit, fit, rank=rank)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "alike"),
+    [("Fe", "Co", True), ("Ag", "Sb", True), ("O", "F", True), ("Fe", "Cu", False), ("O", "Pb", False)],
+)
+def test_neighbours_scatter_alike(first, second, alike):
+    assert similar(first, second) == similar(second, first) == alike
+
+
+def test_elements_that_scatter_alike_are_exchanged_and_the_formula_stays():
+    assert not exchanges(CHALCOPYRITE)  # 26 and 29 electrons can be told apart
+    sites = (replace(CHALCOPYRITE.sites[0], element="Co"), *CHALCOPYRITE.sites[1:])
+    crystal = replace(CHALCOPYRITE, sites=sites)
+    ((name, other),) = exchanges(crystal)
+    assert name == "Co-Fe" and [s.element for s in other.sites] == ["Fe", "Co", "S"]
+    spinel = Crystal(
+        227, (8.08, 8.08, 8.08, 90, 90, 90), (Site("Al", "a"), Site("Mg", "d"), Site("O", "e", (0.262,)))
+    )
+    assert not exchanges(spinel)  # twice as many of the one: the formula would change
+
+
+def test_what_fits_badly_is_not_worth_an_exchange():
+    crystal = replace(CHALCOPYRITE, sites=(Site("Co", "a"), *CHALCOPYRITE.sites[1:]))
+    (trial,) = exchanged([answer(crystal, "CoFeS2", 0.04, 1, 2.0)])
+    assert trial.key == "CoFeS2_0~Co-Fe" and trial.figure == 1.0 and trial.crystal != crystal
+    assert exchanged([answer(crystal, "CoFeS2", 0.7, 1)]) == []
+
+
+def test_the_verdict_says_what_x_rays_cannot_tell():
+    one = replace(CHALCOPYRITE, sites=(Site("Co", "a"), *CHALCOPYRITE.sites[1:]))
+    # Copper and iron on each other's places are the same crystal moved; in stannite's cell they are not.
+    other = Crystal(
+        121,
+        (5.29, 5.29, 10.42, 90, 90, 90),
+        (Site("Co", "a"), Site("Co", "b"), Site("Fe", "d"), Site("S", "i", (0.2574, 0.625))),
+    )
+    assert other.formula == one.formula
+    both = [answer(one, "a", 0.03, 1), answer(other, "b", 0.04, 2)]
+    assert "Fe from Co" in caveat(both) and "structure 2" in caveat(both)
+    assert caveat([both[0], answer(other, "b", 0.4, 2)]) == "" and caveat(both[:1]) == ""
+    verdict, ranked = judged(both, {})
+    assert verdict.caveat == caveat(ranked) != ""
+
+
+def test_nearly_the_same_structures_that_fit_equally_are_one_answer():
+    """Rutile and its distortion in a subgroup, further apart than what counts as the same."""
+    high = Crystal(136, (4.594, 4.594, 2.959, 90, 90, 90), (Site("Ti", "a"), Site("O", "f", (0.305,))))
+    low = Crystal(58, (4.594, 4.594, 2.959, 90, 90, 90), (Site("Ti", "a"), Site("O", "g", (0.36, 0.25))))
+
+    def found(misfit: float) -> list[Answer]:
+        answers = [answer(high, "high", 0.03, 1), answer(low, "low", misfit, 2)]
+        fits = {a.trial.key: a.fit for a in answers}
+        return answers_of([a.trial for a in answers], fits, fits)
+
+    (best,) = found(0.025)
+    assert best.crystal.space_group == 136 and best.alike == 2
+    assert len(found(0.2)) == 2
