@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PIN := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint readme docs format clean
+.PHONY: help venv demo test lint readme docs wheel format clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -51,6 +51,10 @@ readme: $(STAMP) ## run every command and all Python of the README
 docs: $(STAMP) ## build the documentation into build/docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees docs build/docs
 	@echo "open build/docs/index.html"
+
+# What the wheel asks for is taken from .venv, so that nothing is fetched.
+wheel: $(STAMP) ## build the wheel into build/dist and try it in a clean environment
+	PYTHON=$(BIN)/python $(PYTHON) .ci/wheel build/dist
 
 format: $(STAMP) ## mend style and formatting in place
 	$(BIN)/ruff check --fix .
