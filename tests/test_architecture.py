@@ -57,6 +57,7 @@ MAY_IMPORT["rediscovery"] = {*MAY_IMPORT["generation"], "generation", "evaluatio
 MAY_IMPORT["dft"] = {"runs", "symmetry", "crystal", "pictures", "reports", "potentials", "hull"}
 MAY_IMPORT["discovery"] = set(MAY_IMPORT) - {"rediscovery"}
 MAY_IMPORT["api"] = set(MAY_IMPORT)
+MAY_IMPORT["serving"] = set(MAY_IMPORT)
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 for below in MAY_IMPORT.values():
     if below >= {"reports"} or below is MAY_IMPORT["reports"]:

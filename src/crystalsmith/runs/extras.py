@@ -18,6 +18,7 @@ EXTRAS = {
     "materials-project": ("mp_api",),
     "evaluate": ("cgcnn2", "chgnet", "pyxtal", "smact"),
     "tensorboard": ("tensorboard",),
+    "web": ("nicegui", "plotly"),
 }
 """Modules of the extras in pyproject.toml, which a test compares."""
 

@@ -1,0 +1,151 @@
+"""The process that answers what needs the model or takes a while: help, drawings, patterns.
+
+One question at a time; a question that takes too long, or kills the process, costs only itself. The server
+itself stays small and quick.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from crystalsmith.errors import CrystalsmithError
+from crystalsmith.serving.errors import Busy, NoAnswer, Refused
+from crystalsmith.serving.process import start_process
+from crystalsmith.serving.settings import ModelChoice
+
+WAITING = 16
+"""Questions that may wait."""
+
+
+class Desk:
+    """Asks a process of its own, which is started when first needed and anew when it dies.
+
+    Args:
+        model: which model it loads.
+        log: where it complains.
+    """
+
+    def __init__(self, model: ModelChoice, log: Path) -> None:
+        self._model, self._log = model, log
+        self._process: subprocess.Popen[str] | None = None
+        self._turn, self._places = threading.Lock(), threading.BoundedSemaphore(WAITING)
+        self._closed = False
+
+    def warm(self) -> None:
+        """Start the process, so that the first question need not wait for the model."""
+        with self._turn:
+            self._ready()
+
+    def ask(self, question: str, *, seconds: float = 20.0, **words: Any) -> Any:
+        """The answer of a function of ``answers``; call it in a thread.
+
+        Args:
+            question: its name.
+            seconds: after which the process is ended.
+            words: its arguments, in plain JSON types.
+
+        Raises:
+            Refused: in the words of the error that it raised.
+            Busy: too many questions wait.
+            NoAnswer: it took too long, or died.
+        """
+        if not self._places.acquire(blocking=False):
+            raise Busy("too many questions at a time; ask again in a moment")
+        try:
+            with self._turn:
+                return self._ask(json.dumps({"question": question, **words}), seconds)
+        finally:
+            self._places.release()
+
+    def close(self) -> None:
+        """End the process."""
+        self._closed = True
+        if self._process is not None:
+            self._end(self._process)
+
+    def _ask(self, line: str, seconds: float) -> Any:
+        process, begins = self._ready()
+        assert process.stdin is not None and process.stdout is not None
+        answer = ""
+        with suppress(OSError, ValueError):
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+            # A process that has yet to load the model gets the time for that.
+            if select.select([process.stdout], [], [], seconds + (120.0 if begins else 0.0))[0]:
+                answer = process.stdout.readline()
+        if not answer:
+            late = process.poll() is None
+            self._end(process)
+            self._process = None
+            if late:
+                raise NoAnswer(f"no answer within {seconds:g} s; ask for something smaller")
+            raise NoAnswer("the process that was asked died, perhaps of lack of memory; ask again")
+        found = json.loads(answer)
+        if "error" in found:
+            raise Refused(found["error"])
+        return found["answer"]
+
+    def _ready(self) -> tuple[subprocess.Popen[str], bool]:
+        if self._closed:
+            raise NoAnswer("the server is being closed")
+        if self._process is not None and self._process.poll() is None:
+            return self._process, False
+        arguments = [json.dumps(vars(self._model))]
+        try:
+            self._process = start_process("crystalsmith.serving.desk", arguments, self._log)
+        except OSError as error:
+            raise NoAnswer(f"no process could be started: {error.strerror}") from None
+        return self._process, True
+
+    @staticmethod
+    def _end(process: subprocess.Popen[str]) -> None:
+        with suppress(OSError):
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            with suppress(OSError):
+                if stream is not None:
+                    stream.close()
+
+
+def answer_all(answers: dict[str, Callable[..., Any]], model: Any) -> None:
+    """Answer questions, a line each, until there are no more."""
+    out, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
+    for line in sys.stdin:
+        words = json.loads(line)
+        try:
+            found: dict[str, Any] = {"answer": answers[words.pop("question")](model, **words)}
+        except CrystalsmithError as error:
+            found = {"error": " ".join(str(error).split())}
+        except MemoryError:
+            found = {"error": "not enough memory for this; ask for something smaller"}
+        except Exception:
+            logging.getLogger(__name__).exception("a question failed")
+            found = {"error": "an error that should not be; the log of the server tells more"}
+        out.write(json.dumps(found, allow_nan=False) + "\n")
+        out.flush()
+
+
+def main() -> int:
+    """Load the model and answer; exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.WARNING)
+    from crystalsmith.serving.answers import ANSWERS
+    from crystalsmith.serving.worker import load
+
+    answer_all(dict(ANSWERS), load(ModelChoice(**json.loads(sys.argv[1]))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

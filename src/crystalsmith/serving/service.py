@@ -1,0 +1,151 @@
+"""All that the page and the API can do, as plain functions without HTTP.
+
+They may take a while, never long: call them in a thread, ``await run.io_bound(service.help, order)``.
+All raise ``serving.errors.Refused``, or another error of crystalsmith, with one line for the user.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from crystalsmith.errors import CrystalsmithError
+from crystalsmith.serving.desk import Desk
+from crystalsmith.serving.errors import NoAnswer, NotFound
+from crystalsmith.serving.jobs import STATE, Job, Jobs
+from crystalsmith.serving.kinds import KINDS, Allowed, with_host
+from crystalsmith.serving.process import Worker
+from crystalsmith.serving.runs import Run, Runs, file_of, table_rows
+from crystalsmith.serving.settings import ModelChoice, ServeSettings
+from crystalsmith.serving.worker import start_worker
+
+_logger = logging.getLogger(__name__)
+
+
+class Service:
+    """Jobs, runs and answers of one folder of runs.
+
+    Args:
+        settings: of the server.
+        model: which model jobs and answers use.
+
+    Raises:
+        OutputError: the folder cannot be written, or another server holds it.
+    """
+
+    def __init__(self, settings: ServeSettings, model: ModelChoice | None = None) -> None:
+        self.settings, self.model = settings, model or ModelChoice()
+        folder = settings.runs.absolute()
+        self._log = folder / STATE / "server.log"
+        self.jobs = Jobs(folder, self._worker, running=settings.running, queued=settings.queued)
+        self._runs = Runs(folder)
+        self._desk = Desk(self.model, self._log)
+        self._allowed = Allowed(settings.most, self._uploaded)
+
+    def warm(self) -> None:
+        """Start the process that answers, before the first question."""
+        self._desk.warm()
+
+    def close(self) -> None:
+        """End all processes; jobs go on when the folder is served again."""
+        self.jobs.close()
+        self._desk.close()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of jobs."""
+        return tuple(KINDS)
+
+    def submit(self, kind: str, options: Mapping[str, Any]) -> Job:
+        """Check what is asked for and put it into the queue.
+
+        Args:
+            kind: one of ``kinds``.
+            options: of the kind; see ``kinds.py``.
+
+        Raises:
+            NotFound: there is no such kind.
+            CrystalsmithError: what the command line would refuse too, in its words.
+            TooLarge, Busy: more than the server takes.
+        """
+        if kind not in KINDS:
+            raise NotFound(f"there is no job {kind[:40]!r}; there are {', '.join(KINDS)}")
+        checked = KINDS[kind](options, self._allowed)
+        if kind == "generate":
+            self._check_orders(checked)
+        return self.jobs.submit(kind, checked)
+
+    def help(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """What an order means, finished or not; see ``answers.about_order``."""
+        try:
+            plain = with_host(dict(order), self._allowed)
+        except CrystalsmithError as error:
+            return {"possible": False, "reason": str(error)}
+        return dict(self._desk.ask("about_order", order=plain))
+
+    def runs(self) -> list[Run]:
+        """All run folders, the latest first."""
+        return self._runs.all()
+
+    def run(self, run_id: str) -> Run:
+        """One of them.
+
+        Raises:
+            NotFound: there is none of this id.
+        """
+        return self._runs.get(run_id)
+
+    def crystals(self, run_id: str) -> list[dict[str, Any]]:
+        """A row for each crystal of a run, best first, with ``n`` (by which it is asked for) and ``name``.
+
+        Of one that is not finished, those that it has made so far.
+        """
+        run = self.run(run_id)
+        rows = table_rows(run)
+        if rows is None:
+            rows = list(self._desk.ask("rows", folder=str(run.path)))
+        return [{"n": n, "name": _name(row, n), **row} for n, row in enumerate(rows, 1)]
+
+    def crystal(self, run_id: str, n: int) -> dict[str, Any]:
+        """One crystal: its row, cell, sites, distances; see ``answers.described``.
+
+        Raises:
+            NotFound: there is no such crystal.
+        """
+        path, row = self._row(run_id, n)
+        return {"row": row, **self._desk.ask("crystal", folder=path, n=n, row=row)}
+
+    def file(self, run_id: str, name: str) -> tuple[Path, str]:
+        """A file of a run that is given out, and its type.
+
+        Raises:
+            NotFound: it is not among those, or not there.
+        """
+        return file_of(self.run(run_id), name)
+
+    def _row(self, run_id: str, n: int) -> tuple[str, dict[str, Any]]:
+        row = next((row for row in self.crystals(run_id) if row["n"] == n), None)
+        if row is None:
+            raise NotFound("there is no such crystal")
+        return str(self.run(run_id).path), row
+
+    def _check_orders(self, options: Mapping[str, Any]) -> None:
+        """Refuse orders that no crystal satisfies before they wait; the job itself checks again."""
+        letters, new_only = options.get("letters"), bool(options.get("new_only", False))
+        try:
+            self._desk.ask("check", orders=options["orders"], letters=letters, new_only=new_only)
+        except NoAnswer as error:
+            _logger.warning("orders were not checked beforehand: %s", error)
+
+    def _uploaded(self, upload_id: str) -> dict[str, Any]:
+        raise NotFound("there is no such upload")
+
+    def _worker(self) -> Worker:
+        return start_worker(self.model, self._log)
+
+
+def _name(row: Mapping[str, Any], n: int) -> str:
+    file = row.get("cif") or row.get("file")
+    return Path(str(file)).stem if file else str(row.get("name", n))
