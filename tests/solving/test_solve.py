@@ -5,6 +5,7 @@ import json
 import os
 import signal
 
+import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from test_generation_output import child, die_at
@@ -49,6 +50,12 @@ def test_rutile_is_found_from_its_pattern_and_formula(known, sample, tmp_path):
     with (out / "candidates.csv").open(encoding="utf-8") as f:
         rows = list(csv.DictReader(f))
     assert len(rows) == len(results["candidates"]) and rows[0]["symbol"] == "P4_2/mnm"
+    standing = json.loads((out / "standing.json").read_text(encoding="utf-8"))
+    assert standing["verdict"] == ONE and standing["answers"][0]["space_group"] == 136
+    with (out / "pattern.csv").open(encoding="utf-8") as f:
+        observed = [float(row["observed"]) - float(row["background"]) for row in csv.DictReader(f)]
+    calculated = standing["best"]["profile"]
+    assert np.corrcoef(observed, calculated)[0, 1] > 0.95
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "one answer" in page and 'class="calculated"' in page and "<script" not in page
     assert crystalsmith.read(out)[0].space_group == 136

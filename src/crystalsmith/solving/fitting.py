@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -158,6 +158,7 @@ def refine_all(
     refined: Kept[Fitted],
     progress: Progress,
     ladder: Ladder | None = None,
+    tell: Callable[[Mapping[str, Fitted]], None] = lambda newest: None,
 ) -> None:
     """Refine free coordinates of trials that were fitted; one by one, so that what is done is kept.
 
@@ -168,6 +169,7 @@ def refine_all(
         refined: the journal.
         progress: told how far it is.
         ladder: judges what comes out, without the pattern.
+        tell: called with what came of each block, by key.
 
     Raises:
         OutputError: what was found could not be written.
@@ -201,6 +203,7 @@ def refine_all(
             if f.calculated is not None and math.isfinite(f.misfit)
         }
         refined.append(_judged(kept, [t for t in block if t.key in kept], ladder))
+        tell(kept)
     progress("refinements", len(trials), len(trials))
 
 

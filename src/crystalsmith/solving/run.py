@@ -8,9 +8,9 @@ refinements. Results, CIFs and the page are made of them when the run ends.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ from crystalsmith.solving.kept import Kept
 from crystalsmith.solving.outputs import KEPT, OWNED, named, write_outputs
 from crystalsmith.solving.question import formulas, orders_of
 from crystalsmith.solving.settings import SolveSettings
+from crystalsmith.solving.standing import PATTERN, STANDING, Standing
 from crystalsmith.solving.trials import Fitted, Trial, fits_in, trials_of
 from crystalsmith.solving.twins import exchanged
 from crystalsmith.solving.verdict import Verdict, judge, settled
@@ -66,7 +67,10 @@ SURE = 0.97
 SOLUTION = RunKind(
     "solution",
     "a structure solved from a pattern",
-    owned=("crystals.jsonl", "scores.jsonl", CELLS, FITS, REFINED, ENERGIES, RIETVELD, *OWNED),
+    owned=(
+        *("crystals.jsonl", "scores.jsonl", CELLS, FITS, REFINED, ENERGIES, RIETVELD),
+        *(PATTERN, STANDING, *OWNED),
+    ),
     another={
         "pattern": "another pattern",
         "settings": "other settings",
@@ -232,6 +236,8 @@ class _Work:
     def begin(self, folder: RunFolder) -> None:
         """The folder is ours."""
         self.folder = folder
+        self.standing = Standing(folder, self.observation)
+        self.standing.write_pattern()
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same."""
@@ -258,13 +264,16 @@ class _Work:
         trials: dict[str, Trial] = {}
         order: list[Trial] = []
         answers: list[Answer] = []
-        for part in ROUNDS:
+        for number, part in enumerate(ROUNDS, start=1):
             made = self.made(max(1, round(part * self.settings.candidates)), cells)
             fresh = [t for t in trials_of(made, cells, bool(self.given)) if t.key not in trials]
             trials |= {t.key: t for t in fresh}
             fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
             order = leading(list(trials.values()), fits.found)
-            self.refine(order[: self.settings.refine], fits, refined)
+
+            tell = partial(self.stand, order, fits, refined, len(trials), number)
+            tell({})
+            self.refine(order[: self.settings.refine], fits, refined, tell)
             answers = answers_of(order, fits.found, refined.found)
             p = judge([a.evidence for a in answers]).p
             likeliest = max(range(len(p)), key=p.__getitem__, default=0)
@@ -286,9 +295,28 @@ class _Work:
         verdict, answers = judged(answers, self.by_rietx(answers))
         return answers, verdict, cells, len(trials)
 
-    def refine(self, trials: Sequence[Trial], fits: Kept[Fitted], refined: Kept[Fitted]) -> None:
-        """Free the coordinates of trials that were fitted."""
-        refine_all(self.observation, trials, fits.found, refined, self.progress, self.ladder)
+    def refine(
+        self,
+        trials: Sequence[Trial],
+        fits: Kept[Fitted],
+        refined: Kept[Fitted],
+        tell: Callable[[Mapping[str, Fitted]], None] = lambda newest: None,
+    ) -> None:
+        """Free the coordinates of trials that were fitted; ``tell`` hears of each block."""
+        refine_all(self.observation, trials, fits.found, refined, self.progress, self.ladder, tell)
+
+    def stand(
+        self,
+        order: Sequence[Trial],
+        fits: Kept[Fitted],
+        refined: Kept[Fitted],
+        tried: int,
+        number: int,
+        newest: Mapping[str, Fitted],
+    ) -> None:
+        """Tell those that look at the folder how the run stands."""
+        found = [Answer(t, fits.found[t.key], refined.found.get(t.key)) for t in order]
+        self.standing.tell(found, tried, number, newest)
 
     def made(self, count: int, cells: Sequence[Cell]) -> list[tuple[Entry, float | None]]:
         """Candidates, so many for the cell that is given or for cells of their own."""
