@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from crystals import KNOWN
 from crystalsmith.assignments import KINDS, Request, Start
+from crystalsmith.conditions import FixedCell
 from crystalsmith.crystal import Crystal
-from crystalsmith.diffusion import SAMPLERS
+from crystalsmith.diffusion import SAMPLERS, Model
+from crystalsmith.diffusion.samplers import State
+from crystalsmith.diffusion.settling import FREEDOM, settle
 from crystalsmith.errors import OrderError
+from crystalsmith.graph import CrystalBatch, to_batch, to_crystals
 from diffusion.test_diffusion_model import REQUESTS, SEEDS, difference, small_model
 
 CRYSTALS = list(KNOWN.values())
@@ -96,3 +102,65 @@ def test_a_start_of_other_sites() -> None:
     wrong = Crystal(salt.space_group, salt.cell, salt.sites[::-1])
     with pytest.raises(OrderError, match="does not suit"):
         small_model().sample([replace(REQUESTS[0], start=Start(wrong))], [1])
+
+
+def knowing(monkeypatch: pytest.MonkeyPatch, truth: dict[Any, Crystal]) -> Model:
+    """A model whose network knows the cells of some crystals and says of all atoms that they are wrong."""
+    model = small_model()
+
+    def denoise(batch: CrystalBatch, sigma: dict[str, Tensor], guide: object = None) -> State:
+        crystals = [truth[kind(c)] for c in to_crystals(batch)]
+        clean = to_batch(crystals, model.statistics.atomic_volume, dtype=batch.strain.dtype).strain
+        away = (batch.strain - clean) / model.lattice.unit(batch.layout) / sigma["lattice"][:, None]
+        return {"position": 1 + batch.w, "lattice": away}
+
+    monkeypatch.setattr(model, "denoise", denoise)
+    return model
+
+
+def blown_up(crystal: Crystal, by: float, longer: float) -> Crystal:
+    """Larger by a factor in each direction, and once more along c where the family lets it."""
+    a, b, c, *angles = crystal.cell
+    return replace(
+        crystal, cell=(a * by, b * by, c * by * (longer if crystal.space_group < 195 else 1), *angles)
+    )
+
+
+def test_a_cell_that_is_an_estimate_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = {kind(c): c for c in CRYSTALS}
+    model = knowing(monkeypatch, truth)
+    wrong = [blown_up(c, 1.07, 1.05) for c in CRYSTALS]
+    requests = [replace(r, start=Start(c, estimated_cell=True)) for r, c in zip(REQUESTS, wrong, strict=True)]
+    made = model.sample(requests, SEEDS)
+    for found, right, begun_with in zip(made, CRYSTALS, wrong, strict=True):
+        assert found.sites == begun_with.sites
+        if freedom_of(right) <= FREEDOM:
+            assert found.cell == pytest.approx(right.cell, rel=1e-6)
+        else:  # of a cell with many free positions the size alone
+            assert found.volume < 0.99 * begun_with.volume
+            assert found.cell[2] / found.cell[0] == pytest.approx(begun_with.cell[2] / begun_with.cell[0])
+    assert {freedom_of(c) > FREEDOM for c in CRYSTALS} == {True, False}
+
+
+def kind(crystal: Crystal) -> tuple[Any, ...]:
+    return crystal.space_group, tuple((s.element, s.letter) for s in crystal.sites)
+
+
+def freedom_of(crystal: Crystal) -> int:
+    return sum(p.dof for p in crystal.positions_of_sites)
+
+
+def test_a_cell_that_is_known_is_not_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = {kind(c): c for c in CRYSTALS}
+    model, wrong = knowing(monkeypatch, truth), blown_up(CRYSTALS[0], 1.07, 1.0)
+    plain = replace(REQUESTS[0], start=Start(wrong))
+    held = replace(plain, start=Start(wrong, estimated_cell=True), conditions=(FixedCell(wrong.cell),))
+    assert [c.volume for c in model.sample([plain, held], [0, 1])] == pytest.approx([wrong.volume] * 2)
+
+
+def test_a_cell_is_left_alone_where_settling_makes_no_sound_crystal(monkeypatch: pytest.MonkeyPatch) -> None:
+    salt = CRYSTALS[0]
+    small = blown_up(salt, 0.3, 1.0)  # what a network that is astray might say
+    model = knowing(monkeypatch, {kind(salt): small})
+    wrong = blown_up(salt, 1.02, 1.0)
+    assert settle(model, [wrong]) == [wrong]

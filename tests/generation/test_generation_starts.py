@@ -364,3 +364,15 @@ def test_few_lookups() -> None:
     library = FakeLibrary(KNOWN.values(), weight=0.9)
     made("open formula", 20, prototypes=library)
     assert library.asked <= 2  # one composition, whatever the number of its assignments
+
+
+@pytest.mark.parametrize(
+    ("source", "change", "estimated"),
+    [("file", {}, False), ("file", {"Ti": "Sn"}, True), ("prototype", {}, True)],
+)
+def test_only_a_single_crystal_with_its_own_elements_has_its_own_cell(
+    source: str, change: dict[str, str], estimated: bool
+) -> None:
+    library = FakeLibrary([RUTILE], members=1, source=source)
+    (found,) = Arrangements(library).starts(request(RUTILE, **change))
+    assert found.estimated_cell == estimated

@@ -24,6 +24,7 @@ class Start:
         weight: similarity of its own elements to those asked for, in (0, 1], as in ``prior.prototypes``.
         members: known crystals that it stands for.
         spread: root mean square spread of their free coordinates, Angstrom; 0 for a single crystal.
+        estimated_cell: its cell is a guess, because elements were exchanged; a model settles it first.
 
     Raises:
         OrderError: a time outside [0, 1].
@@ -36,6 +37,7 @@ class Start:
     weight: float = 1.0
     members: int = 1
     spread: float = 0.0
+    estimated_cell: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.time <= 1:

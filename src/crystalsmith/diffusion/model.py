@@ -18,6 +18,7 @@ from crystalsmith.diffusion.fields import Field, LatticeField, PositionField
 from crystalsmith.diffusion.request import draw_by_crystal
 from crystalsmith.diffusion.sampler_choice import resolve_sampler, times_of
 from crystalsmith.diffusion.samplers import SAMPLERS, Sampler, State
+from crystalsmith.diffusion.settling import settled
 from crystalsmith.diffusion.starts import by_time, given
 from crystalsmith.diffusion.steered import Steered
 from crystalsmith.errors import OrderError
@@ -193,8 +194,9 @@ class Model:
 
         A request with a start of time 0 is answered with its crystal; one with a later time begins with that
         crystal, noised to that time, and takes as many steps as fall into what is left of the whole way. A
-        crystal depends on its request and seed; what else is in the batch changes it by rounding alone, which
-        the sampling amplifies.
+        start whose cell is an estimate gets a settled one before (``settling``). A crystal depends on its
+        request and seed; what else is in the batch changes it by rounding alone, which the sampling
+        amplifies.
 
         Args:
             requests: what to make.
@@ -223,7 +225,9 @@ class Model:
         if conditions:
             asked = conditions_of(requests, conditions)
             requests = [replace(r, conditions=own) for r, own in zip(requests, asked, strict=True)]
-        made, ways = given(requests), by_time(requests)
+        ways = by_time(requests)
+        requests = settled(self, requests)
+        made = given(requests)
         for k, (time, rows) in enumerate(ways):
             times = times_of(name, steps, time)
             part, own = [requests[i] for i in rows], [seeds[i] for i in rows]

@@ -87,7 +87,9 @@ class Arrangements:
         for t in own[:MOST_OF_ONE]:
             crystal = with_sites(t.crystal, recipe)
             if crystal is not None and fault(crystal) is None:
-                starts.append(Start(crystal, 0.0, t.source, t.name, t.weight, t.members, t.spread))
+                # A single crystal with its own elements has its own cell; a prototype's is a mean of many.
+                estimated = t.weight < 1 or t.source == "prototype"
+                starts.append(Start(crystal, 0.0, t.source, t.name, t.weight, t.members, t.spread, estimated))
         return starts
 
     def _of(self, elements: Key, counts: Key) -> _Found:
