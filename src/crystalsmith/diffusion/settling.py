@@ -3,7 +3,7 @@
 Volumes of atoms add up only roughly: half of all arrangements are 5 % off in volume, one in ten 17 %. The
 network knows better and is asked a few times at falling noise, as if the cell were noised and the atoms with
 it, but what it says of the atoms is left alone. Constants were chosen on mp20_val and on crystals of 21 to 52
-atoms; docs/prototypes.md has the figures.
+atoms; docs/explanation/prototypes.md has the figures.
 """
 
 from __future__ import annotations
