@@ -90,7 +90,9 @@ def test_the_reference_has_all_commands_and_options():
 
 
 def test_the_graph_shows_the_layers():
-    graph = next(b for b in blocks(ROOT / "docs" / "explanation" / "method.md", "") if b.startswith("errors"))
+    graph = next(
+        b for b in blocks(ROOT / "docs" / "contribute" / "architecture.md", "") if b.startswith("errors")
+    )
     names = re.findall(r"^(?:[ │]*[├└]─ )?(\w+(?:, \w+)*)  ", graph, flags=re.MULTILINE)
     names = [name for group in names for name in group.split(", ")]
     shown = set(names) | set(re.findall(r"─ (\w+)$", graph, flags=re.MULTILINE))

@@ -7,18 +7,26 @@ from typing import Any
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
 
 def inline(writer: Any, node: nodes.math) -> None:
     """A formula in a line of text."""
-    writer.body.append(tex2mathml(node.astext()))
+    writer.body.append(_mathml(node.astext()))
     raise nodes.SkipNode
 
 
 def block(writer: Any, node: nodes.math_block) -> None:
     """A formula of its own."""
-    writer.body.append(f'<div class="math-block">{tex2mathml(node.astext(), as_block=True)}</div>')
+    writer.body.append(f'<div class="math-block">{_mathml(node.astext(), as_block=True)}</div>')
     raise nodes.SkipNode
+
+
+def _mathml(formula: str, **more: bool) -> str:
+    try:
+        return str(tex2mathml(formula, **more))
+    except Exception as error:  # docutils has no error of its own for what it cannot read
+        raise ExtensionError(f"the formula {formula!r} cannot be read") from error
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
