@@ -19,12 +19,12 @@ import yaml
 import crystalsmith.cli.options
 from crystals import KNOWN
 from crystalsmith.cli.demo import ORDERS
-from crystalsmith.cli.generate import parse_sites, parse_wyckoff
 from crystalsmith.cli.main import main
 from crystalsmith.cli.train import parse_settings
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import ConfigError, OrderError
 from crystalsmith.orders import parse_orders
+from crystalsmith.orders.words import parse_sites, parse_wyckoff
 from fake_model import FakeModel
 from held import AT_LINES, Held
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crystalsmith.assignments import list_assignments, positions_of
-from crystalsmith.cli.generate import parse_sites, parse_space_groups
 from crystalsmith.errors import ImpossibleOrder, OrderError
 from crystalsmith.orders import Order, check_orders, parse_order, parse_orders, sort_out
+from crystalsmith.orders.words import parse_sites, parse_space_groups
 from fake_model import FakeModel
 from priors import known_occupations, small_network
 

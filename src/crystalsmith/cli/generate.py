@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.cli import options
@@ -192,7 +192,6 @@ def make(
     return 0 if result.complete else 1
 
 
-_TERMS = ("cell", "primitive_cell", "volume", "density", "cell_tolerance", "min_distance", "coordination")
 _ORDER_OPTIONS = (
     "space_group",
     "formula",
@@ -205,13 +204,19 @@ _ORDER_OPTIONS = (
     "atoms",
     "max_atoms",
     "max_sites",
-    *_TERMS,
+    "cell",
+    "primitive_cell",
+    "volume",
+    "density",
+    "cell_tolerance",
+    "min_distance",
+    "coordination",
     "count",
 )
 
 
 def _orders(args: argparse.Namespace) -> list[Order]:
-    from crystalsmith.orders import parse_orders, read_orders
+    from crystalsmith.orders import parse_orders, read_orders, words
 
     given = {key: getattr(args, key) for key in _ORDER_OPTIONS if getattr(args, key) is not None}
     if args.orders is not None:
@@ -232,96 +237,14 @@ def _orders(args: argparse.Namespace) -> list[Order]:
         )
     order: dict[str, Any] = {"count": 1, **given}
     if "space_group" in order:
-        order["space_group"] = parse_space_groups(order["space_group"])
+        order["space_group"] = words.parse_space_groups(order["space_group"])
     if "sites" in order:
-        order["sites"] = parse_sites(order["sites"])
+        order["sites"] = words.parse_sites(order["sites"], "--sites")
     if "add" in order:
-        order["add"] = parse_sites(order["add"], "--add")
+        order["add"] = words.parse_sites(order["add"], "--add")
     if "wyckoff" in order:
-        order["wyckoff"] = parse_wyckoff(order["wyckoff"])
-    return parse_orders([order | parse_terms(order)], "command line")
-
-
-def parse_terms(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of the crystals, as options give it, as orders do: numbers, lists and mappings.
-
-    What is no number is left for the order to refuse.
-
-    Raises:
-        OrderError: another form.
-    """
-    terms: dict[str, Any] = {}
-    for key in _TERMS:
-        if key not in given:
-            continue
-        text = given[key]
-        if key in ("cell", "primitive_cell"):
-            terms[key] = [_number(part) for part in _split(text)]
-        elif "=" in text:
-            pairs = [part.partition("=") for part in _split(text)]
-            terms[key] = {pair.strip(): _number(number) for pair, _, number in pairs}
-            if len(terms[key]) < len(pairs):
-                raise OrderError(f"--{key.replace('_', '-')}: a pair is named twice")
-        else:
-            terms[key] = _number(text)
-    return terms
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def parse_space_groups(text: str) -> str | list[str | int]:
-    """``"Fm-3m"`` as it is; ``"221,195-200"`` as a list. A hyphen between numbers makes a range."""
-    groups: list[str | int] = []
-    for part in _split(text):
-        low, hyphen, high = part.partition("-")
-        if hyphen and low.isdecimal() and high.isdecimal() and max(len(low), len(high)) < 6:
-            groups += range(int(low), int(high) + 1)
-        else:
-            groups.append(part)
-    return text if groups in ([], [text.strip()]) else groups
-
-
-def parse_sites(text: str, option: str = "--sites") -> dict[str, int | str]:
-    """``"Na=1,Cl=2"`` as a mapping; what is no number is left for the order to refuse.
-
-    Raises:
-        OrderError: another form, or an element twice.
-    """
-    sites: dict[str, int | str] = {}
-    for part in _split(text):
-        element, equals, number = (piece.strip() for piece in part.partition("="))
-        if not (element and equals and number):
-            raise OrderError(f"{option}: {part!r} is not of the form Element=number; write it like Na=1,Cl=1")
-        if element in sites:
-            raise OrderError(f"{option}: {element} is named twice; add the numbers up")
-        sites[element] = int(number) if number.isascii() and number.isdigit() and len(number) < 20 else number
-    return sites
-
-
-def parse_wyckoff(text: str) -> list[list[str]]:
-    """``"Na:a,Cl:b"`` as a list of [element, letter].
-
-    Raises:
-        OrderError: another form.
-    """
-    pairs = []
-    for part in _split(text):
-        element, colon, letter = (piece.strip() for piece in part.partition(":"))
-        if not (element and colon and letter):
-            raise OrderError(
-                f"--wyckoff: {part!r} is not of the form Element:letter; write it like Na:a,Cl:b"
-            )
-        pairs.append([element, letter])
-    return pairs
-
-
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+        order["wyckoff"] = words.parse_wyckoff(order["wyckoff"], "--wyckoff")
+    return parse_orders([order | words.parse_terms(order, "--")], "command line")
 
 
 def _arguments(args: argparse.Namespace) -> dict[str, Any]:

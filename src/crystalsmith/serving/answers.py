@@ -6,12 +6,14 @@ Each function takes the model first. Folders are chosen by the server, never by 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.runs.plain import to_plain
 from crystalsmith.serving.errors import NotFound
+from crystalsmith.serving.shown import SHOWN
 
 if TYPE_CHECKING:
     from crystalsmith.crystal import Crystal
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
     from crystalsmith.orders import Order
 
 LISTED = 30
-"""Assignments and known phases that an answer lists."""
+"""Known phases that an answer lists."""
+
+LIKELY = 12
+"""Assignments that an answer lists."""
 
 UNMADE = "not made: the run was interrupted"
 """What ``read_records`` says of crystals of a run that is not done."""
@@ -38,20 +43,17 @@ def check(model: AnyModel, orders: list[Any], letters: str | None, new_only: boo
 
 
 def about_order(model: AnyModel, order: dict[str, Any]) -> dict[str, Any]:
-    """What an order means, finished or not: what it allows, or why it cannot be.
+    """What an order means, finished or not, as far as that is told at once; or why it cannot be.
 
     Returns:
-        ``possible`` (true or false), ``reason`` where false; else ``notes``, ``kind``, ``elements``,
-        ``atoms`` (least and most in the primitive cell), ``assignments`` (how many there are, None where too
-        many to count), ``likely`` (the likeliest of them: space group, sites, atoms, chance, known as) and
-        ``known_phases``.
+        ``possible`` (true or false), ``reason`` where false; else ``notes``, ``id``, ``kind``, ``elements``,
+        ``atoms`` (least and most in the primitive cell) and ``known_phases``.
     """
-    from crystalsmith.orders import check_orders, parse_orders
+    from crystalsmith.orders import check_orders
     from crystalsmith.orders.bounds import searched
-    from crystalsmith.orders.sources import learned_source
 
     try:
-        (parsed,) = parse_orders([order])
+        parsed = _parsed(order)
         notes = check_orders([parsed], model)
     except CrystalsmithError as error:
         reason = " ".join(str(error).split())
@@ -59,21 +61,48 @@ def about_order(model: AnyModel, order: dict[str, Any]) -> dict[str, Any]:
             reason = reason.removeprefix(start)
         return {"possible": False, "reason": reason}
     limit = searched(model.max_atoms)
-    content, bounds = parsed.content, parsed.bounds
-    source = learned_source(model)
-    open_kind = parsed.formula is not None or parsed.sites is not None
-    likely = content.likely(bounds, source, limit, LISTED) if open_kind and source is not None else None
     return {
         "possible": True,
         "notes": notes,
         "id": parsed.id,
-        "kind": content.key,
-        "elements": list(content.elements),
-        "atoms": {"least": content.check(bounds, limit), "most": _most(parsed, limit)},
-        "assignments": _count(parsed, limit),
-        "likely": [_recipe(request, source) for request in (likely or [])[:LISTED]],
+        "kind": parsed.content.key,
+        "elements": list(parsed.content.elements),
+        "atoms": {"least": parsed.content.check(parsed.bounds, limit), "most": _most(parsed, limit)},
         "known_phases": _known_phases(model, parsed),
     }
+
+
+def arrangements(model: AnyModel, order: dict[str, Any]) -> dict[str, Any]:
+    """How atoms can be placed for an order, which may take seconds where it leaves much open.
+
+    Returns:
+        ``assignments`` (how many there are, None where too many to count) and ``likely`` (the likeliest of
+        them: space group, sites, atoms, chance, known as).
+
+    Raises:
+        OrderError: the order is wrong or impossible.
+    """
+    from crystalsmith.orders.bounds import searched
+    from crystalsmith.orders.sources import learned_source
+
+    parsed = _parsed(order)
+    limit = searched(model.max_atoms)
+    source = learned_source(model)
+    is_open = parsed.formula is not None or parsed.sites is not None
+    likely = None
+    if is_open and source is not None:
+        likely = parsed.content.likely(parsed.bounds, source, limit, LIKELY)
+    return {
+        "assignments": _count(parsed, limit),
+        "likely": [_recipe(request, source) for request in (likely or [])[:LIKELY]],
+    }
+
+
+def _parsed(order: dict[str, Any]) -> Order:
+    from crystalsmith.orders import parse_orders
+
+    (parsed,) = parse_orders([order])
+    return parsed
 
 
 def _most(order: Order, limit: int) -> int:
@@ -165,7 +194,6 @@ def crystal_of(folder: Path, n: int, row: Mapping[str, Any]) -> Crystal:
     """
     import re
 
-    from crystalsmith.crystal import Crystal
     from crystalsmith.crystal.io import read_records
 
     name = row.get("cif") or row.get("file") or (f"cif/{row['name']}.cif" if "reason" in row else None)
@@ -177,11 +205,21 @@ def crystal_of(folder: Path, n: int, row: Mapping[str, Any]) -> Crystal:
     path = folder / str(name)
     if not re.fullmatch(r"cif/[^/\\\0]{1,200}\.cif", str(name)) or path.is_symlink() or not path.is_file():
         raise NotFound("there is no such crystal")
+    return _from_cif(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _from_cif(path: Path, changed: int) -> Crystal:
+    """One that was asked for is asked for again: its cell, then its scene, then its pattern."""
+    from crystalsmith.crystal import Crystal
+
     return Crystal.from_cif(path.read_bytes())
 
 
 def described(crystal: Crystal) -> dict[str, Any]:
     """A crystal in words and numbers, Angstrom and degrees."""
+    import numpy as np
+
     from crystalsmith.crystal.bonds import shortest_bonds
     from crystalsmith.crystal.hidden import hidden_group
 
@@ -194,6 +232,7 @@ def described(crystal: Crystal) -> dict[str, Any]:
             "multiplicity": position.multiplicity,
             "site_symmetry": position.site_symmetry,
             "free": list(site.free),
+            "position": (position.position(np.array(site.free)) % 1.0).tolist(),
         }
         for site, position in zip(crystal.sites, crystal.positions_of_sites, strict=True)
     ]
@@ -204,6 +243,7 @@ def described(crystal: Crystal) -> dict[str, Any]:
         "found_space_group": hidden if more else group.number,
         "cell": list(crystal.cell),
         "volume": crystal.volume,
+        "density": float(crystal.to_structure(primitive=True).density),
         "atoms": crystal.n_atoms,
         "atoms_conventional": crystal.n_atoms_conventional,
         "wyckoff": crystal.wyckoff,
@@ -218,6 +258,8 @@ def described(crystal: Crystal) -> dict[str, Any]:
 ANSWERS: Mapping[str, Callable[..., Any]] = {
     "check": check,
     "about_order": about_order,
+    "arrangements": arrangements,
     "rows": rows,
     "crystal": crystal,
+    **SHOWN,
 }

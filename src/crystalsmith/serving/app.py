@@ -29,6 +29,9 @@ HEADER_SECONDS = 15.0
 MOST_CONNECTIONS = 400
 """At a time; more are turned away at once."""
 
+RECONNECT = 30.0
+"""Seconds for which a page is kept whose browser is gone: a phone that sleeps, a machine that is busy."""
+
 _KEEP_ALIVE = 10  # seconds
 
 
@@ -75,7 +78,13 @@ def _add_pages(app: FastAPI, service: Service) -> None:
     _with_nonces(client.templates.env)
     pages.register(service)
     ui.run_with(
-        app, title="crystalsmith", dark=None, language="en-US", tailwind=False, show_welcome_message=False
+        app,
+        title="crystalsmith",
+        dark=None,
+        language="en-US",
+        tailwind=False,
+        reconnect_timeout=RECONNECT,
+        show_welcome_message=False,
     )
 
 

@@ -39,7 +39,7 @@ class Desk:
         self._model, self._log = model, log
         self._process: subprocess.Popen[str] | None = None
         self._turn, self._places = threading.Lock(), threading.BoundedSemaphore(WAITING)
-        self._closed = False
+        self._closed = self._has_answered = False
 
     def warm(self) -> None:
         """Start the process, so that the first question need not wait for the model."""
@@ -74,14 +74,14 @@ class Desk:
             self._end(self._process)
 
     def _ask(self, line: str, seconds: float) -> Any:
-        process, begins = self._ready()
+        process = self._ready()
         assert process.stdin is not None and process.stdout is not None
         answer = ""
         with suppress(OSError, ValueError):
             process.stdin.write(line + "\n")
             process.stdin.flush()
-            # A process that has yet to load the model gets the time for that.
-            if select.select([process.stdout], [], [], seconds + (120.0 if begins else 0.0))[0]:
+            # A process that may be loading the model yet gets the time for that.
+            if select.select([process.stdout], [], [], seconds + (0.0 if self._has_answered else 120.0))[0]:
                 answer = process.stdout.readline()
         if not answer:
             late = process.poll() is None
@@ -90,22 +90,24 @@ class Desk:
             if late:
                 raise NoAnswer(f"no answer within {seconds:g} s; ask for something smaller")
             raise NoAnswer("the process that was asked died, perhaps of lack of memory; ask again")
+        self._has_answered = True
         found = json.loads(answer)
         if "error" in found:
             raise Refused(found["error"])
         return found["answer"]
 
-    def _ready(self) -> tuple[subprocess.Popen[str], bool]:
+    def _ready(self) -> subprocess.Popen[str]:
         if self._closed:
             raise NoAnswer("the server is being closed")
         if self._process is not None and self._process.poll() is None:
-            return self._process, False
+            return self._process
+        self._has_answered = False
         arguments = [json.dumps(vars(self._model))]
         try:
             self._process = start_process("crystalsmith.serving.desk", arguments, self._log)
         except OSError as error:
             raise NoAnswer(f"no process could be started: {error.strerror}") from None
-        return self._process, True
+        return self._process
 
     @staticmethod
     def _end(process: subprocess.Popen[str]) -> None:

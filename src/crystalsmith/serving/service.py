@@ -78,12 +78,20 @@ class Service:
         return self.jobs.submit(kind, checked)
 
     def help(self, order: Mapping[str, Any]) -> dict[str, Any]:
-        """What an order means, finished or not; see ``answers.about_order``."""
+        """What an order means, finished or not, as quickly as can be; see ``answers.about_order``."""
         try:
             plain = with_host(dict(order), self._allowed)
         except CrystalsmithError as error:
             return {"possible": False, "reason": str(error)}
         return dict(self._desk.ask("about_order", order=plain))
+
+    def arrangements(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """How atoms can be placed for an order, which may take seconds; see ``answers.arrangements``.
+
+        Raises:
+            CrystalsmithError: the order is wrong or impossible.
+        """
+        return dict(self._desk.ask("arrangements", order=with_host(dict(order), self._allowed), seconds=40.0))
 
     def runs(self) -> list[Run]:
         """All run folders, the latest first."""
@@ -116,6 +124,40 @@ class Service:
         """
         path, row = self._row(run_id, n)
         return {"row": row, **self._desk.ask("crystal", folder=path, n=n, row=row)}
+
+    def scene(self, run_id: str, n: int) -> dict[str, Any]:
+        """The conventional cell of a crystal for a viewer; see ``viewing.scene``.
+
+        Raises:
+            NotFound: there is no such crystal.
+            TooLarge: it has too many atoms to draw.
+        """
+        path, row = self._row(run_id, n)
+        return dict(self._desk.ask("scene", folder=path, n=n, row=row))
+
+    def picture(self, run_id: str, n: int) -> str:
+        """A small drawing of a crystal, SVG that stands by itself.
+
+        Raises:
+            NotFound: there is no such crystal.
+        """
+        path, row = self._row(run_id, n)
+        return str(self._desk.ask("picture", folder=path, n=n, row=row))
+
+    def pattern(self, run_id: str, n: int, radiation: str = "CuKa") -> dict[str, Any]:
+        """The simulated powder pattern of a crystal; see ``shown.pattern``.
+
+        Args:
+            run_id: of the run.
+            n: of the crystal.
+            radiation: such as ``CuKa``, a wavelength in Angstrom, or an energy such as ``20keV``.
+
+        Raises:
+            NotFound: there is no such crystal.
+            Refused: there is no such radiation.
+        """
+        path, row = self._row(run_id, n)
+        return dict(self._desk.ask("pattern", folder=path, n=n, row=row, radiation=radiation))
 
     def file(self, run_id: str, name: str) -> tuple[Path, str]:
         """A file of a run that is given out, and its type.

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
 from crystalsmith.errors import CrystalsmithError
-from crystalsmith.serving.api import jobs, orders, runs
+from crystalsmith.serving.api import crystals, jobs, orders, runs
 from crystalsmith.serving.errors import Refused
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ PREFIX = "/api/v1"
 
 def register(app: FastAPI, service: Service) -> None:
     """Add all routes, and what errors become: ``{"error": one line}``."""
-    for module in (jobs, orders, runs):
+    for module in (jobs, orders, runs, crystals):
         app.include_router(module.router(service), prefix=PREFIX)
     app.add_exception_handler(CrystalsmithError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

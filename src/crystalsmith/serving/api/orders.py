@@ -22,8 +22,9 @@ def router(service: Service) -> APIRouter:
         return orders_schema()
 
     @routes.post("/help")
-    def about(order: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
-        """What an order means: assignments, atoms, known phases; or why it cannot be."""
-        return service.help(order)
+    def about(order: Annotated[dict[str, Any], Body()], quick: bool = False) -> dict[str, Any]:
+        """What an order means: atoms, known phases, assignments (not if quick); or why it cannot be."""
+        found = service.help(order)
+        return found if quick or not found["possible"] else found | service.arrangements(order)
 
     return routes
