@@ -18,7 +18,6 @@ version = release = __version__
 
 extensions = [
     "myst_parser",
-    "sphinx_design",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "from_code",
@@ -55,4 +54,4 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "quality": ["sidebar-nav-bs"]}
+html_sidebars = {"index": []}

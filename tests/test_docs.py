@@ -55,7 +55,7 @@ def entries(page: Path) -> set[Path]:
     found: set[Path] = set()
     for block in blocks(page, r"\{toctree\}"):
         names = [line for line in block.splitlines() if line and not line.startswith(":")]
-        patterns = [f"{name}.md" for name in names]
+        patterns = [f"{name.rpartition('<')[2].rstrip('>')}.md" for name in names]  # or: Title <name>
         found |= {path for pattern in patterns for path in page.parent.glob(pattern)}
     return found
 
