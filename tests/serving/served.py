@@ -59,9 +59,21 @@ class Server:
         """Status and content of an answer, read as JSON where it is."""
         data = None if body is None else json.dumps(body).encode()
         words = {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        return self.send(path, data, method=method, headers=words)
+
+    def send(
+        self,
+        path: str,
+        data: bytes | None,
+        *,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        """The same with a body as it is."""
+        words = headers or {"Content-Type": "application/octet-stream"}
         request = urllib.request.Request(f"{self.url}{path}", data, words, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=180) as answer:
+            with urllib.request.urlopen(request, timeout=300) as answer:
                 status, text = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             status, text = error.code, error.read()

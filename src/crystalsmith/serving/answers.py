@@ -6,6 +6,7 @@ Each function takes the model first. Folders are chosen by the server, never by 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.runs.plain import to_plain
 from crystalsmith.serving.errors import NotFound
+from crystalsmith.serving.exports import check_hull, export
 from crystalsmith.serving.shown import SHOWN
 
 if TYPE_CHECKING:
@@ -186,6 +188,15 @@ def crystal(model: AnyModel, folder: str, n: int, row: dict[str, Any]) -> dict[s
     return described(crystal_of(Path(folder), n, row))
 
 
+def crystals(model: AnyModel, folder: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Plain data of the crystals of rows, by their names; rows without one are left out."""
+    found = {}
+    for row in rows:
+        with suppress(NotFound):
+            found[str(row["name"])] = crystal_of(Path(folder), int(row["n"]), row).to_dict()
+    return found
+
+
 def crystal_of(folder: Path, n: int, row: Mapping[str, Any]) -> Crystal:
     """The crystal of a row.
 
@@ -256,6 +267,9 @@ def described(crystal: Crystal) -> dict[str, Any]:
 
 
 ANSWERS: Mapping[str, Callable[..., Any]] = {
+    "check_hull": check_hull,
+    "crystals": crystals,
+    "export": export,
     "check": check,
     "about_order": about_order,
     "arrangements": arrangements,

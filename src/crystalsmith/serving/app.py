@@ -23,7 +23,7 @@ from crystalsmith.serving.security import NONCE, Guard, Policy
 from crystalsmith.serving.service import Service
 from crystalsmith.serving.settings import LOOPBACK, ModelChoice, ServeSettings
 
-HEADER_SECONDS = 15.0
+HEADER_SECONDS = 10.0
 """In which a request must have begun and its headers have come."""
 
 MOST_CONNECTIONS = 400

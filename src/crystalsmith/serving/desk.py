@@ -20,7 +20,7 @@ from typing import Any
 
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.serving.errors import Busy, NoAnswer, Refused
-from crystalsmith.serving.process import start_process
+from crystalsmith.serving.process import lines_of_parent, start_process
 from crystalsmith.serving.settings import ModelChoice
 
 WAITING = 16
@@ -123,7 +123,7 @@ class Desk:
 def answer_all(answers: dict[str, Callable[..., Any]], model: Any) -> None:
     """Answer questions, a line each, until there are no more."""
     out, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
-    for line in sys.stdin:
+    for line in lines_of_parent(sys.stdin):
         words = json.loads(line)
         try:
             found: dict[str, Any] = {"answer": answers[words.pop("question")](model, **words)}

@@ -45,6 +45,7 @@ class Job:
         id: of the job and of its run folder.
         kind: generate, relax, hull, solve or discover.
         options: checked, in plain JSON types.
+        name: what it is about, for people.
         state: queued, running, done, failed or cancelled.
         created, started, ended: seconds since 1970.
         error: why it failed, in one line.
@@ -55,6 +56,7 @@ class Job:
     id: str
     kind: str
     options: dict[str, Any]
+    name: str = ""
     state: str = "queued"
     created: float = 0.0
     started: float | None = None
@@ -100,16 +102,26 @@ class Jobs:
         self._lock_file = FolderLock.take(runs / STATE / LOCK, f"as a server of {runs}")
         self._jobs: dict[str, Job] = {}
         self._workers: dict[str, Worker] = {}
+        self._watchers: list[threading.Thread] = []
         self._spare: Worker | None = None
         self._cancelled: set[str] = set()
         self._closing = False
         self._changed = threading.Condition(threading.RLock())
-        self._read()
+        with self._changed:
+            self._read()
         self._thread = threading.Thread(target=self._serve, name="jobs", daemon=True)
         self._thread.start()
 
-    def submit(self, kind: str, options: Mapping[str, Any]) -> Job:
+    def submit(
+        self, kind: str, options: Mapping[str, Any], name: str = "", data: Mapping[str, Any] | None = None
+    ) -> Job:
         """Put a job into the queue; its options are taken as checked.
+
+        Args:
+            kind: of the job.
+            options: what it does.
+            name: what it is about, for people.
+            data: what it works on, kept in a file of its own.
 
         Raises:
             Busy: too many wait.
@@ -117,7 +129,11 @@ class Jobs:
         """
         with self._changed:
             self._check_room()
-            job = Job(self._new_id(kind), kind, dict(options), created=time.time())
+            job = Job(self._new_id(kind), kind, dict(options), name, created=time.time())
+            folder = self._folder / job.id
+            with writing(folder):
+                folder.mkdir()
+                write_whole(folder / "data.json", json.dumps(dict(data or {})))
             self._keep(job)
             self._changed.notify_all()
             return job
@@ -210,16 +226,16 @@ class Jobs:
             self._changed.notify_all()
         for worker in workers:
             worker.wait()
-        self._thread.join()
+        for thread in (self._thread, *self._watchers):
+            thread.join()
         self._lock_file.release()
 
     def _read(self) -> None:
         for folder in self._folder.iterdir():
-            with suppress(OSError, ValueError, TypeError, KeyError):
-                data = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-                progress = data.pop("progress")
-                job = Job(**data, **progress)
-                if not _ID.fullmatch(job.id) or job.id != folder.name:
+            data = _json_of(folder / "job.json") or {}
+            with suppress(ValueError, TypeError, KeyError):
+                job = Job(**{k: v for k, v in data.items() if k != "progress"}, **data["progress"])
+                if not _ID.fullmatch(job.id) or job.id != folder.name or not float(job.created) >= 0:
                     raise ValueError
                 # Its process ended with the server that started it.
                 self._jobs[job.id] = replace(job, state="queued") if job.state == "running" else job
@@ -262,9 +278,10 @@ class Jobs:
         if worker is None:
             self._end(job, "failed", "no process could be started; free some memory and go on with it")
             return
-        (folder / "outcome.json").unlink(missing_ok=True)
+        with suppress(OSError):
+            (folder / "outcome.json").unlink(missing_ok=True)
         job = replace(job, state="running", started=job.started or time.time())
-        self._keep(job)
+        self._note(job)
         self._workers[job.id] = worker
         worker.begin(
             {
@@ -274,7 +291,9 @@ class Jobs:
                 "notes": str(folder),
             }
         )
-        threading.Thread(target=self._watch, args=(job.id, worker), name=job.id, daemon=True).start()
+        watcher = threading.Thread(target=self._watch, args=(job.id, worker), name=job.id, daemon=True)
+        self._watchers = [*(thread for thread in self._watchers if thread.is_alive()), watcher]
+        watcher.start()
 
     def _watch(self, job_id: str, worker: Worker) -> None:
         status = worker.wait()
@@ -289,10 +308,10 @@ class Jobs:
             elif cancelled:
                 self._end(job, "cancelled")
             elif self._closing:
-                self._keep(job)
+                self._note(job)
             elif job.deaths + 1 < MOST_DEATHS:
                 _logger.warning("the process of job %s died (status %s); it is begun again", job_id, status)
-                self._keep(replace(job, state="queued", deaths=job.deaths + 1))
+                self._note(replace(job, state="queued", deaths=job.deaths + 1))
             else:
                 why = f"its process died {MOST_DEATHS} times, perhaps of lack of memory"
                 self._end(replace(job, deaths=job.deaths + 1), "failed", why)
@@ -300,7 +319,7 @@ class Jobs:
 
     def _end(self, job: Job, state: str, error: Any = None) -> Job:
         job = replace(job, state=state, error=None if error is None else str(error), ended=time.time())
-        self._keep(job)
+        self._note(job)
         self._changed.notify_all()
         return job
 
@@ -328,6 +347,14 @@ class Jobs:
 
     def _new_id(self, kind: str) -> str:
         return f"{kind}-{''.join(secrets.choice(_ALPHABET) for _ in range(12))}"
+
+    def _note(self, job: Job) -> None:
+        """Keep a job as it stands; what cannot be written down is found out anew after a restart."""
+        self._jobs[job.id] = job
+        try:
+            self._keep(job)
+        except OutputError as error:
+            _logger.error("%s", error)
 
     def _keep(self, job: Job) -> None:
         folder = self._folder / job.id

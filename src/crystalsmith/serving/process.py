@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from queue import Queue
 from typing import IO, Any
 
 PATIENCE = 20.0
@@ -90,6 +91,25 @@ class Worker:
             with suppress(OSError):
                 _stream(stream).close()
         return status
+
+
+def lines_of_parent(stream: IO[str]) -> Iterator[str]:
+    """The lines that the server sends to a process that was started so; with the last, it ends soon.
+
+    Also where the process is at work on one at that time, and for ever.
+    """
+    lines: Queue[str] = Queue()
+
+    def read() -> None:
+        for line in stream:
+            lines.put(line)
+        lines.put("")
+        threading.Event().wait(PATIENCE)
+        os._exit(0)
+
+    threading.Thread(target=read, name="parent", daemon=True).start()
+    while line := lines.get():
+        yield line
 
 
 def _stream(stream: IO[str] | None) -> IO[str]:

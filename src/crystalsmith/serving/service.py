@@ -6,20 +6,33 @@ All raise ``serving.errors.Refused``, or another error of crystalsmith, with one
 
 from __future__ import annotations
 
+import base64
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.serving.desk import Desk
-from crystalsmith.serving.errors import NoAnswer, NotFound
+from crystalsmith.serving.errors import Conflict, NoAnswer, NotFound
+from crystalsmith.serving.exports import FORMS
 from crystalsmith.serving.jobs import STATE, Job, Jobs
 from crystalsmith.serving.kinds import KINDS, Allowed, with_host
+from crystalsmith.serving.opened import open_run
 from crystalsmith.serving.process import Worker
 from crystalsmith.serving.runs import Run, Runs, file_of, table_rows
 from crystalsmith.serving.settings import ModelChoice, ServeSettings
+from crystalsmith.serving.uploads import Uploads, about_upload, safe_name
 from crystalsmith.serving.worker import start_worker
+
+RUN_KINDS = {
+    "generate": "generation",
+    "relax": "relaxation",
+    "solve": "solution",
+    "discover": "discovery",
+    "hull": "hull",
+}
+"""Kinds of runs by kinds of jobs."""
 
 _logger = logging.getLogger(__name__)
 
@@ -42,7 +55,9 @@ class Service:
         self.jobs = Jobs(folder, self._worker, running=settings.running, queued=settings.queued)
         self._runs = Runs(folder)
         self._desk = Desk(self.model, self._log)
-        self._allowed = Allowed(settings.most, self._uploaded)
+        self.uploads = Uploads(folder / STATE / "uploads", settings.upload << 20)
+        uploaded = self.uploads.get
+        self._allowed = Allowed(settings.most, uploaded, self._crystals_of, self._energies_of)
 
     def warm(self) -> None:
         """Start the process that answers, before the first question."""
@@ -52,6 +67,10 @@ class Service:
         """End all processes; jobs go on when the folder is served again."""
         self.jobs.close()
         self._desk.close()
+
+    def without_paths(self, text: str) -> str:
+        """A message without the folder of the runs, which is no client's business."""
+        return text.replace(f"{self.jobs.runs}/", "")
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -73,9 +92,8 @@ class Service:
         if kind not in KINDS:
             raise NotFound(f"there is no job {kind[:40]!r}; there are {', '.join(KINDS)}")
         checked = KINDS[kind](options, self._allowed)
-        if kind == "generate":
-            self._check_orders(checked)
-        return self.jobs.submit(kind, checked)
+        self._check_beforehand(kind, checked.options)
+        return self.jobs.submit(kind, checked.options, checked.name, checked.data)
 
     def help(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """What an order means, finished or not, as quickly as can be; see ``answers.about_order``."""
@@ -98,12 +116,17 @@ class Service:
         return self._runs.all()
 
     def run(self, run_id: str) -> Run:
-        """One of them.
+        """One of them; of a job that has not begun, what its run will be.
 
         Raises:
             NotFound: there is none of this id.
         """
-        return self._runs.get(run_id)
+        try:
+            return self._runs.get(run_id)
+        except NotFound:
+            job = self.jobs.get(run_id)
+            path = self.jobs.runs / job.id
+            return Run(job.id, path, job.id, RUN_KINDS[job.kind], job.state, job.created, {})
 
     def crystals(self, run_id: str) -> list[dict[str, Any]]:
         """A row for each crystal of a run, best first, with ``n`` (by which it is asked for) and ``name``.
@@ -112,6 +135,8 @@ class Service:
         """
         run = self.run(run_id)
         rows = table_rows(run)
+        if rows is None and not run.manifest:
+            return []
         if rows is None:
             rows = list(self._desk.ask("rows", folder=str(run.path)))
         return [{"n": n, "name": _name(row, n), **row} for n, row in enumerate(rows, 1)]
@@ -173,16 +198,89 @@ class Service:
             raise NotFound("there is no such crystal")
         return str(self.run(run_id).path), row
 
-    def _check_orders(self, options: Mapping[str, Any]) -> None:
-        """Refuse orders that no crystal satisfies before they wait; the job itself checks again."""
-        letters, new_only = options.get("letters"), bool(options.get("new_only", False))
-        try:
-            self._desk.ask("check", orders=options["orders"], letters=letters, new_only=new_only)
-        except NoAnswer as error:
-            _logger.warning("orders were not checked beforehand: %s", error)
+    def upload(self, name: str, data: bytes, what: str) -> dict[str, Any]:
+        """Read a file that a user brings, and keep what it holds for a job.
 
-    def _uploaded(self, upload_id: str) -> dict[str, Any]:
-        raise NotFound("there is no such upload")
+        Args:
+            name: as the user calls it.
+            data: its content.
+            what: ``pattern`` or ``structure``.
+
+        Returns:
+            ``id``, ``name``, ``words`` (what it is, in a sentence); of a pattern ``x``, ``y`` (thinned),
+            ``axis``, ``radiation`` (each None where the file does not say) and ``points``; of structures
+            ``crystals`` (name, formula, space_group, symbol, atoms) and ``failures`` by name.
+
+        Raises:
+            NotFound: there is no such kind of upload.
+            DataError: it holds nothing of the kind.
+            TooLarge, Busy: more than the server takes.
+        """
+        if what not in ("pattern", "structure"):
+            raise NotFound("an upload is a pattern or a structure")
+        return about_upload(self.uploads.take(name, data, what))
+
+    def download(
+        self, run_id: str, form: str, numbers: Sequence[int] | None = None
+    ) -> tuple[str, str, bytes]:
+        """Crystals of a run as one file.
+
+        Args:
+            run_id: of the run.
+            form: cif, poscar, extxyz or zip.
+            numbers: ``n`` of the crystals; all of them if not given.
+
+        Returns:
+            Name, type and content of the file.
+
+        Raises:
+            NotFound: there is no such form, run or crystal.
+        """
+        if form not in FORMS:
+            raise NotFound(f"there is no form {form[:20]!r}; there are {', '.join(FORMS)}")
+        run = self.run(run_id)
+        rows = self.crystals(run_id)
+        wanted = [row for row in rows if numbers is None or row["n"] in numbers]
+        found = self._desk.ask("crystals", seconds=60.0, folder=str(run.path), rows=wanted)
+        if not found or (numbers is not None and len(found) < len(set(numbers))):
+            raise NotFound("there is no such crystal")
+        answer = self._desk.ask("export", seconds=300.0, crystals=found, form=form)
+        ending, kind = FORMS[answer["form"]]
+        name = next(iter(found)) if len(found) == 1 else run.id
+        return f"{safe_name(name)}.{ending}", kind, base64.b64decode(answer["content"])
+
+    def _check_beforehand(self, kind: str, options: Mapping[str, Any]) -> None:
+        """Refuse what no crystal or hull satisfies before it waits; the job itself checks again."""
+        try:
+            if kind == "generate":
+                letters, new_only = options.get("letters"), bool(options.get("new_only", False))
+                self._desk.ask("check", orders=options["orders"], letters=letters, new_only=new_only)
+            elif kind in ("hull", "discover"):
+                potential = options.get("potential", "chgnet")
+                self._desk.ask("check_hull", system=options["system"], potential=potential)
+        except NoAnswer as error:
+            _logger.warning("a job was not checked beforehand: %s", error)
+
+    def _crystals_of(self, run_id: str, names: Sequence[str] | None) -> dict[str, Any]:
+        """Plain crystals of a run by name."""
+        found = open_run(self.run(run_id).path).crystals
+        if names is not None and (absent := [name for name in names if name not in found]):
+            raise NotFound(f"the run holds no crystal {absent[0][:60]!r}")
+        return {name: dict(found[name]) for name in (names if names is not None else found)}
+
+    def _energies_of(self, run_id: str) -> tuple[str, list[dict[str, Any]]]:
+        """Potential of a run's energies, and its crystals with theirs."""
+        opened = open_run(self.run(run_id).path)
+        if not opened.potential:
+            raise Conflict("the run has no energies; relax its crystals first")
+        rows = []
+        for row in opened.rows:
+            crystal, energy = opened.crystal(str(row["name"])), row.get("energy")
+            if crystal is not None and isinstance(energy, float):
+                name = f"{run_id}_{row['name']}"
+                plain = crystal.to_dict()
+                rows.append({"name": name, "counts": crystal.counts, "energy": energy, "crystal": plain})
+        return opened.potential, rows
 
     def _worker(self) -> Worker:
         return start_worker(self.model, self._log)

@@ -31,8 +31,6 @@ EVERY = 0.2
 LOCKED = 60.0
 """Seconds that a job waits for another process to leave its folder: one of a server that just died."""
 
-_NICE = 5  # the page comes first
-
 
 def start_worker(model: ModelChoice, log: Path) -> Worker:
     """Start a process that waits for a job.
@@ -95,7 +93,8 @@ def carry_out(job: Mapping[str, Any], model: Any) -> None:
     outcome: dict[str, Any] = {"state": "done"}
     try:
         _wait_for(folder)
-        WORK[job["kind"]](dict(job["options"]), folder, model, Noted(notes / "progress.json"))
+        data = json.loads((notes / "data.json").read_text(encoding="utf-8"))
+        WORK[job["kind"]](dict(job["options"]), data, folder, model, Noted(notes / "progress.json"))
     except CrystalsmithError as error:
         outcome = {"state": "failed", "error": " ".join(str(error).split())}
     except MemoryError:
@@ -142,8 +141,6 @@ def main() -> int:
     if not line:
         return 0
     end_with_parent(sys.stdin)
-    with suppress(OSError):
-        os.nice(_NICE)
     sys.stdout = sys.stderr
     job = json.loads(line)
     try:

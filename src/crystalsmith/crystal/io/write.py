@@ -64,6 +64,21 @@ def write_crystals(path: str | os.PathLike[str], crystals: Mapping[str, Crystal]
         write_whole(path, make(crystals))
 
 
+def as_text(ending: str, crystals: Mapping[str, Crystal]) -> str:
+    """The text that ``write_crystals`` writes.
+
+    Args:
+        ending: of the file's name, such as ``.cif``.
+        crystals: by name.
+
+    Raises:
+        OutputError: there is no such ending.
+    """
+    if ending not in _WRITERS:
+        raise OutputError(f"there is no file {ending}; there are {', '.join(_WRITERS)}")
+    return _WRITERS[ending](crystals)
+
+
 def _cif(crystals: Mapping[str, Crystal]) -> str:
     texts = [c.to_cif().split("\n", 1)[1] for c in crystals.values()]
     names = ["".join(x if (x.isascii() and x.isalnum()) or x in "._+-" else "_" for x in n) for n in crystals]

@@ -53,7 +53,7 @@ def read_pattern(
     lines = None if radiation is None else to_radiation(radiation)
     if axis is not None and axis not in AXES:
         raise PatternError(f"there is no axis {axis!r}; it is {', '.join(AXES[:-1])} or {AXES[-1]}")
-    return finished(_raw(path, scan), path.name, lines, axis)
+    return finished(read_columns_of(path, scan), path.name, lines, axis)
 
 
 def is_pattern_file(path: str | Path) -> bool:
@@ -91,7 +91,16 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _raw(path: Path, scan: int | None) -> Raw:
+def read_columns_of(path: Path, scan: int | None = None) -> Raw:
+    """What a file of a pattern holds, as far as it says it: its axis and its X-rays may be missing.
+
+    Args:
+        path: the file.
+        scan: as for ``read_pattern``.
+
+    Raises:
+        PatternError: the file is missing, or holds no columns of numbers.
+    """
     try:
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "does not exist"

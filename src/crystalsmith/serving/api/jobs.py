@@ -16,7 +16,8 @@ def router(service: Service) -> APIRouter:
     routes = APIRouter(tags=["jobs"])
 
     def told(job: Job) -> dict[str, Any]:
-        return {**job.to_dict(), "place": service.jobs.place(job.id)}
+        error = None if job.error is None else service.without_paths(job.error)
+        return {**job.to_dict(), "error": error, "place": service.jobs.place(job.id)}
 
     @routes.get("/jobs")
     def all_jobs() -> list[dict[str, Any]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse, Response
 
 from crystalsmith.serving.security import DATA_POLICY, REPORT_POLICY
 
@@ -44,5 +44,14 @@ def router(service: Service) -> APIRouter:
         policy = REPORT_POLICY if kind == "text/html" else DATA_POLICY
         headers = {"content-security-policy": policy, "cache-control": "no-cache"}
         return FileResponse(path, media_type=kind, headers=headers)
+
+    @routes.get("/runs/{run_id}/download")
+    def download(
+        run_id: str, format: str = "zip", crystal: Annotated[list[int] | None, Query()] = None
+    ) -> Response:
+        """Crystals as one file: cif, poscar, extxyz or zip; all, or those of the numbers ``crystal``."""
+        name, kind, content = service.download(run_id, format, crystal)
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(content, media_type=kind, headers=headers)
 
     return routes
