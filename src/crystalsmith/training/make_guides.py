@@ -1,32 +1,28 @@
-"""Finding guides: for each crystal the most similar ones of its layout, described as it is described.
+"""Finding guides: for each crystal the most similar ones of its arrangement, described as it is described.
 
-Two crystals have one layout if an element of the Euclidean normaliser takes the positions of one, element by
-element, to those of the other. Similar are those whose matched elements are (``prior.Prototypes``). Of all
-descriptions of the other crystal that put matched elements on the same positions, the nearest one is taken:
-over the normaliser, the exchange of sites on one position, and shifts along polar axes.
+Of one arrangement are crystals of one group and occupied positions, elements left out and up to the choice of
+origin and setting (``prototypes.arrangements``). Similar are those whose matched elements are
+(``prior.Prototypes``). Of all descriptions of the other crystal that put matched elements on the same
+positions, the nearest one is taken (``prototypes.alignment``).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import islice, permutations, product
 
 import numpy as np
-import torch
-from scipy.optimize import linear_sum_assignment
 
-from crystalsmith.assignments import positions_of
+from crystalsmith.assignments import Assignment, positions_of
 from crystalsmith.crystal.properties import dissimilarity
 from crystalsmith.data import Dataset
 from crystalsmith.data.volumes import primitive_volumes, strains
-from crystalsmith.graph import torch_tables
 from crystalsmith.prior.prototypes import POWER, WIDTH
+from crystalsmith.prototypes.alignment import Move, fit, moves, slots_of, torus
+from crystalsmith.prototypes.arrangements import Members, arrangements_of, pattern_of
 from crystalsmith.runs.progress import Progress, silent
-from crystalsmith.symmetry import tables
-from crystalsmith.training.examples import torus_coordinates
+from crystalsmith.symmetry import cell_to_lattice
 from crystalsmith.training.guides import Guides
 
 MOST = 5
@@ -35,248 +31,76 @@ MOST = 5
 MOST_ORDERS = 120
 """Ways to match elements that sit alike; more of them are not looked at."""
 
-_BLOCK = 400_000  # distances held at a time
+_BLOCK = 4_000_000  # dissimilarities held at a time
 
-Layout = tuple[int, tuple[int, ...], tuple[int, ...]]
-"""Space group; table row of each site; number of each site's element, as they first occur."""
-
-
-@dataclass(frozen=True)
-class _Class:
-    """What a layout is equivalent to, and in which orders its elements can be taken for that."""
-
-    key: tuple[int, tuple[tuple[int, ...], ...]]
-    orders: tuple[tuple[int, ...], ...]
+Order = tuple[int, ...]
+"""Which slot of a guide lies on each of a crystal's."""
 
 
-@lru_cache(maxsize=100_000)
-def _class_of(layout: Layout) -> _Class:
-    group, wyckoff, element = layout
-    p = positions_of(group)
-    own: list[list[int]] = [[] for _ in range(max(element) + 1)]
-    for y, e in zip(wyckoff, element, strict=True):
-        own[e].append(y - p.first)
-    best: tuple[tuple[int, ...], ...] | None = None
-    orders: dict[tuple[int, ...], None] = {}
-    for move in p.permutations:
-        images = [tuple(sorted(move[y] for y in places)) for places in own]
-        ranked = tuple(sorted(images))
-        if best is None or ranked < best:
-            best, orders = ranked, {}
-        if ranked == best:
-            alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
-            for e, image in enumerate(images):
-                alike[image].append(e)
-            ways = product(*(permutations(alike[image]) for image in sorted(alike)))
-            for way in islice(ways, MOST_ORDERS):
-                orders[tuple(e for block in way for e in block)] = None
-    assert best is not None
-    return _Class((group, best), tuple(islice(orders, MOST_ORDERS)))
-
-
-@dataclass(frozen=True)
-class _Crystals:
-    """A data set by layouts; n crystals.
+@dataclass(frozen=True, eq=False)
+class _Alike:
+    """Crystals with the same slots, in their own descriptions.
 
     Attributes:
-        layouts: distinct ones; layout: (n,) which one each crystal has.
-        elements: for each crystal its atomic numbers by number of the element.
-        start: (n + 1,) sites; w: (s, 3); element: (s,).
+        number, slots: space group and slots.
+        rows: (n,) of the data set.
+        sites: (n, s) the site of each entry of the slots, in the data set's list of sites.
+        elements: (n, k) atomic number on each slot.
     """
 
-    layouts: list[Layout]
-    layout: np.ndarray
-    elements: list[tuple[int, ...]]
-    start: np.ndarray
-    w: np.ndarray
-    element: np.ndarray
+    number: int
+    slots: Assignment
+    rows: np.ndarray
+    sites: np.ndarray
+    elements: np.ndarray
 
 
-def _read(dataset: Dataset) -> _Crystals:
+def _by_slots(dataset: Dataset) -> list[_Alike]:
+    """The crystals of a data set by their slots."""
     a = dataset.arrays
-    start, wyckoff, element = a["start"].tolist(), a["wyckoff"].tolist(), a["element"].tolist()
-    number: dict[Layout, int] = {}
-    layout, elements = [], []
-    for i, group in enumerate(a["space_group"].tolist()):
-        rows = slice(start[i], start[i + 1])
-        order = list(dict.fromkeys(element[rows]))
-        key = (group, tuple(wyckoff[rows]), tuple(order.index(z) for z in element[rows]))
-        layout.append(number.setdefault(key, len(number)))
-        elements.append(tuple(order))
-    return _Crystals(
-        list(number),
-        np.array(layout, int),
-        elements,
-        np.asarray(a["start"]),
-        torus_coordinates(dataset),
-        np.asarray(a["element"]),
-    )
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """A crystal, its guide, and which element of the guide stands for each of the crystal's."""
-
-    crystal: int
-    guide: int
-    match: tuple[int, ...]
-    weight: float
+    start, wyckoff, element = (np.asarray(a[k]).tolist() for k in ("start", "wyckoff", "element"))
+    found: dict[tuple[int, Assignment], list[tuple[int, np.ndarray, list[int]]]] = defaultdict(list)
+    for i, number in enumerate(np.asarray(a["space_group"]).tolist()):
+        part, first = slice(start[i], start[i + 1]), positions_of(number).first
+        slots, site = slots_of(element[part], [y - first for y in wyckoff[part]])
+        found[number, slots].append((i, start[i] + site, list(dict.fromkeys(element[part]))))
+    return [
+        _Alike(number, slots, *(np.array(column) for column in zip(*own, strict=True)))
+        for (number, slots), own in found.items()
+    ]
 
 
 def _similar(
-    of: _Crystals, by: _Crystals, members: np.ndarray, known: np.ndarray, itself: bool
-) -> Iterator[_Pair]:
-    """The most similar crystals of one class, the best first, for each of its members."""
-    ways = [(j, order) for j in known.tolist() for order in _class_of(by.layouts[by.layout[j]]).orders]
-    owner = np.array([j for j, _ in ways])
-    theirs = np.array([[by.elements[j][e] for e in order] for j, order in ways])
-    step = max(1, 4_000_000 // theirs.size)
-    for part in np.split(members, np.arange(step, len(members), step)):
-        orders = [_class_of(of.layouts[of.layout[i]]).orders[0] for i in part.tolist()]
-        own = np.array([[of.elements[i][e] for e in o] for i, o in zip(part.tolist(), orders, strict=True)])
-        d = sum(dissimilarity()[own[:, None, k], theirs[None, :, k]] for k in range(own.shape[1]))
-        d = np.where(d < 1e-9, np.inf, d)  # the crystal itself, and others of its kind: too good a guide
-        if itself:
-            d[part[:, None] == owner[None]] = np.inf
-        most = MOST * len(_class_of(by.layouts[by.layout[known[0]]]).orders)
-        best = np.argpartition(d, most, axis=1)[:, :most] if most < len(ways) else None
-        for row, i in enumerate(part.tolist()):
-            places = np.arange(len(ways)) if best is None else np.sort(best[row])
-            taken: dict[int, None] = {}
-            for k in places[np.argsort(d[row, places], kind="stable")].tolist():
-                if not np.isfinite(d[row, k]) or len(taken) == MOST:
-                    break
-                if ways[k][0] in taken:
-                    continue
-                taken[ways[k][0]] = None
-                match = [0] * own.shape[1]
-                for mine, other in zip(orders[row], ways[k][1], strict=True):
-                    match[mine] = other
-                weight = (1 + d[row, k] / (2 * POWER * WIDTH**2)) ** -POWER
-                yield _Pair(i, ways[k][0], tuple(match), float(weight))
-
-
-@lru_cache(maxsize=1)
-def _geometry() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each position: orthonormal coordinates from those of the torus, the displacement of the
-    representative by those of the torus, and back."""
-    t = torch_tables("cpu", torch.float64)
-    basis = t.free_basis.numpy()
-    return t.unit_inverse.numpy(), basis, np.linalg.pinv(basis)
-
-
-def _away(wyckoff: int, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """(..., 3) shortest displacement on the torus from a point of an orbit to a point, both (..., 3)."""
-    t = tables()
-    rows = slice(t.self_start[wyckoff], t.self_start[wyckoff + 1])
-    image = np.einsum("mij,...j->...mi", t.self_linear[rows], start) + t.self_offset[rows]
-    away = end[..., None, :] - image
-    away = away - np.round(away)
-    square = ((away @ _geometry()[0][wyckoff].T) ** 2).sum(-1)
-    nearest = np.argmin(square, axis=-1)
-    return np.asarray(np.take_along_axis(away, nearest[..., None, None], -2)[..., 0, :])
-
-
-Group = tuple[int, tuple[int, ...], tuple[int, ...]]
-"""Position; rows of the sites on it with one element, in the crystal and in its guide."""
-
-
-@lru_cache(maxsize=10_000)
-def _descriptions(
-    mine: Layout, theirs: Layout, match: tuple[int, ...]
-) -> tuple[tuple[int, tuple[Group, ...]], ...]:
-    """Elements of the normaliser that take the second layout to the first one, with what sits where then."""
-    t = tables()
-    own: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for a, (y, e) in enumerate(zip(mine[1], mine[2], strict=True)):
-        own[y, match[e]].append(a)
-    rows = t.map_start[np.array(theirs[1])]
-    result = []
-    for n in range(int(t.normalizer_start[mine[0]] - t.normalizer_start[mine[0] - 1])):
-        other: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for b, (y, e) in enumerate(zip(t.map_to[rows + n].tolist(), theirs[2], strict=True)):
-            other[y, e].append(b)
-        if {k: len(v) for k, v in own.items()} == {k: len(v) for k, v in other.items()}:
-            result.append((n, tuple((k[0], tuple(v), tuple(other[k])) for k, v in own.items())))
-    return tuple(result)
-
-
-def _matched(
-    groups: tuple[Group, ...], mine: np.ndarray, theirs: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which site (P, S) of the guide each one is, and the displacements (P, S, 3) from it."""
-    order = np.zeros(mine.shape[:2], int)
-    away = np.zeros(mine.shape)
-    every = np.arange(len(mine))[:, None]
-    for y, a, b in groups:
-        if len(a) == 1 or tables().dof[y] == 0:
-            chosen = np.tile(np.array(b), (len(mine), 1))
-            away[:, a] = _away(y, theirs[:, b], mine[:, a])
-        else:
-            each = _away(y, theirs[:, None, b], mine[:, a, None])
-            cost = ((each @ _geometry()[0][y].T) ** 2).sum(-1)
-            if len(a) == 2:
-                crossed = cost[:, 0, 1] + cost[:, 1, 0] < cost[:, 0, 0] + cost[:, 1, 1]
-                place = np.where(crossed[:, None], [1, 0], [0, 1])
-            else:
-                place = np.array([linear_sum_assignment(c)[1] for c in cost])
-            chosen = np.array(b)[place]
-            away[:, a] = each[every, np.arange(len(a)), place]
-        order[:, a] = chosen
-    return order, away
-
-
-def _shifts(group: int, groups: tuple[Group, ...], mine: np.ndarray, theirs: np.ndarray) -> list[np.ndarray]:
-    """Shifts (P, 3) along polar axes that put a site of the guide on one of the crystal; else [0]."""
-    t = tables()
-    polar = t.polar[group]
-    if not polar.any():
-        return [np.zeros((len(mine), 3))]
-    y, a, b = min(groups, key=lambda g: len(g[1]) * (t.self_start[g[0] + 1] - t.self_start[g[0]]))
-    rows = slice(t.self_start[y], t.self_start[y + 1])
-    basis = _geometry()[1][y]
-    image = np.einsum("mij,pbj->pbmi", t.self_linear[rows], theirs[:, b]) + t.self_offset[rows]
-    shift = ((mine[:, a[0], None, None] - image) @ basis.T * polar).reshape(len(mine), -1, 3)
-    # A centring that moves across the axes may have to be made good for along them.
-    centring = t.centring[t.centring_start[group - 1] : t.centring_start[group]] * polar
-    return [shift[:, k] + step for step in np.unique(centring, axis=0) for k in range(shift.shape[1])]
-
-
-def nearest_description(
-    mine: Layout, theirs: Layout, match: tuple[int, ...], w: np.ndarray, other: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The second crystals as the first ones are described, and as near to them as that can be.
+    of: _Alike, by: Members, orders: list[Order], itself: bool
+) -> Iterator[list[tuple[int, Order, float]]]:
+    """For each crystal in turn its guides: a row of the members, the order of its slots, the similarity.
 
     Args:
-        mine, theirs: the layouts.
-        match: for each element of the first the one of the second that stands for it.
-        w, other: (P, S, 3) torus coordinates of P pairs.
-
-    Returns:
-        (P, S, 3) torus coordinates in the order of the first's sites, and (P, S) the second's site for each.
+        of: the crystals.
+        by: those of their arrangement that may guide them.
+        orders: of their slots.
+        itself: both are of one data set.
     """
-    t, (unit_inverse, basis, inverse) = tables(), _geometry()
-    y = np.array(mine[1])
-    size = t.multiplicity_primitive[y]
-    least = np.full(len(w), np.inf)
-    result, sites = np.zeros(w.shape), np.zeros(w.shape[:2], int)
-    polar = t.polar[mine[0]]
-    for n, groups in _descriptions(mine, theirs, match):
-        row = t.map_start[np.array(theirs[1])] + n
-        moved = np.einsum("sij,psj->psi", t.map_linear[row], other) + t.map_offset[row]
-        for shift in _shifts(mine[0], groups, w, moved):
-            there = moved + np.einsum("sij,pj->psi", inverse[t.map_to[row]], shift)
-            order, away = _matched(groups, w, there)
-            if polar.any():
-                mean = np.einsum("s,sij,psj->pi", size / size.sum(), basis[y], away) * polar
-                there = there + np.einsum("sij,pj->psi", inverse[t.map_to[row]], mean)
-                order, away = _matched(groups, w, there)
-            cost = (size * (np.einsum("sij,psj->psi", unit_inverse[y], away) ** 2).sum(-1)).sum(1)
-            better = cost < least - 1e-9
-            least[better] = cost[better]
-            sites[better] = order[better]
-            result[better] = (w - away)[better]
-    return result % 1.0 * (np.arange(3) < t.dof[y][:, None]), sites
+    theirs = by.elements[:, np.array(orders)]  # (m, o, k)
+    owner = np.repeat(np.arange(len(by.rows)), len(orders))
+    flat = theirs.reshape(len(owner), -1)
+    most = MOST * len(orders)
+    step = max(1, _BLOCK // flat.size)
+    for begin in range(0, len(of.rows), step):
+        part = slice(begin, begin + step)
+        d = dissimilarity()[of.elements[part, None], flat].sum(2)
+        d[d < 1e-9] = np.inf  # the crystal itself, and others of its kind: too good a guide
+        if itself:
+            d[of.rows[part, None] == by.rows[owner]] = np.inf
+        for row in d:
+            near = np.sort(np.argpartition(row, most)[:most]) if most < len(row) else np.arange(len(row))
+            found: dict[int, tuple[int, Order, float]] = {}
+            for k in near[np.argsort(row[near], kind="stable")].tolist():
+                if not np.isfinite(row[k]) or len(found) == MOST:
+                    break
+                weight = float((1 + row[k] / (2 * POWER * WIDTH**2)) ** -POWER)
+                found.setdefault(int(owner[k]), (int(owner[k]), orders[k % len(orders)], weight))
+            yield list(found.values())
 
 
 def find_guides(dataset: Dataset, known: Dataset | None = None, progress: Progress = silent) -> Guides:
@@ -288,58 +112,85 @@ def find_guides(dataset: Dataset, known: Dataset | None = None, progress: Progre
             elements on the same positions.
         progress: told of the crystals done.
     """
-    of = _read(dataset)
-    by = of if known is None else _read(known)
-    members: dict[tuple[int, tuple[tuple[int, ...], ...]], list[int]] = defaultdict(list)
-    others: dict[tuple[int, tuple[tuple[int, ...], ...]], list[int]] = defaultdict(list)
-    for crystals, kept in ((of, members), (by, others)):
-        for i, number in enumerate(crystals.layout.tolist()):
-            kept[_class_of(crystals.layouts[number]).key].append(i)
-    blocks: dict[tuple[int, int, tuple[int, ...]], list[_Pair]] = defaultdict(list)
-    pairs: list[_Pair] = []
-    done = 0
-    for key, crystals_of in members.items():
-        done += len(crystals_of)
-        progress("similar crystals", done, len(dataset))
-        if key in others:
-            for pair in _similar(of, by, np.array(crystals_of), np.array(others[key]), known is None):
-                blocks[int(of.layout[pair.crystal]), int(by.layout[pair.guide]), pair.match].append(pair)
-                pairs.append(pair)
-    found: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
-    done = 0
-    for (i, j, match), block in blocks.items():
-        sites = len(of.layouts[i][1])
-        widest = max(int(np.diff(tables().self_start)[y]) for y in of.layouts[i][1])
-        step = max(1, _BLOCK // (sites * sites * widest))
-        for part in (block[k : k + step] for k in range(0, len(block), step)):
-            inside = np.arange(sites)
-            w = of.w[of.start[[p.crystal for p in part]][:, None] + inside]
-            other = by.w[by.start[[p.guide for p in part]][:, None] + inside]
-            nearest, order = nearest_description(of.layouts[i], by.layouts[j], match, w, other)
-            for k, p in enumerate(part):
-                found[p.crystal, p.guide] = nearest[k], by.element[by.start[p.guide] + order[k]]
-            done += len(part)
-            progress("alignment", done, len(pairs))
-    pairs.sort(key=lambda p: p.crystal)  # stable: the most similar stays first
-    source = np.array([p.guide for p in pairs], int)
-    volume = primitive_volumes(dataset if known is None else known)
-    shape = strains(dataset if known is None else known, volume)
+    lending = dataset if known is None else known
+    by = {(m.number, m.slots): m for m in arrangements_of(lending, np.ones(119))}
     a = dataset.arrays
+    w = torus(np.asarray(a["wyckoff"]).astype(int), np.asarray(a["free"]))
+    cells = np.asarray(a["cell"]).astype(float)
+    laid: dict[int, list[_Laid]] = {}
+    done = 0
+    for of in _by_slots(dataset):
+        members = by.get((of.number, pattern_of(of.number, of.slots)[0]))
+        if members is not None:
+            ways: dict[Order, list[Move]] = defaultdict(list)
+            for way in moves(of.number, of.slots, members.slots):
+                ways[way.slots].append(way)
+            guides = _similar(of, members, list(ways)[:MOST_ORDERS], known is None)
+            for k, (i, own) in enumerate(zip(of.rows.tolist(), guides, strict=True)):
+                lattice = cell_to_lattice(of.number, cells[i])
+                laid[i] = _described(of, w[of.sites[k]], of.sites[k], lattice, members, own, ways)
+        done += len(of.rows)
+        progress("crystals", done, len(dataset))
+    every = [one for i in range(len(dataset)) for one in laid.get(i, ())]
+    source = np.array([one.source for one in every], int)
+    volume = primitive_volumes(lending)
+    shape = strains(lending, volume)
     none = np.zeros((0, 3))
     return Guides(
         {
-            "start": np.searchsorted([p.crystal for p in pairs], np.arange(len(dataset) + 1)),
+            "start": np.cumsum([0, *(len(laid.get(i, ())) for i in range(len(dataset)))]),
             "site_start": np.asarray(a["start"]),
             "id_start": np.asarray(a["id_start"]),
-            "w": np.concatenate([none, *(found[p.crystal, p.guide][0] for p in pairs)]).astype(np.float32),
+            "w": np.concatenate([none, *(one.w for one in every)]).astype(np.float32),
             "shape": shape[source].astype(np.float32),
             "volume": volume[source].astype(np.float32),
-            "weight": np.array([p.weight for p in pairs], np.float32),
+            "weight": np.array([one.weight for one in every], np.float32),
             "source": source.astype(np.int32),
             "wyckoff": np.asarray(a["wyckoff"]),
-            "element": np.concatenate([none[:, 0], *(found[p.crystal, p.guide][1] for p in pairs)]).astype(
-                np.uint8
-            ),
+            "element": np.concatenate([none[:, 0], *(one.element for one in every)]).astype(np.uint8),
             "id_bytes": np.asarray(a["id_bytes"]),
         }
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Laid:
+    """A guide in its crystal's description: row in its data set, (s, 3) coordinates, (s,) atomic numbers."""
+
+    source: int
+    weight: float
+    w: np.ndarray
+    element: np.ndarray
+
+
+def _described(
+    of: _Alike,
+    w: np.ndarray,
+    site: np.ndarray,
+    lattice: np.ndarray,
+    by: Members,
+    guides: list[tuple[int, Order, float]],
+    ways: Mapping[Order, Sequence[Move]],
+) -> list[_Laid]:
+    """The guides of one crystal as it is described, its sites in their own order.
+
+    Args:
+        of: crystals with its slots.
+        w: (s, 3) its coordinates, slot by slot.
+        site: (s,) the site of each of these.
+        lattice: (3, 3) its conventional lattice.
+        by: where the guides are.
+        guides: from ``_similar``.
+        ways: moves of the guides by the order of their slots.
+    """
+    back = np.argsort(site)
+    lengths = [len(slot) for slot in of.slots]
+    result: list[_Laid | None] = [None] * len(guides)
+    for order in dict.fromkeys(order for _, order, _ in guides):
+        places = [k for k, guide in enumerate(guides) if guide[1] == order]
+        rows = [guides[k][0] for k in places]
+        found = fit(of.number, of.slots, w, lattice, by.slots, by.w[rows], ways[order]).w
+        for k, row, one in zip(places, rows, found - np.floor(found), strict=True):
+            element = np.repeat(by.elements[row][list(order)], lengths)
+            result[k] = _Laid(int(by.rows[row]), guides[k][2], one[back], element[back])
+    return [one for one in result if one is not None]
