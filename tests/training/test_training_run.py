@@ -391,6 +391,22 @@ def test_start_from(data: str, tmp_path: Path) -> None:
         train(settings(data, tmp_path / "c", start_from=str(tmp_path / "none")), quiet=True)
 
 
+def test_a_start_brings_its_network_along(data: str, tmp_path: Path) -> None:
+    first = train(settings(data, tmp_path / "a", crystals=8), quiet=True)
+    how = {k: v for k, v in settings(data, tmp_path / "b", crystals=8).items() if k != "network"}
+    second = train({**how, "start_from": str(first)}, quiet=True)
+    assert load_model(second).network.config == DenoiserConfig(**TINY) != DenoiserConfig()
+    grown = {**how, "start_from": str(first), "network": {"feedforward": 8}}
+    assert read_config(grown).network == DenoiserConfig(**TINY | {"feedforward": 8})
+
+
+def test_the_shipped_models_can_be_trained_further(data: str) -> None:
+    for method, name in (("default", "network"), ("paper", "dimenet")):
+        config = read_config({"train": data, "validation": data, "method": method, "start_from": "default"})
+        assert getattr(config, name) == load_model(method).network.config
+    assert read_config("default", {"start_from": "default"}).network == load_model().network.config
+
+
 def test_states_that_cannot_be_resumed(data: str, tmp_path: Path) -> None:
     train(settings(data, tmp_path), quiet=True)
     path = tmp_path / "state.safetensors"

@@ -31,6 +31,7 @@ class TrainConfig:
         out: folder of the run: state.safetensors (to resume), model.safetensors (averaged weights), log.csv.
         method: "default", or "paper" for the method of the 2023 paper.
         start_from: checkpoint whose weights to start from; "default" is the one that ships; none if empty.
+            Its network is that of the run, but for settings of the network that are given.
         network: size of the default method's network; see below.
         dimenet: size of the network of the paper's method; see below.
         max_atoms: leave out larger primitive cells.
@@ -208,6 +209,7 @@ def read_config(
 
     Raises:
         ConfigError: unreadable file, unknown setting, wrong type or impossible value.
+        CheckpointError: what the run is to start from cannot be loaded.
     """
     if isinstance(source, Mapping):
         values: Any = dict(source)
@@ -227,4 +229,22 @@ def read_config(
             raise ConfigError(f"{source} is not valid YAML: {str(e).splitlines()[0]}") from None
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}: settings must be 'name: value' lines")
-    return _build(TrainConfig, _merged(values, overrides or {}), where)
+    return _build(TrainConfig, _with_network_of_start(_merged(values, overrides or {})), where)
+
+
+def _with_network_of_start(values: dict[str, Any]) -> dict[str, Any]:
+    """A run that starts from a checkpoint has its network, but for what the settings say of it themselves.
+
+    Raises:
+        CheckpointError: it cannot be loaded.
+    """
+    start, method = values.get("start_from"), values.get("method", "default")
+    if not isinstance(start, str) or not start or method not in SHIPPED:
+        return values
+    from crystalsmith.diffusion import load_model
+
+    found: Any = load_model(method if start == "default" else start).network.config
+    name, kind = ("network", DenoiserConfig) if method == "default" else ("dimenet", DimeNetConfig)
+    if not isinstance(found, kind):  # of the other method, which is refused where the run begins
+        return values
+    return _merged({name: dataclasses.asdict(found)}, values)
