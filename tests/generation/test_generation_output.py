@@ -30,6 +30,7 @@ from crystalsmith.generation.made import Made
 from crystalsmith.networks import Denoiser, DenoiserConfig
 from crystalsmith.orders import parse_orders
 from crystalsmith.runs.lock import FolderLock
+from crystalsmith.runs.progress import Display
 from crystalsmith.runs.stop import Stopped
 from crystalsmith.symmetry import space_group
 from fake_model import FakeModel
@@ -536,3 +537,14 @@ def test_a_folder_of_an_earlier_version_is_taken_up(tmp_path: Path, whole: Path)
     for files in (again, before):
         del files["crystals.jsonl"]
     assert again == before
+
+
+@pytest.mark.parametrize("model", [FakeModel(volume=1.0), FakeModel(bad=0.5)], ids=["never", "often"])
+def test_each_line_of_progress_is_told_once_however_many_tries_there_are(
+    model: FakeModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = GenerateSettings(seed=5, batch_atoms=24)
+    with Display() as progress:
+        generate_into(ORDERS, tmp_path / "out", settings, model=model, progress=progress)  # type: ignore[arg-type]
+    lines = capsys.readouterr().err.splitlines()
+    assert f"crystals: {N} of {N}" in lines and len(lines) == len(set(lines))

@@ -97,6 +97,52 @@ def test_without_a_terminal_lines_come_now_and_then():
     ]
 
 
+def test_stages_that_take_turns_do_not_begin_anew():
+    """As generate tells it: made, judged, made again; and tries that came to nothing."""
+    file, clock = io.StringIO(), Clock()
+    with Display(file=file, clock=clock) as progress:
+        for k in range(50):
+            progress("crystals", k % 3 / 4, 40)  # goes back where a try failed
+            progress("crystals", k // 5, 40)
+            progress("judging", k // 5, 40)
+        clock.now = 11.0
+        progress("crystals", 10.2, 40)
+        clock.now = 30.0
+        progress("crystals", 10.9, 40)  # the same line, were it shown
+        progress("crystals", 40, 40)
+        progress("judging", 40, 40)
+        progress("crystals", 40, 40)
+    assert file.getvalue().splitlines() == [
+        "crystals: 0 of 40",
+        "judging: 0 of 40",
+        "crystals: 10 of 40",
+        "crystals: 40 of 40",
+        "judging: 40 of 40",
+    ]
+
+
+def test_a_stage_that_was_complete_or_grew_begins_anew():
+    file = io.StringIO()
+    with Display(file=file, clock=Clock()) as progress:
+        for stage, done, total in (
+            ("a", 0, 2),
+            ("a", 2, 2),
+            ("a", 1, 2),
+            ("a", 2, 2),
+            ("a", 2, 5),
+            ("a", 5, 5),
+        ):
+            progress(stage, done, total)
+    assert file.getvalue().splitlines() == [
+        "a: 0 of 2",
+        "a: 2 of 2",
+        "a: 1 of 2",
+        "a: 2 of 2",
+        "a: 2 of 5",
+        "a: 5 of 5",
+    ]
+
+
 def test_quiet_shows_nothing_and_a_terminal_gets_a_bar():
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -106,6 +152,8 @@ def test_quiet_shows_nothing_and_a_terminal_gets_a_bar():
         file = Terminal()
         with Display(file=file, quiet=quiet) as progress:
             progress("relaxing", 1, 3)
+            progress("phonons", 2, 4)
+            progress("relaxing", 3, 3)
             progress("phonons", 2, 4)
         assert bool(file.getvalue()) is not quiet
     assert "phonons" in file.getvalue() and "2/4" in file.getvalue()

@@ -305,7 +305,8 @@ def _work(
             progress("judging", settled, made.asked)
 
     def tell(event: BatchStep) -> None:
-        part = event.crystals * event.step / event.steps / made.best_of
+        # Never all of them: what comes out may be no crystal, and is then tried again.
+        part = event.crystals * event.step / (event.steps + 1) / made.best_of
         progress("crystals", min(made.parts_done + part, made.asked), made.asked)
 
     judge()  # drafts that an earlier process left unjudged

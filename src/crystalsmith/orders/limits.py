@@ -14,6 +14,7 @@ from crystalsmith.orders.bounds import searched
 from crystalsmith.orders.formula import FormulaKind
 from crystalsmith.orders.letters import Letters
 from crystalsmith.orders.order import Order
+from crystalsmith.orders.room import check_room
 from crystalsmith.orders.settings import LETTERS
 from crystalsmith.orders.sources import Learned, learned_source
 
@@ -152,6 +153,7 @@ def _check_size(order: Order, model: AnyModel) -> list[str]:
             f"{where} needs at least {least} atoms in the primitive cell{sites}; the limit is {limit}: ask"
             f" for {mend}"
         )
+    check_room(order, least, order.bounds.largest(limit))
     largest = max(least, order.max_atoms or 0)
     if largest > model.max_atoms:
         what = "has" if least == largest else "may have"

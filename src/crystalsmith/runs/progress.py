@@ -23,7 +23,8 @@ def silent(stage: str, done: float, total: float) -> None:
 class Display:
     """Shows progress on standard error; use it as a context manager and as a ``Progress``.
 
-    On a terminal it is a bar; elsewhere a line now and then, the first and the last one of each stage always.
+    On a terminal it is a bar; elsewhere a line now and then, the first and the last one of each stage always,
+    and never the same one again.
 
     Args:
         quiet: show nothing.
@@ -41,9 +42,9 @@ class Display:
         self._file, self._clock = file or sys.stderr, clock
         self._quiet = quiet or self._file is None  # as Python has it after ``2>&-``
         self._bar: Any = None
-        self._task: Any = None
+        self._tasks: dict[str, Any] = {}  # of the bar, by stage
         self._stage, self._note = "", ""
-        self._last: tuple[float, float] = (-1.0, -1.0)
+        self._said: dict[str, tuple[int, int]] = {}  # by stage, the last that a line has told of it
         self._shown = 0.0
         if not self._quiet and self._file.isatty():
             self._bar = _bar(self._file)
@@ -64,25 +65,35 @@ class Display:
         self._note = text
 
     def __call__(self, stage: str, done: float, total: float) -> None:
-        """A stage is so far."""
-        begins = stage != self._stage
-        if begins and self._bar is not None:
-            if self._task is not None:
-                self._bar.remove_task(self._task)
-            self._task = self._bar.add_task(stage, total=total, count="", note="")
-        self._stage = stage
-        text = f"{stage}: {int(done):,} of {int(total):,}"
-        if begins or (done >= total and (done, total) != self._last):
+        """A stage is so far; stages may take turns, and each goes on where it was."""
+        now, said = (int(done), int(total)), self._said.get(stage)
+        ended = said is not None and said[0] >= said[1]
+        begins = said is None or said[1] != now[1] or (ended and now[0] < now[1])
+        ends = now[0] >= now[1] and (begins or not ended)
+        text = f"{stage}: {now[0]:,} of {now[1]:,}"
+        if begins or ends:
             logging.getLogger("crystalsmith.progress").info("%s", text)
         if self._bar is not None:
-            count = f"{int(done):,}/{int(total):,}"
-            self._bar.update(self._task, completed=done, total=total, count=count, note=self._note)
-        elif not self._quiet:
-            late = self._clock() - self._shown >= EVERY
-            if begins or ((late or done >= total) and (done, total) != self._last):
+            self._move(stage, done, total, begins)
+        late = self._clock() - self._shown >= EVERY and said != now
+        if begins or ends or late:
+            self._said[stage] = now
+            self._shown = self._clock()
+            if self._bar is None and not self._quiet:
                 print(f"{text} {self._note}".rstrip(), file=self._file, flush=True)
-                self._shown = self._clock()
-        self._last = done, total
+
+    def _move(self, stage: str, done: float, total: float, begins: bool) -> None:
+        """The bar of this stage alone is seen; one that comes again keeps its times."""
+        if stage != self._stage and self._stage in self._tasks:
+            self._bar.update(self._tasks[self._stage], visible=False)
+        self._stage = stage
+        if begins and stage in self._tasks:
+            self._bar.remove_task(self._tasks.pop(stage))
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bar.add_task(stage, total=total, count="", note="")
+        count = f"{int(done):,}/{int(total):,}"
+        task = self._tasks[stage]
+        self._bar.update(task, completed=done, total=total, count=count, note=self._note, visible=True)
 
 
 def _bar(file: TextIO) -> Any:
