@@ -57,7 +57,7 @@ from crystalsmith.solving.verdict import FEATURES, NONE, ONE, Evidence, features
 REFINED = 6
 """Of an order's candidates, refined with free coordinates."""
 
-PULL = 6.0
+PULL = 2.0
 """Towards what was chosen by hand, for weights in units of the features' spreads, of all rows together: less
 fits simulated patterns better and puts right structures of measured samples in doubt."""
 
@@ -67,8 +67,8 @@ BY_HAND = {
 }
 """Weights to begin with; 0 for the others."""
 
-KINDS, SHARES = 3, (1.0, 0.5, 0.5)
-"""Rows of an order, and what each counts."""
+KINDS, SHARES = 3, (1.0, 0.5, 0.15)
+"""Rows of an order, and what each counts: that something else fits where the right one is missing is rare."""
 
 SIGNS = {
     **{"misfit": -1, "rwp": -1, "overlap": -1, "missing": -1, "foreign": -1, "freedom": -1},
@@ -117,7 +117,7 @@ def make_fits(a: argparse.Namespace) -> None:
     names = [name for name, _ in pools]
     with tempfile.TemporaryDirectory() as temporary:
         for k, (name, pool) in enumerate(pools[: a.n]):
-            if name in done:
+            if name in done or k < a.start:
                 continue
             began = time.perf_counter()
             own = pool[: a.most]
@@ -253,6 +253,7 @@ def main() -> None:
     fits.add_argument("data", type=Path, help="the crystals that its orders are of")
     fits.add_argument("-o", "--output", type=Path, required=True)
     fits.add_argument("-n", type=int, default=None, help="orders")
+    fits.add_argument("--start", type=int, default=0, help="first order (default: 0)")
     fits.add_argument("--most", type=int, default=20, help="candidates of an order")
     add_checkpoint(fits)
     fits.set_defaults(run_=make_fits)

@@ -6,6 +6,8 @@
     python benchmarks/powder.py measured measured.zip --most 20 --wrong -o measured.jsonl
     python benchmarks/powder.py measured measured.zip --least 21 --give group -o larger.jsonl
     python benchmarks/powder.py pdcif pdcif.zip --give z --wrong -o pdcif.jsonl
+    python benchmarks/powder.py simulated mp20_val.safetensors -n 25 --faults --wrong -o val.jsonl
+    python benchmarks/powder.py simulated mp20_val.safetensors -n 10 --faults --index -o indexed.jsonl
     python benchmarks/powder.py table simulated.jsonl measured.jsonl
 
 With ``--wrong``, the control, every row is solved a second time with the pattern of the next row of another
@@ -14,6 +16,9 @@ composition, which no structure of its formula fits: what then is called "one an
 Simulated patterns are of Cu K-alpha 1, 5 to 80 degrees in steps of 0.02, lines 0.08 and 0.2 degrees wide in
 turn, 10,000 counts in the highest point above a background, with counting noise. ``--spoiled`` adds a shift
 of 0.1 degree, foreign lines of up to 5 % and a preferred orientation (March-Dollase 0.8 along 001).
+``--faults`` draws such faults by chance, with another background, tube, width and too few grains for each
+row: what to tune on. With ``--index`` the cell is looked for too; lines tell whether it was found, and whose
+cell an answer has.
 
 What is known: the formula with the number of atoms in the primitive cell (``--give atoms``, as in published
 figures of MP-20), the formula alone, or the formula and the cell, the group or Z. A structure is right by
@@ -43,6 +48,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from checkpoints import add_checkpoint
 from lines import append, whole_lines
+from scipy.ndimage import gaussian_filter1d
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.io.cif import read_cif
@@ -54,6 +60,7 @@ from crystalsmith.errors import CrystalsmithError
 from crystalsmith.evaluation.measures.arrays import crystal_arrays
 from crystalsmith.evaluation.measures.matching import rms_displacement, root_mean
 from crystalsmith.solving import SolveSettings, solve_into
+from crystalsmith.solving.cells import on_cell
 
 WIDTHS = (0.08, 0.2)
 """Degrees, of simulated lines in turn."""
@@ -61,10 +68,13 @@ WIDTHS = (0.08, 0.2)
 MOST = 20
 """Structures that are looked at for "any"."""
 
+CELL_OFF = 0.01
+"""Relative difference of lengths up to which an indexed cell is the right one."""
+
 GIVE = ("formula", "atoms", "cell", "group", "z")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """One crystal and its pattern."""
 
@@ -123,6 +133,9 @@ def as_measured(crystal: Crystal, seed: int) -> Pattern:
     x, y = clean.two_theta, clean.intensity
     # A background that is none of the two: glass, and what fluorescence adds.
     glass = np.exp(-0.5 * ((x - rng.uniform(18, 30)) / rng.uniform(3, 7)) ** 2)
+    # Few grains: lines are stronger and weaker than they should be, by chance.
+    grains = gaussian_filter1d(rng.normal(size=len(x)), 20)
+    y = y * np.exp(float(rng.uniform(0, 0.25)) * grains / grains.std())
     y = y * (1 + 0.1 * rng.normal() * (x - x.mean()) / (x[-1] - x[0]))
     if hump:
         y = y + float(rng.uniform(0.02, 0.1)) * y.max() * glass
@@ -182,7 +195,11 @@ def solve_row(row: Row, pattern: Pattern | PeakList, a: argparse.Namespace, mode
     with tempfile.TemporaryDirectory() as folder:
         try:
             settings = SolveSettings(
-                **known(row.truth, a.give), candidates=a.candidates, rietveld=a.rietveld, workers=a.workers
+                **known(row.truth, a.give),
+                candidates=a.candidates,
+                rietveld=a.rietveld,
+                workers=a.workers,
+                index=a.index,
             )
             solution = solve_into(pattern, Path(folder) / "run", settings, model=model)
         except CrystalsmithError as error:
@@ -197,6 +214,7 @@ def solve_row(row: Row, pattern: Pattern | PeakList, a: argparse.Namespace, mode
                 **{k: round(float(v), 5) for k, v in vars(x.evidence).items()},
                 "p": round(x.p, 5),
                 "group": x.crystal.space_group,
+                "cell": x.trial.cell,
                 "rms": round(r, 5) if np.isfinite(r) else None,
             }
             for x, r in zip(solution.answers[:MOST], rms, strict=True)
@@ -207,6 +225,8 @@ def solve_row(row: Row, pattern: Pattern | PeakList, a: argparse.Namespace, mode
             "tried": solution.tried,
             "seconds": round(seconds, 1),
             "processor": round(processor, 1),
+            "cells": len(solution.cells),
+            "cell_found": any(on_cell(row.truth, c, CELL_OFF) is not None for c in solution.cells),
             "answers": evidence,
         }
 
@@ -224,14 +244,17 @@ def make(a: argparse.Namespace) -> None:
         rows = list(measured_rows(a.source, a.least, a.most))
     else:
         rows = list(pdcif_rows(a.source))
+    others = rows  # that --wrong takes patterns from
+    rows = [row for row in rows if not a.only or row.name in a.only]
     model = load_model(a.checkpoint)
     done = {(line["name"], line["wrong"]) for line in whole_lines(a.output)}
     head = {"set": a.set, "give": a.give, "spoiled": a.spoiled, "candidates": a.candidates}
-    for k, row in enumerate(rows[: a.n]):
+    for row in rows[: a.n]:
         tries: list[tuple[bool, Pattern | PeakList]] = [(False, row.pattern)]
         if a.wrong:
-            others = (rows[(k + j) % len(rows)] for j in range(1, len(rows)))
-            other = next((r for r in others if r.truth.formula != row.truth.formula), None)
+            place = others.index(row)
+            after = (others[(place + j) % len(others)] for j in range(1, len(others)))
+            other = next((r for r in after if r.truth.formula != row.truth.formula), None)
             tries += [] if other is None else [(True, other.pattern)]
         for wrong, pattern in tries:
             if (row.name, wrong) in done:
@@ -313,9 +336,11 @@ def main() -> None:
         part.add_argument("-o", "--output", type=Path, required=True)
         part.add_argument("-n", type=int, default=500, help="rows (default: 500)")
         part.add_argument("--give", choices=GIVE, default=give, help=f"what is known (default: {give})")
+        part.add_argument("--only", nargs="+", metavar="NAME", help="these rows alone")
         part.add_argument("--wrong", action="store_true", help="solve with another row's pattern too")
         part.add_argument("--candidates", type=int, default=SolveSettings.candidates, help="at most")
         part.add_argument("--rietveld", type=int, default=0, help="structures refined by rietx (default: 0)")
+        part.add_argument("--index", action="store_true", help="look for the cell by indexing too")
         part.add_argument("--workers", type=int, default=1)
         part.set_defaults(run=make, set=name, spoiled=False, least=1, most=10**6)
         if name == "simulated":

@@ -141,6 +141,17 @@ def test_a_pattern_of_another_compound_is_refused(known):
     assert found.verdict.words == NONE and found.verdict.none > 0.5
 
 
+def test_a_cell_that_explains_the_lines_gets_candidates_of_its_own(known):
+    """Of magnesium fluoride solved as titania: the same cell, other intensities."""
+    sellaite = Crystal(136, (4.625, 4.625, 3.052, 90, 90, 90), (Site("Mg", "a"), Site("F", "f", (0.303,))))
+    x, y = counts_of(sellaite).T
+    pattern = Pattern.of(x, y, radiation("CuKa"), name="sellaite")
+    found = crystalsmith.solve(pattern, formula="TiO2", candidates=20, refine=4, rietveld=0)
+    (cell,) = found.cells
+    assert cell.source == "found" and cell.values == pytest.approx(sellaite.cell, rel=3e-3)
+    assert any(a.trial.entry.order_id.startswith("found-") for a in found.answers)
+
+
 def test_a_structure_is_described_with_all_its_symmetry(known):
     rutile = known["rutile"]
     lower = Crystal(

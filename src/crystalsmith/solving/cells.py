@@ -19,6 +19,9 @@ from crystalsmith.symmetry import cell_to_lattice, lattice_to_cell
 STRETCH = 0.12
 """How far the lengths of a crystal's cell may be from those of the cell that it is brought onto."""
 
+FOUND = "found"
+"""Source of a cell that a candidate had which was wrong otherwise."""
+
 _BEND = 0.14  # the same of the cosines of its angles
 _ANGLE = 1.5  # degrees by which a cell may miss what a family demands
 _REACH = 3  # multiples of each vector that are looked at
@@ -41,9 +44,9 @@ class Cell:
 
     Attributes:
         values: a, b, c (Angstrom), alpha, beta, gamma (degrees).
-        source: ``given`` or ``indexed``.
-        system: crystal system that an indexer names; empty for one that was given.
-        figures: figures of merit of an indexer, by name.
+        source: ``given``, ``indexed`` or ``found``.
+        system: crystal system that an indexer names, or the family; empty for one that was given.
+        figures: figures of merit, by name.
     """
 
     values: tuple[float, ...]

@@ -156,6 +156,7 @@ _CELL_WORDS = {
     "generated": "the candidate's own, strained to the pattern",
     "given": "what was given",
     "indexed": "indexing",
+    "found": "another candidate, which explained where the lines are",
 }
 
 

@@ -38,6 +38,7 @@ from crystalsmith.solving.answers import (
 )
 from crystalsmith.solving.candidates import make_candidates
 from crystalsmith.solving.cells import Cell
+from crystalsmith.solving.explained import convincing_cells
 from crystalsmith.solving.fitting import Observation, fit_all, refine_all
 from crystalsmith.solving.kept import Kept
 from crystalsmith.solving.outputs import KEPT, OWNED, named, write_outputs
@@ -61,7 +62,7 @@ RIETVELD = "rietveld.jsonl"
 ROUNDS = (0.2, 0.5, 1.0)
 """Parts of the candidates after which a run looks whether one of them is the answer."""
 
-SURE = 0.97
+SURE = 0.95
 """Probability of one structure from which on no more candidates are made."""
 
 SOLUTION = RunKind(
@@ -90,7 +91,7 @@ class Solution:
         observation: the pattern as it was looked at.
         answers: distinct structures, the likeliest first.
         verdict: how sure they are.
-        cells: that were given or indexed.
+        cells: that were given, indexed, or found by candidates that were wrong otherwise.
         tried: candidates that were fitted, with the cells that they were tried on.
         notes: what the user should know, one line each.
         seconds: that this call took.
@@ -264,13 +265,14 @@ class _Work:
         trials: dict[str, Trial] = {}
         order: list[Trial] = []
         answers: list[Answer] = []
+        found: list[Cell] = []  # by candidates that are wrong, but whose lines are not
         for number, part in enumerate(ROUNDS, start=1):
-            made = self.made(max(1, round(part * self.settings.candidates)), cells)
+            made = self.made(max(1, round(part * self.settings.candidates)), cells, found)
+            cells = [*cells, *(cell for cell in found if cell not in cells)]
             fresh = [t for t in trials_of(made, cells, bool(self.given)) if t.key not in trials]
             trials |= {t.key: t for t in fresh}
             fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
             order = leading(list(trials.values()), fits.found)
-
             tell = partial(self.stand, order, fits, refined, len(trials), number)
             tell({})
             self.refine(order[: self.settings.refine], fits, refined, tell)
@@ -279,6 +281,8 @@ class _Work:
             likeliest = max(range(len(p)), key=p.__getitem__, default=0)
             if p and p[likeliest] >= SURE and settled(answers[likeliest].evidence):
                 break
+            if not self.given and not found:
+                found = convincing_cells(self.observation, list(trials.values()), fits.found)
         for more in (more_symmetric, exchanged):
             if fresh := more(answers):
                 fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
@@ -293,6 +297,8 @@ class _Work:
             answers = with_energies(answers, energies, self.settings.potential)
             self.progress("energies", 1, 1)
         verdict, answers = judged(answers, self.by_rietx(answers))
+        if answers and any(cell.source == "indexed" for cell in cells):
+            self.notes.append(_whose_cell(answers[0].trial.cell))
         return answers, verdict, cells, len(trials)
 
     def refine(
@@ -318,11 +324,21 @@ class _Work:
         found = [Answer(t, fits.found[t.key], refined.found.get(t.key)) for t in order]
         self.standing.tell(found, tried, number, newest)
 
-    def made(self, count: int, cells: Sequence[Cell]) -> list[tuple[Entry, float | None]]:
-        """Candidates, so many for the cell that is given or for cells of their own."""
-        orders = self.orders(self.given, count)
-        if cells and not self.given:
-            orders = [*orders, *self.on_indexed(cells, max(1, count // 2))]
+    def made(
+        self, count: int, cells: Sequence[Cell], found: Sequence[Cell]
+    ) -> list[tuple[Entry, float | None]]:
+        """So many candidates for the cell that is given or for cells of their own, and more on indexed ones.
+
+        From the round on in which candidates have shown what the cell is, half are made for it.
+        """
+        indexed = [cell for cell in cells if cell not in found]
+        first = max(1, round(ROUNDS[0] * self.settings.candidates))
+        on_found = (count - first) // 2 if found else 0
+        orders = self.orders(self.given, count - on_found)
+        if indexed and not self.given:
+            orders = [*orders, *self.on_cells(indexed, max(1, count // 2), "indexed")]
+        if on_found:
+            orders = [*orders, *self.on_cells(found, on_found, "found")]
         return make_candidates(
             self.folder.path, orders, self.settings, self.model, self.ladder, self.library, self.progress
         )
@@ -353,12 +369,12 @@ class _Work:
             self.notes.append(f"indexing found no cell: {found[0]['reason']}")
         return [Cell.from_dict(cell) for cell in found[0]["cells"]]
 
-    def on_indexed(self, cells: Sequence[Cell], count: int) -> list[Order]:
-        """Orders for so many candidates on indexed cells."""
+    def on_cells(self, cells: Sequence[Cell], count: int, source: str) -> list[Order]:
+        """Orders for so many candidates on cells that were indexed or found."""
         try:
-            return self.orders(cells, count, "indexed-")
+            return self.orders(cells, count, f"{source}-")
         except OrderError as error:
-            self.notes.append(f"no indexed cell suits the composition: {error}")
+            self.notes.append(f"no {source} cell suits the composition: {error}")
             return []
 
     def by_rietx(self, answers: Sequence[Answer]) -> Mapping[str, rietveld.Refined | str]:
@@ -373,3 +389,10 @@ class _Work:
             return rows.found
         refine_by_rietveld(self.observation, answers[: self.settings.rietveld], rows, self.progress)
         return rows.found
+
+
+def _whose_cell(source: str) -> str:
+    """Which way to the cell won, in a sentence."""
+    if source == "indexed":
+        return "indexing won: the first structure has a cell that it found"
+    return "the generator won: the first structure has a cell of a candidate, not one of indexing"

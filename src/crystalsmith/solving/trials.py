@@ -31,7 +31,7 @@ class Trial:
         figure: what judges make of it without the pattern, log-odds within its order; None where nobody
             judged.
         crystal: on the cell.
-        cell: where the cell is from: ``generated``, ``given`` or ``indexed``.
+        cell: where the cell is from: ``generated``, ``given``, ``indexed`` or ``found``.
     """
 
     key: str
