@@ -89,6 +89,18 @@ def test_the_reference_has_all_commands_and_options():
             assert [option for option in options - {"-h", "--help"} if f"`{option}`" not in shown] == []
 
 
+def test_the_figures_of_the_method_are_those_that_the_script_draws(tmp_path):
+    script = runpy.run_path(str(ROOT / "docs" / "figures.py"))
+    drawn = {path.stem for path in (ROOT / "docs" / "images" / "method").glob("*.png")}
+    shown = {
+        name for page in PAGES for name in re.findall(r"images/method/(\w+)\.png", page.read_text("utf-8"))
+    }
+    assert drawn == shown == set(script["FIGURES"])
+    script["main"].__globals__["FOLDER"] = tmp_path
+    assert script["main"](["orbits", "noise", "merging"]) == 0  # those that need no model
+    assert {path.stem for path in tmp_path.glob("*.png")} == {"orbits", "noise", "merging"}
+
+
 def test_the_graph_shows_the_layers():
     graph = next(
         b for b in blocks(ROOT / "docs" / "contribute" / "architecture.md", "") if b.startswith("errors")
