@@ -19,6 +19,7 @@ from crystalsmith.errors import ConfigError
 from crystalsmith.generation.alike import first_alike
 from crystalsmith.generation.journal import Entry
 from crystalsmith.generation.known import KnownPhases
+from crystalsmith.generation.origin import Origin
 from crystalsmith.generation.results import COLUMNS, Results, rank_all, write_results
 from crystalsmith.generation.run import generate_into
 from crystalsmith.generation.settings import GenerateSettings
@@ -124,6 +125,25 @@ def test_best_first_and_what_says_nothing_new_behind():
     assert ranked[3].hidden_group is None and ranked[3].duplicate_of == 2
     assert ranked[3].remark == "same as 2" and ranked[2].remark == "same as 2, Pm-3m within 0.1 Å"
     assert [r.stem for r in ranked] == ["001_salt_2", "002_salt_3", "003_salt_0", "004_salt_1"]
+
+
+def test_a_crystal_of_the_users_own_stands_for_those_that_are_the_same():
+    order, rows = found((nias(), 7.0), (salt(5.7), 5.0), (salt(5.64), 4.0), (nias(3.95), 1.0))
+    sure = (0.6, 0.3, 0.2, 0.05)
+    origins = {
+        2: Origin("prototype", "file", "mine", 1.0, 1, 0.0, 0.0),
+        3: Origin("prototype", "file", "theirs", 0.4, 1, 0.0, 0.0),  # of other elements: a guess as any
+    }
+    rows = [
+        (replace(e, p_right=p, origin=origins.get(e.index, e.origin)), f)
+        for (e, f), p in zip(rows, sure, strict=True)
+    ]
+    ranked = rank_all([(order, rows)])
+    assert [r.entry.index for r in ranked] == [0, 2, 1, 3]
+    assert [r.duplicate_of for r in ranked] == [None, None, 2, 1]
+    assert [r.entry.p_right for r in ranked[:2]] == [0.6, 0.3]  # as sure as what it stands for
+    # Asked for by energy, they stay by energy.
+    assert [r.entry.index for r in rank_all([(order, rows)], sort="energy")][:2] == [0, 1]
 
 
 def test_orders_follow_each_other_and_share_no_duplicates():

@@ -147,6 +147,19 @@ def test_a_crystal_of_the_file_comes_back_exactly(tmp_path: Path) -> None:
     assert close.fit(first.crystal.to_structure(), FORSTERITE.to_structure())
 
 
+def test_a_crystal_of_the_file_stands_before_the_mean_of_many_like_it(tmp_path: Path) -> None:
+    """Its own elements, its own cell and coordinates: a prototype of more crystals is no better."""
+    path = tmp_path / "k.safetensors"
+    pack([MGCR2O4], ["own"]).save(path)
+    others = [changed(MGCR2O4, {"Cr": e}, scale) for e, scale in (("Cr", 1.01), ("Al", 0.97), ("Fe", 1.0))]
+    library = Library.of(PrototypeTable.build(pack(others)), known=[path])
+    first = library.by_atoms(*asked(MGCR2O4))[0]
+    assert (first.source, first.name, first.weight) == ("file", "own", 1.0)
+    np.testing.assert_allclose(first.crystal.cell, MGCR2O4.cell, rtol=1e-5)
+    # For other elements the prototype, which stands for more crystals, stays first.
+    assert library.by_atoms((12, 23, 8), (2, 4, 8))[0].source == "prototype"
+
+
 def test_weights_are_those_of_the_prior(sources: dict[str, Library]) -> None:
     elements, counts = asked(MGCR2O4)
     library = sources["file"]

@@ -83,6 +83,12 @@ class Ranked:
         return self.entry.score.best_energy if self.entry.score else None
 
     @property
+    def is_exact(self) -> bool:
+        """Whether it is a crystal of the user's own, as it is and with its own elements."""
+        own = self.entry.origin
+        return own.kind == "prototype" and own.source == "file" and own.weight is not None and own.weight >= 1
+
+    @property
     def stands_behind(self) -> bool:
         """Whether a better crystal of its order says the same, or a simpler description of it would."""
         return self.duplicate_of is not None or self.hidden_group is not None
@@ -122,7 +128,7 @@ def rank_all(
         own = _sorted(own, sort)
         if known is not None and sort == "score" and order.formula is not None:
             own = _by_chance(own, known)
-        ranked += _ranked(own, len(ranked))
+        ranked += _ranked(own, len(ranked), exact_first=sort == "score")
     return ranked
 
 
@@ -147,14 +153,27 @@ def _sorted(made: list[Ranked], sort: str) -> list[Ranked]:
     return made
 
 
-def _ranked(made: list[Ranked], before: int) -> list[Ranked]:
-    """The crystals of one order with ranks after ``before``, marked, those that stand behind last."""
+def _ranked(made: list[Ranked], before: int, exact_first: bool) -> list[Ranked]:
+    """The crystals of one order with ranks after ``before``, marked, those that stand behind last.
+
+    Args:
+        made: best first.
+        before: crystals with better ranks.
+        exact_first: a crystal of the user's own stands for those that are the same, in their best place.
+    """
     found = [hidden_group(m.crystal) for m in made]
+    exact = [exact_first and m.is_exact for m in made]
     # Crystals that say what they are stand for those that do not.
-    order = sorted(range(len(made)), key=lambda i: found[i][1])
+    order = sorted(range(len(made)), key=lambda i: (found[i][1], not exact[i]))
     stands = first_alike([made[i].crystal for i in order], [found[i][0] for i in order])
     stands_for = {i: order[stands[place]] for place, i in enumerate(order)}
-    order.sort(key=lambda i: (found[i][1] or stands_for[i] != i, i))
+    place = list(range(len(made)))
+    for i in range(len(made)):
+        leader = stands_for[i]
+        if exact[leader] and not found[i][1]:
+            place[leader] = min(place[leader], i)
+            made[leader] = _as_sure_as(made[leader], made[i])
+    order.sort(key=lambda i: (found[i][1] or stands_for[i] != i, place[i], i))
     rank = {i: before + place for place, i in enumerate(order, start=1)}
     return [
         replace(
@@ -165,6 +184,14 @@ def _ranked(made: list[Ranked], before: int) -> list[Ranked]:
         )
         for i in order
     ]
+
+
+def _as_sure_as(made: Ranked, other: Ranked) -> Ranked:
+    """With the chance of another crystal that is the same, where that is higher."""
+    own, theirs = made.entry.p_right, other.entry.p_right
+    if own is None or theirs is None or theirs <= own:
+        return made
+    return replace(made, entry=replace(made.entry, p_right=theirs))
 
 
 @dataclass(frozen=True)

@@ -114,9 +114,10 @@ class _Laid:
     merged: bool  # two elements of the known crystal stand for one
 
     @property
-    def key(self) -> tuple[float, tuple[int, int]]:
-        """What they are sorted by."""
-        return -score(self.weight, self.e_above_hull, self.members), self.order
+    def key(self) -> tuple[bool, float, tuple[int, int]]:
+        """What they are sorted by: a single crystal with its own elements is no guess and comes first."""
+        guess = self.weight < 1 or self.kind == "prototype"
+        return guess, -score(self.weight, self.e_above_hull, self.members), self.order
 
 
 class Library:
