@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PIN := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint readme docs wheel format clean
+.PHONY: help venv demo test lint readme tutorials docs wheel format clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -46,6 +46,9 @@ lint: $(STAMP) ## check style, formatting and types
 
 readme: $(STAMP) ## run every command and all Python of the README
 	PYTHON=$(BIN)/python $(PYTHON) .ci/readme
+
+tutorials: $(STAMP) ## run the tutorials and compare what they show with what is printed
+	PYTHON=$(BIN)/python $(PYTHON) .ci/tutorials
 
 # Warnings are errors; pages open from the disk.
 docs: $(STAMP) ## build the documentation into build/docs

@@ -20,8 +20,13 @@ from crystalsmith.potentials.run import relax_into
 from crystalsmith.rediscovery.targets import read_targets
 
 
-def assert_every_command_reads(folder: Path, crystals: Iterable[Crystal], scratch: Path) -> None:
-    """All readers find these crystals; ``scratch`` is an empty place."""
+def assert_every_command_reads(
+    folder: Path, crystals: Iterable[Crystal], scratch: Path, competing: int = 0
+) -> None:
+    """All readers find these crystals; ``scratch`` is an empty place.
+
+    DFT inputs are written for so many competing phases beside them.
+    """
     expected = Counter(crystals)
     assert Counter(named_crystals(folder).values()) == expected
     samples = read_samples(folder)
@@ -30,7 +35,7 @@ def assert_every_command_reads(folder: Path, crystals: Iterable[Crystal], scratc
     assert Counter(target.crystal for target in read_targets(folder)) == expected
     assert build(folder, scratch / "data", workers=1).kept == len(samples)
     written, failed = write_run_inputs([folder], scratch / "dft", DftSettings(code=("qe",)))
-    assert len(written.codes["qe"].jobs) == len(samples) and not failed
+    assert len(written.codes["qe"].jobs) == len(samples) + competing and not failed
     assert len(read_panels([folder])) == len(samples)
 
     few = RelaxSettings(only="symmetric", max_calls=1)

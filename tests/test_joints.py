@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from crystalsmith.crystal import Crystal, Site
 from crystalsmith.crystal.io import named_crystals
 from crystalsmith.data import pack
 from crystalsmith.generation import GenerateSettings, generate_into
+from crystalsmith.potentials import Engine
 from crystalsmith.prototypes import PrototypeTable
 from joints import assert_every_command_reads
 from priors import clever
@@ -43,6 +45,81 @@ def test_what_was_made_is_read_by_every_command(
     assert sum(expected.values()) == made.orders[0].count
 
     assert_every_command_reads(tmp_path / "out", expected.elements(), tmp_path)
+
+
+EMT = "emt_potential:make"
+LENGTHS = {"Cu": 3.7, "Au": 4.2}
+
+
+def fcc(symbol: str) -> Crystal:
+    a = LENGTHS[symbol]
+    return Crystal(225, (a, a, a, 90, 90, 90), (Site(symbol, "a", ()),))
+
+
+def discovered(folder: Path) -> list[Crystal]:
+    """The short list of a search through copper and gold."""
+    from crystalsmith.discovery.run import discover_into
+    from crystalsmith.discovery.settings import DiscoverySettings
+    from crystalsmith.hull import Hull, Phase, References
+    from crystalsmith.potentials import load_calculator
+
+    phases = []
+    for symbol in LENGTHS:
+        atoms = fcc(symbol).to_atoms()
+        atoms.calc = load_calculator(EMT)
+        phases.append(Phase(f"{symbol}-fcc", {symbol: 1}, float(atoms.get_potential_energy()), 225, 1))
+    small = DiscoverySettings(
+        system=("Cu", "Au"),
+        crystals=6,
+        competitors=0,
+        max_atoms=4,
+        potential=EMT,
+        keep_energies=3,
+        keep_relaxed=2,
+        shortlist=2,
+        phonons=0,
+        max_above_hull=2.0,
+        max_calls=(5, 10),
+    )
+    hull = Hull(References.of(phases, {"potential": EMT}))
+    return [*discover_into(small, folder, hull=hull, workers=1).crystals]
+
+
+def vibrating(folder: Path) -> list[Crystal]:
+    """Copper and gold at rest, with phonons."""
+    from crystalsmith.phonons import PhononSettings, phonons_into
+
+    small = PhononSettings(length=4.0, max_atoms=8, elastic=False)
+    run = phonons_into({symbol: fcc(symbol) for symbol in LENGTHS}, folder, small, Engine(EMT, 1))
+    return [study.phonons.crystal for study in run.studies.values() if study.phonons is not None]
+
+
+def rediscovered(folder: Path) -> list[Crystal]:
+    """Copper and gold found again from their letters, relaxed."""
+    from crystalsmith.rediscovery.run import rediscover_into
+    from crystalsmith.rediscovery.settings import RediscoverySettings
+    from crystalsmith.rediscovery.targets import Target
+
+    targets = [Target(symbol, fcc(symbol)) for symbol in LENGTHS]
+    settings = RediscoverySettings(settings=("wyckoff",), count=2, potential=EMT, workers=1)
+    found = rediscover_into(targets, folder, settings, model=clever())  # type: ignore[arg-type]
+    matching = [
+        a
+        for f in found.findings
+        for a in f.attempts
+        if a.rms("before") is not None or a.rms("after") is not None
+    ]
+    return [(a.outcome.after or a.outcome.before).crystal for a in matching]
+
+
+@pytest.mark.parametrize(("write", "competing"), [(discovered, 2), (vibrating, 0), (rediscovered, 0)])
+def test_what_long_commands_leave_is_read_by_every_command(
+    write: Callable[[Path], list[Crystal]], competing: int, tmp_path: Path
+) -> None:
+    """Folders that discover, phonons and rediscover themselves have written."""
+    crystals = write(tmp_path / "out")
+    assert crystals
+    assert_every_command_reads(tmp_path / "out", crystals, tmp_path, competing)
 
 
 SALT = [4.2, 4.2, 4.2, 90, 90, 90]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,8 +19,8 @@ import yaml
 
 import crystalsmith.cli.options
 from crystals import KNOWN
-from crystalsmith.cli.demo import ORDERS
-from crystalsmith.cli.main import main
+from crystalsmith.cli.demo import ORDERS, _as_called
+from crystalsmith.cli.main import build_parser, main
 from crystalsmith.cli.train import parse_settings
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import ConfigError, OrderError
@@ -253,6 +254,11 @@ def test_demo(capsys: pytest.CaptureFixture[str], tmp_path: Path, fake: FakeMode
     assert main(["demo", "-o", str(tmp_path / "demo")]) == 0
     text = capsys.readouterr().out
     assert "rock-salt" in text and "crystals.png" in text
+    *_, page, serve = text.splitlines()
+    assert page == f"page to open: {tmp_path / 'demo' / 'report.html'}" and "serve --runs" in serve
+    assert (tmp_path / "demo" / "report.html").is_file()
+    words = shlex.split(serve.partition(": ")[2])
+    assert build_parser().parse_args(words[1:]).runs == tmp_path
     atoms = ase.io.read(tmp_path / "demo" / "crystals.extxyz", index=":")
     assert 12 <= len(atoms) <= 16
     assert len({a.info["space_group"] for a in atoms}) >= 4
@@ -414,6 +420,19 @@ def test_reader_that_goes_away_gets_no_traceback(checkpoint: Path) -> None:
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("where", ["on the path", "elsewhere", "python -m"])
+def test_the_program_is_named_as_it_can_be_called(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "a folder" / "crystalsmith"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent) if where == "on the path" else str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["__main__.py" if where == "python -m" else str(program)])
+    assert _as_called() == (shlex.quote(str(program)) if where == "elsewhere" else "crystalsmith")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")

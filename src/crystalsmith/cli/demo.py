@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,5 +64,17 @@ def run(args: argparse.Namespace) -> int:
     arguments = {"demo": True, "seed": args.seed, "checkpoint": args.checkpoint, "threads": args.threads}
     settings = options.settings_from(args, GenerateSettings, picture=True)
     status = make(args, parse_orders(ORDERS, "demo"), settings, arguments)
-    print(f"picture: {Path(args.output) / 'crystals.png'}")
+    folder = Path(args.output)
+    print(f"picture: {folder / 'crystals.png'}")
+    print(f"page to open: {folder / 'report.html'}")
+    print(f"to turn them and to make others: {_as_called()} serve --runs {shlex.quote(str(folder.parent))}")
     return status
+
+
+def _as_called() -> str:
+    """This program as a shell finds it: by its name, or where it is not on the path by its file."""
+    program = Path(sys.argv[0])
+    found = shutil.which("crystalsmith")
+    if program.stem != "crystalsmith" or (found and Path(found).resolve() == program.resolve()):
+        return "crystalsmith"
+    return shlex.quote(str(program))
