@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.runs.plain import to_plain
+from crystalsmith.serving.diagram import phase_diagram, places
 from crystalsmith.serving.errors import NotFound
 from crystalsmith.serving.exports import check_hull, export
 from crystalsmith.serving.shown import SHOWN
@@ -205,8 +206,11 @@ def crystal_of(folder: Path, n: int, row: Mapping[str, Any]) -> Crystal:
     """
     import re
 
+    from crystalsmith.crystal import Crystal
     from crystalsmith.crystal.io import read_records
 
+    if "crystal" in row:
+        return Crystal.from_dict(row["crystal"])
     name = row.get("cif") or row.get("file") or (f"cif/{row['name']}.cif" if "reason" in row else None)
     if name is None:
         for number, record in enumerate(read_records(folder), 1):
@@ -276,4 +280,6 @@ ANSWERS: Mapping[str, Callable[..., Any]] = {
     "rows": rows,
     "crystal": crystal,
     **SHOWN,
+    "phase_diagram": phase_diagram,
+    "places": places,
 }

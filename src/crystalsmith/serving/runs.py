@@ -15,6 +15,7 @@ from typing import Any
 
 from crystalsmith.runs.manifest import MANIFEST, read_manifest
 from crystalsmith.serving.errors import NotFound
+from crystalsmith.serving.opened.kinds import kind_of_files
 
 DEPTH = 3
 """Folders within folders that are looked through."""
@@ -125,7 +126,7 @@ class Runs:
             for path in sorted(folder.iterdir()):
                 if path.name.startswith(".") or path.is_symlink() or not path.is_dir():
                     continue
-                if read_manifest(path) is not None:
+                if read_manifest(path) is not None or kind_of_files(path) is not None:
                     yield path
                 elif depth > 1:
                     yield from self._folders(path, depth - 1)
@@ -143,7 +144,10 @@ class Runs:
             return known
         manifest = read_manifest(path)
         if manifest is None:
-            raise FileNotFoundError(path)
+            kind = kind_of_files(path)
+            if kind is None:
+                raise FileNotFoundError(path)
+            manifest = {"kind": kind, "status": "finished", "run": {}}
         name = path.relative_to(self._folder).as_posix()
         own = _JOB.fullmatch(name)
         run_id = name if own else "run-" + hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -111,6 +111,10 @@ class Service:
         """
         return dict(self._desk.ask("arrangements", order=with_host(dict(order), self._allowed), seconds=40.0))
 
+    def ask(self, question: str, **words: Any) -> Any:
+        """What the other process answers to one of ``answers.ANSWERS``; words are never a client's."""
+        return self._desk.ask(question, **words)
+
     def runs(self) -> list[Run]:
         """All run folders, the latest first."""
         return self._runs.all()

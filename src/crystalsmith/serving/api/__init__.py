@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from crystalsmith.errors import CrystalsmithError
-from crystalsmith.serving.api import crystals, jobs, orders, runs, uploads
+from crystalsmith.serving.api import crystals, jobs, orders, rows, runs, uploads
 from crystalsmith.serving.errors import Refused
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ PREFIX = "/api/v1"
 
 def register(app: FastAPI, service: Service) -> None:
     """Add all routes, and what errors become: ``{"error": one line}``."""
-    for module in (jobs, orders, runs, crystals, uploads):
+    for module in (jobs, orders, runs, crystals, rows, uploads):
         app.include_router(module.router(service), prefix=PREFIX)
 
     def refused(request: Request, error: Exception) -> Response:

@@ -77,6 +77,14 @@ def _without_manifest(reader: Reader) -> Opened:
     return open_unknown(reader)
 
 
+def kind_of_files(folder: Path) -> str | None:
+    """The kind of what is in a folder without a manifest: ``evaluation``, ``hull``, or None for nothing."""
+    reader = Reader(folder)
+    if find_evaluation(reader):
+        return "evaluation"
+    return "hull" if is_hull(reader) else None
+
+
 def solution_in(folder: str | os.PathLike[str]) -> Solution | None:
     """The run of ``solve`` in a folder, with its profiles; None where there is none."""
     reader = Reader(Path(folder))
@@ -142,7 +150,7 @@ def _listed(root: Path, folder: Path) -> Listed | None:
         file = folder / MANIFEST
         changed = (file if file.exists() else folder).stat().st_mtime
         run = manifest["run"]
-        return Listed(name, text(manifest.get("kind")), text(manifest.get("status")), _about(run), changed)
+        return Listed(name, text(manifest.get("kind")), text(manifest.get("status")), about(run), changed)
     reader = Reader(folder)
     if found := find_evaluation(reader):
         names = ", ".join(text(one.get("name")) for one in found["sets"] if isinstance(one, dict))
@@ -152,7 +160,7 @@ def _listed(root: Path, folder: Path) -> Listed | None:
     return None
 
 
-def _about(run: Mapping[str, Any]) -> str:
+def about(run: Mapping[str, Any]) -> str:
     """What a run was asked, in a few words."""
     settings = run.get("settings") if isinstance(run.get("settings"), dict) else {}
     orders = [order for order in run.get("orders") or () if isinstance(order, dict)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from crystalsmith.serving.opened.reading import Reader, crystal_values, is_sound, number, text, whole
@@ -75,6 +76,12 @@ def open_relaxation(reader: Reader, manifest: Mapping[str, Any]) -> Opened:
         files=reader.there(*FILES),
         potential=text(run.get("potential")),
     )
+
+
+def with_above(opened: Opened, above: Mapping[str, float]) -> Opened:
+    """The same with energies above the hull by the rows' names, eV per atom."""
+    rows = [{**row, "above_hull": above.get(str(row["name"]))} for row in opened.rows]
+    return replace(opened, rows=tuple(rows), columns=filled(COLUMNS, rows))
 
 
 def _row(line: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:

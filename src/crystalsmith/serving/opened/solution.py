@@ -172,15 +172,15 @@ class Solution:
             return "no answers yet" if not self.results else "none fits: no candidate could be fitted"
         first = _name(rows[0])
         if verdict.words == "none fits":
-            none = 100 * (verdict.none or 0.0)
-            words = f"None fits: with {none:.0f} % the structure is not among those found. Nearest: {first}"
+            words = (
+                f"None fits: with {_sure(verdict.none)} the structure is not among those found."
+                f" Nearest: {first}"
+            )
         elif verdict.words == "several fit equally":
             several = [r for r in rows if (r["p"] or 0) >= 0.2 * (rows[0]["p"] or 0)][:4]
-            words = "Several fit equally: " + ", ".join(
-                f"{_name(r)} {100 * (r['p'] or 0):.0f} %" for r in several
-            )
+            words = "Several fit equally: " + ", ".join(f"{_name(r)} {_sure(r['p'])}" for r in several)
         else:
-            words = f"One answer: {first}, right with {100 * (rows[0]['p'] or 0):.0f} %"
+            words = f"One answer: {first}, right with {_sure(rows[0]['p'])}"
         return words if verdict.final else f"So far: {words[0].lower()}{words[1:]}"
 
     @property
@@ -288,6 +288,12 @@ def _figures(line: Mapping[str, Any]) -> dict[str, Any]:
         "energy": number(line.get("energy")),
         "candidate": text(line.get("candidate")),
     }
+
+
+def _sure(p: float | None) -> str:
+    """A probability in whole per cent, never all or nothing."""
+    percent = round(100 * (p or 0.0))
+    return "over 99 %" if percent > 99 else "under 1 %" if percent < 1 else f"{percent} %"
 
 
 def _name(row: Mapping[str, Any]) -> str:

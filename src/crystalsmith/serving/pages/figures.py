@@ -13,13 +13,19 @@ from crystalsmith.serving.diagram import ON_HULL, corners_of, nearest
 if TYPE_CHECKING:
     from crystalsmith.serving.opened import Curves, Series
 
-OBSERVED, CALCULATED, DIFFERENCE, QUIET = "#7b8292", "#d0443e", "#3f7fc4", "rgba(128,134,150,.75)"
+OBSERVED, CALCULATED, DIFFERENCE, QUIET = "#8a90a0", "#d0443e", "#3f7fc4", "rgba(128,134,150,.75)"
 STABLE, KNOWN, TIE = "#3f7fc4", "rgba(128,134,150,.9)", "rgba(128,134,150,.45)"
 SCALE = [[0.0, "#1f9a5d"], [0.25, "#7fb04a"], [0.5, "#e8b73a"], [0.75, "#d9662b"], [1.0, "#b8323f"]]
 """Colours of energies above the hull, from 0 to ``TOP``."""
 
 TOP = 0.1
 """eV per atom above the hull at which the colours end."""
+
+AXES = {"2theta": "2θ (°)", "q": "Q (1/Å)", "d": "d (Å)"}
+"""Headings of axes of patterns."""
+
+ROOM = (0.09, 0.045)
+"""Between two labels of a triangle, in units of its sides."""
 
 MOST_POINTS = 2400
 """Of a line of a pattern; finer ones are thinned where nobody sees it."""
@@ -52,7 +58,7 @@ def profile_figure(curves: Curves, *, height: int = 420) -> dict[str, Any]:
     top = float(np.max(observed)) if len(observed) else 1.0
     low = float(np.min(curves.background)) if len(curves.background) else 0.0
     data = [_line("observed", x[kept], observed[kept], OBSERVED, 1.1)]
-    data[0] |= {"mode": "lines+markers", "marker": {"size": 2.4, "color": OBSERVED}}
+    data[0] |= {"mode": "markers", "marker": {"size": 3, "color": OBSERVED}}
     base = low
     if curves.calculated is not None:
         top = max(top, float(np.max(curves.calculated)))
@@ -79,6 +85,25 @@ def profile_figure(curves: Curves, *, height: int = 420) -> dict[str, Any]:
         "layout": {**_layout(height), **axes, "hovermode": "x unified", "uirevision": "profile"},
         "config": CONFIG,
     }
+
+
+def pattern_figure(x: Sequence[float], y: Sequence[float], axis: str, *, height: int = 260) -> dict[str, Any]:
+    """A measured pattern alone.
+
+    Args:
+        x: degrees, 1/Angstrom or Angstrom, by the axis.
+        y: intensities.
+        axis: ``2theta``, ``q`` or ``d``.
+        height: in pixels.
+    """
+    xs, ys = np.array(x, float), np.array(y, float)
+    kept = thinned(xs, ys)
+    axes = {
+        "xaxis": {**_AXIS, "title": {"text": AXES.get(axis, axis)}, "ticks": "outside"},
+        "yaxis": {**_AXIS, "title": {"text": "intensity"}, "tickformat": "~s"},
+    }
+    data = [_line("measured", xs[kept], ys[kept], DIFFERENCE, 1.2)]
+    return {"data": data, "layout": {**_layout(height), **axes, "showlegend": False}, "config": CONFIG}
 
 
 def spoken_profile(curves: Curves) -> str:
@@ -197,7 +222,7 @@ def _binary(diagram: Mapping[str, Any], height: int) -> dict[str, Any]:
     )
     data = [
         {**hull, "hoverinfo": "skip"},
-        _marks("known, stable", stable, _along, {"size": 9, "color": STABLE}, names=True),
+        _marks("known, stable", stable, _along, {"size": 9, "color": STABLE}, names=True, elements=True),
         _marks("known, not stable", others, _along, _open_marks()),
         _candidates(diagram["points"], _along),
     ]
@@ -219,11 +244,12 @@ def _simplex(diagram: Mapping[str, Any], height: int) -> dict[str, Any]:
     stable = [p for p in diagram["phases"] if p["above"] <= ON_HULL]
     others = [p for p in diagram["phases"] if p["above"] > ON_HULL]
     places = [p["at"] for p in diagram["phases"]]
+    taken = [_place(point) for point in nearest(diagram["points"])]
     edges = [[corners[i], corners[j]] for i, j in combinations(range(len(corners)), 2)]
     data = [
         _segments([[places[i], places[j]] for i, j in diagram["ties"]], TIE, 1, "tie lines"),
         _segments(edges, KNOWN, 1.4, "edges"),
-        _marks("known, stable", stable, _place, {"size": 9, "color": STABLE}, names=len(stable) <= 30),
+        _marks("known, stable", stable, _place, {"size": 9, "color": STABLE}, names=True, taken=taken),
         _marks("known, not stable", others, _place, _open_marks()) | {"visible": "legendonly"},
         _candidates(diagram["points"], _place),
     ]
@@ -257,12 +283,42 @@ def _place(point: Mapping[str, Any]) -> tuple[float, float]:
     return float(point["at"][0]), float(point["at"][1])
 
 
+def _labels(
+    points: Sequence[Mapping[str, Any]],
+    places: Sequence[tuple[float, float]],
+    elements: bool,
+    taken: Sequence[tuple[float, float]] | None,
+) -> list[str]:
+    """Names of phases; where places are taken, of those only for which there is room."""
+    names = []
+    stand = list(taken or ())
+    for point, (x, y) in zip(points, places, strict=True):
+        full = taken is not None and any(abs(x - a) < ROOM[0] and abs(y - b) < ROOM[1] for a, b in stand)
+        shown = (elements or not is_element(point)) and not full
+        names.append(str(point["formula"]) if shown else "")
+        if shown:
+            stand.append((x, y))
+    return names
+
+
+def is_element(phase: Mapping[str, Any]) -> bool:
+    """Whether a phase is of one element, whose corner bears its name."""
+    return sum(c.isupper() for c in str(phase["formula"])) == 1
+
+
 def _open_marks() -> dict[str, Any]:
     return {"size": 6, "symbol": "circle-open", "color": KNOWN}
 
 
 def _marks(
-    name: str, points: Sequence[Mapping[str, Any]], at: Any, marker: Mapping[str, Any], *, names: bool = False
+    name: str,
+    points: Sequence[Mapping[str, Any]],
+    at: Any,
+    marker: Mapping[str, Any],
+    *,
+    names: bool = False,
+    elements: bool = False,
+    taken: Sequence[tuple[float, float]] | None = None,
 ) -> dict[str, Any]:
     """Known phases."""
     places = [at(point) for point in points]
@@ -273,7 +329,7 @@ def _marks(
         "x": [x for x, _ in places],
         "y": [y for _, y in places],
         "marker": dict(marker),
-        "text": [lowered(str(p["formula"])) if len(str(p["formula"])) > 2 else "" for p in points],
+        "text": [lowered(name) for name in _labels(points, places, elements, taken)],
         "textposition": "bottom center",
         "textfont": {"size": 11},
         "customdata": [_words(point) for point in points],

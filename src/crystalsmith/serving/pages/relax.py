@@ -1,0 +1,124 @@
+"""Relax: crystals of a run, chosen and relaxed with a potential in the background."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from crystalsmith.errors import CrystalsmithError
+from crystalsmith.serving.opened import Opened
+from crystalsmith.serving.opening import opened_of
+from crystalsmith.serving.pages.fields import select_field, text_field
+from crystalsmith.serving.pages.layout import frame
+from crystalsmith.serving.pages.parts import answer, button, element, link, text
+from crystalsmith.serving.pages.run_table import RunTable
+from crystalsmith.serving.pages.runs import named
+
+if TYPE_CHECKING:
+    from crystalsmith.serving.service import Service
+
+FIRST = 10
+"""Crystals that are chosen at first: the best."""
+
+POTENTIALS = {
+    "chgnet": "CHGNet: quick, with a hull of 30,000 known phases",
+    "7net-0": "SevenNet-0: slower, nearer to DFT",
+    "7net-l3i5": "SevenNet-l3i5: slowest, nearest to DFT",
+}
+"""Potentials in words."""
+
+ONLY = {
+    "": "under its symmetry, then free of it",
+    "symmetric": "under its symmetry alone",
+    "free": "free of it",
+}
+"""Stages in words."""
+
+
+def register(service: Service) -> None:
+    """Add the page."""
+
+    @ui.page("/relax/{run_id}")
+    async def relax(run_id: str) -> None:
+        try:
+            opened = await answer(opened_of, service, run_id)
+            name, _ = await answer(named, service, run_id, opened)
+        except CrystalsmithError:
+            with frame("No such run", active="runs", lead="It was removed, or its address is wrong."):
+                link("To all runs", "/runs")
+            return
+        lead = "Let a potential move atoms and cell to rest, then rank by energy above the known phases."
+        with frame(f"Relax crystals of {name}", active="runs", lead=lead):
+            if opened.crystals:
+                RelaxPage(service, run_id, opened)
+            else:
+                text("p", "This run has no crystals yet.", "empty")
+                link("To the run", f"/runs/{run_id}")
+
+
+class RelaxPage:
+    """The form.
+
+    Args:
+        service: that makes the job.
+        run_id: of the run whose crystals are relaxed.
+        opened: that run.
+    """
+
+    def __init__(self, service: Service, run_id: str, opened: Opened) -> None:
+        self._service, self._id, self._opened = service, run_id, opened
+        with element("section", "panel flat stack", **{"aria-label": "How"}):
+            with element("div", "grid"):
+                self._potential = select_field("Potential", POTENTIALS)
+                self._only = select_field("Relax", ONLY)
+                self._calls = text_field(
+                    "Steps at most", value="120", keys="numeric", hint="of each stage; fewer are quicker"
+                )
+            with element("div", "row"):
+                self._start = button("Relax", self._begin, "main")
+                self._count = text("span", "", "quiet number", role="status")
+            self._fault = text("p", "", "fault-note hidden", role="alert")
+        text("h2", "Crystals")
+        self._table = RunTable(
+            opened, "Crystals to choose from", on_open=self._toggle, ticks=True, on_tick=self._tell
+        )
+        able = [str(row["name"]) for row in opened.rows if row["name"] in opened.crystals]
+        own = [str(row["name"]) for row in opened.rows if not row.get("remark") and not row.get("left_at")]
+        self._table.choose([name for name in able if name in own][:FIRST] or able[:FIRST])
+        self._tell()
+
+    def _toggle(self, name: str) -> None:
+        """A row that is clicked is chosen, or no longer."""
+        ticked = [one for one in self._table.ticked if one != name]
+        self._table.choose(ticked if name in self._table.ticked else [*ticked, name])
+        self._table.mark_open("")
+        self._tell()
+
+    def _tell(self) -> None:
+        n = len(self._table.ticked)
+        self._count.set_text(f"{n:,} crystal{'' if n == 1 else 's'} chosen")
+        self._start.props["disabled"] = n == 0
+
+    async def _begin(self) -> None:
+        options: dict[str, Any] = {
+            "run": self._id,
+            "names": list(self._table.ticked),
+            "potential": self._potential.value,
+        }
+        if self._only.value:
+            options["only"] = self._only.value
+        calls = str(self._calls.value).strip()
+        if not calls.isdecimal() or not 0 < int(calls) <= 2000:
+            self._calls.fault = "a whole number from 1 to 2000"
+            self._calls.focus()
+            return
+        self._calls.fault = ""
+        options["max_calls"] = int(calls)
+        try:
+            job = await answer(self._service.submit, "relax", options)
+        except CrystalsmithError as error:
+            self._fault.set_text(str(error))
+            self._fault.classes(remove="hidden")
+            return
+        ui.navigate.to(f"/runs/{job.id}")
