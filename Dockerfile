@@ -4,6 +4,10 @@
 #   docker build -t crystalsmith .
 #   docker run --rm -v "$PWD:/work" crystalsmith generate --formula TiO2 -n 4 -o tio2
 #
+# The page, for this machine alone; open http://127.0.0.1:8421/?token=A-LONG-SECRET
+#
+#   docker run --rm -p 127.0.0.1:8421:8421 -v "$PWD:/work" crystalsmith serve --host 0.0.0.0 --token A-LONG-SECRET
+#
 # For a card of NVIDIA's (on a machine with its container toolkit), with the CUDA version that its driver takes:
 #
 #   docker build -t crystalsmith:cuda --build-arg TORCH=cu128 .
@@ -23,7 +27,7 @@ RUN pip install --no-cache-dir "hatchling>=1.26,<2" \
 
 FROM python:${PYTHON}-slim
 ARG TORCH=cpu
-ARG EXTRAS=relax,phonons,powder
+ARG EXTRAS=relax,phonons,powder,web
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
     --mount=type=bind,source=constraints.txt,target=/constraints.txt \
     pip install --no-cache-dir "uv>=0.8,<1" \
@@ -38,5 +42,6 @@ ENV MPLCONFIGDIR=/tmp/matplotlib \
 USER 1000
 WORKDIR /work
 RUN crystalsmith doctor
+EXPOSE 8421
 ENTRYPOINT ["crystalsmith"]
 CMD ["--help"]

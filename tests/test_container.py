@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from crystalsmith.cli.main import build_parser
+from crystalsmith.serving.settings import ServeSettings
+
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 LINES = re.sub(r"\s*\\\n\s*", " ", TEXT).splitlines()
@@ -54,6 +57,15 @@ def test_arguments_are_possible() -> None:
     assert arguments["TORCH"] == "cpu"
     named = {extra for text in re.findall(r"EXTRAS=([\w,-]+)", TEXT) for extra in text.split(",")}
     assert named <= PROJECT["optional-dependencies"].keys()
+
+
+def test_the_page_is_served_at_its_usual_port() -> None:
+    port = ServeSettings().port
+    assert f"EXPOSE {port}" in LINES
+    served = re.search(r"-p 127\.0\.0\.1:(\d+):(\d+) .* crystalsmith (serve .*)", TEXT)
+    assert served and served[1] == served[2] == str(port)
+    args = build_parser().parse_args(served[3].split())
+    assert args.host == "0.0.0.0" and args.token
 
 
 def test_it_runs_as_nobody_special_and_is_proven_at_the_end() -> None:
