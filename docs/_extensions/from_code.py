@@ -196,7 +196,7 @@ def _training(kind: type, use: str) -> str:
         for f in dataclasses.fields(kind)
     ]
     return (
-        f"## {kind.__name__}\n\n{use.capitalize()}.\n\n| | default | |\n|---|---|---|\n"
+        f"### {kind.__name__}\n\n{use.capitalize()}.\n\n| | default | |\n|---|---|---|\n"
         + "\n".join(rows)
         + "\n"
     )
