@@ -63,7 +63,7 @@ for below in MAY_IMPORT.values():
     if below >= {"reports"} or below is MAY_IMPORT["reports"]:
         below.add("viewing")
 LAYERS = list(MAY_IMPORT)
-SHOWN_BY = {("crystal", "viewing")}  # the methods with which a crystal shows itself, when they are called
+SHOWN_BY = {("crystal", "reports")}  # the methods with which a crystal shows itself, when they are called
 QUICK = {"runs", "symmetry"}  # layers that the command line may import before it knows the command
 HEAVY = ("torch", "pymatgen", "matplotlib", "ase", "spglib", "moyopy", "scipy")
 EAGER_NAMES = {"__version__"}  # of the package itself; its other names load a layer on first use
@@ -296,7 +296,8 @@ def write(root: Path, files: dict[str, str]) -> Path:
         ("symmetry/x.py", "from crystalsmith.crystal import Crystal"),
         ("symmetry/x.py", "def f():\n    import crystalsmith.graph.batch"),
         ("crystal/x.py", "from crystalsmith import data"),
-        ("crystal/x.py", "from crystalsmith.viewing import scene"),
+        ("crystal/x.py", "from crystalsmith.reports import render"),
+        ("crystal/x.py", "def f():\n    from crystalsmith.viewing import scene"),
         ("crystal/x.py", "from ..data import Dataset"),
         ("crystal/x.py", "from .. import graph"),
         ("crystal/x.py", "if TYPE_CHECKING:\n    from crystalsmith.data import Dataset"),
@@ -337,7 +338,7 @@ def test_the_test_sees_a_wrong_import(tmp_path, name, text):
         ("crystal/x.py", "from . import y\nfrom .y import z\nfrom ..errors import DataError"),
         ("crystal/x.py", "from crystalsmith import errors"),
         ("data/x.py", "def f():\n    from crystalsmith.crystal import Crystal"),
-        ("crystal/x.py", "def f():\n    from crystalsmith.viewing import scene"),
+        ("crystal/x.py", "def f():\n    from crystalsmith.reports import render"),
         ("generation/x.py", "from crystalsmith import __version__"),
         ("cli/main.py", "from crystalsmith.cli import y\nfrom crystalsmith.symmetry import space_group"),
         ("cli/main.py", "def f():\n    from crystalsmith.training import train"),

@@ -17,7 +17,10 @@ from crystalsmith.symmetry import SpaceGroup, WyckoffPosition, cell_to_lattice, 
 
 if TYPE_CHECKING:
     from ase import Atoms
+    from matplotlib.figure import Figure
     from pymatgen.core import Structure
+
+    from crystalsmith.reports.notebook import View
 
 # How far a cell may be from what its family demands before it is refused; within it the cell is made exact.
 LENGTH_TOLERANCE = 1e-3
@@ -240,6 +243,32 @@ class Crystal:
         from crystalsmith.crystal.convert import crystal_to_atoms
 
         return crystal_to_atoms(self, primitive)
+
+    def view(self, **options: Any) -> View:
+        """The crystal as a drawing that can be turned, in a notebook or, by its ``save``, as a page; offline.
+
+        Args:
+            options: ``supercell=(2, 2, 1)``, ``polyhedra=True``, ``labels=True`` (names of the sites),
+                ``height=420`` (pixels).
+
+        Raises:
+            ConfigError: without the extra ``web``, when it is shown.
+        """
+        from crystalsmith.reports.notebook import view
+
+        return view(self, **options)
+
+    def plot(self) -> Figure:
+        """A picture of the conventional cell as a matplotlib Figure; its ``savefig`` writes it."""
+        from crystalsmith.reports.notebook import plot
+
+        return plot(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: picture, space group, lattice, sites."""
+        from crystalsmith.reports.notebook import crystal_html
+
+        return crystal_html(self)
 
     def to_cif(self) -> str:
         """CIF text with the symmetry operators of the standard setting and one atom per orbit."""

@@ -48,6 +48,12 @@ class Crystals(Sequence[Crystal]):
         failed = f", {len(self.failures)} not read" if self.failures else ""
         return f"<{len(self)} crystals{failed}>"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table with small pictures."""
+        from crystalsmith.reports.notebook import crystals_html
+
+        return crystals_html(self.to_dict(), len(self.failures))
+
     def to_dict(self) -> dict[str, Crystal]:
         """The crystals by name."""
         return dict(zip(self.names, self._crystals, strict=True))

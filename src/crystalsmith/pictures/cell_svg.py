@@ -14,6 +14,9 @@ _SIDE = 260.0
 """Side of the drawing; a legend stands below it."""
 
 _EDGE_PIECES = 16
+# Where no style sheet says otherwise, as in a notebook, light or dark.
+_QUIET = "#7d8594"
+
 _UNIT = 100  # coordinates are whole numbers of 0.01 Å
 
 
@@ -55,14 +58,14 @@ def cell_svg(atoms: Atoms, prefix: str, *, title: str = "", legend: bool = True)
         for name, place in names:
             x, y = place * scale * np.array([1, -1]) + shift
             parts.append(
-                f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle" font-style="italic">{name}</text>'
+                f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle" font-style="italic" fill="{_QUIET}" font-size="11">{name}</text>'
             )
         step = min(46.0, _SIDE / len(numbers))
         for k, z in enumerate(numbers):
             x = _SIDE / 2 + step * (k - len(numbers) / 2) + 6
             parts.append(
                 f'<circle cx="{x:.1f}" cy="{height - 8}" r="6" fill="url(#{prefix}{chemical_symbols[z]})"/>'
-                f'<text x="{x + 10:.1f}" y="{height - 4}">{chemical_symbols[z]}</text>'
+                f'<text x="{x + 10:.1f}" y="{height - 4}" fill="{_QUIET}" font-size="11">{chemical_symbols[z]}</text>'
             )
     return "".join([*parts, "</svg>"])
 
@@ -131,7 +134,7 @@ class SvgScene(Scene):
                 continue
             (a, b), depth = screen[k : k + 2], float(middle[2])
             look = f'stroke-width="{1.1 * self.size:.0f}" stroke-opacity="{1 - 1.3 * self.haze(depth):.2f}"'
-            self.drawn.append((depth, f'<path class="edge" d="{_line(a, b)}" {look}/>'))
+            self.drawn.append((depth, f'<path class="edge" stroke="{_QUIET}" d="{_line(a, b)}" {look}/>'))
 
 
 def _line(start: Array, end: Array) -> str:

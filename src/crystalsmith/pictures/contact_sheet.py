@@ -100,7 +100,7 @@ def sheet_figure(
     step_x, step_y = _TILE + _GAP, _TILE + caption_height + _GAP
     width = 2 * _MARGIN + columns * step_x - _GAP
     height = 2 * _MARGIN + rows * step_y - _GAP + (_TITLE if title else 0.0)
-    figure, axes = _page(width, height)
+    figure, axes = inch_page(width, height)
     if title:
         size = min(14.0, 14.0 * width / (0.135 * len(title) + 0.5))
         _write(axes, width / 2, height - _MARGIN - 0.1, _plain(title), size, _INK, weight="bold")
@@ -109,7 +109,7 @@ def sheet_figure(
     for k, (atoms, formula, caption) in enumerate(zip(structures, formulas, captions, strict=True)):
         row, column = divmod(k, columns)
         left, upper = _MARGIN + column * step_x, top - row * step_y
-        _paint(axes, _fitted(draw_cell(atoms), left, upper))
+        paint(axes, _fitted(draw_cell(atoms), left, upper))
         _write_caption(axes, left + _TILE / 2, upper - _TILE, formula, caption)
     return figure
 
@@ -133,7 +133,7 @@ def _columns(count: int) -> int:
     return math.ceil(count / rows)
 
 
-def _page(width: float, height: float) -> tuple[Figure, Axes]:
+def inch_page(width: float, height: float) -> tuple[Figure, Axes]:
     """A new figure and axes over the whole of it, with inches from its lower left corner as coordinates."""
     figure = Figure(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(figure)
@@ -153,7 +153,8 @@ def _fitted(drawing: Drawing, left: float, upper: float) -> Drawing:
     return drawing
 
 
-def _paint(axes: Axes, drawing: Drawing) -> None:
+def paint(axes: Axes, drawing: Drawing) -> None:
+    """Put a drawing on axes, in their coordinates."""
     axes.add_collection(
         PolyCollection(
             drawing.polygons,
@@ -187,10 +188,10 @@ def _write(
 def _write_caption(axes: Axes, centre: float, upper: float, formula: str, lines: Sequence[str]) -> None:
     size = min(12.0, 12.0 * 20 / max(len(formula), 1))
     y = upper - _FORMULA / 2 - 0.02
-    _write(axes, centre, y, _subscripted(formula), size, _INK)
+    _write(axes, centre, y, subscripted(formula), size, _INK)
     y = upper - _FORMULA - _LABEL_LINE / 2
     for line in lines:
-        _write(axes, centre, y, _typeset(line), 8.5, _QUIET_INK)
+        _write(axes, centre, y, typeset(line), 8.5, _QUIET_INK)
         y -= _LABEL_LINE
     _write_legend(axes, centre, y + _LABEL_LINE / 2 - _LEGEND / 2, formula)
 
@@ -205,7 +206,7 @@ def _write_legend(axes: Axes, centre: float, y: float, formula: str) -> None:
         ball(legend, np.array([x, y]), 0.055, element_color(atomic_numbers[symbol]))
         _write(axes, x + 0.085, y - 0.005, symbol, 7.5, _QUIET_INK, align="left")
         x += step
-    _paint(axes, legend)
+    paint(axes, legend)
 
 
 def _formula(atoms: Atoms) -> str:
@@ -213,7 +214,8 @@ def _formula(atoms: Atoms) -> str:
     return re.sub("HO(?![a-z0-9])", "OH", formula)  # of hydroxides, as everybody writes them
 
 
-def _subscripted(formula: str) -> str:
+def subscripted(formula: str) -> str:
+    """A formula with lowered numbers, for matplotlib."""
     return re.sub(r"(\d+)", r"$_{\1}$", formula)
 
 
@@ -232,7 +234,7 @@ def _plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _typeset(line: str) -> str:
+def typeset(line: str) -> str:
     """The line with its space group symbols set as crystallographers do: slanted, bars over digits."""
     return " ".join(_symbol(word) if _is_space_group(word) else _plain(word) for word in line.split())
 

@@ -12,12 +12,13 @@ from crystalsmith.viewing.html import (
     viewer_element,
     viewer_page,
 )
-from crystalsmith.viewing.scene import Scene, scene
+from crystalsmith.viewing.scene import Scene, film, scene
 
 __all__ = [
     "Assets",
     "Inline",
     "Scene",
+    "film",
     "inline_viewer",
     "scene",
     "viewer_assets",

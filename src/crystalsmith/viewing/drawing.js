@@ -7,7 +7,8 @@ import { contents, edgesOf } from "./contents.js";
 const STICK = 0.1; // radius of a bond in Angstrom
 const EYE = 7; // distance of the eye in radii of the drawing: a mild perspective
 const HAZE = 0.42; // how far the rearmost fades into the page
-const MANY = 1500; // balls above which each has fewer triangles
+// Balls up to which each has so many slices and layers; a large cell stays fluid.
+const DETAIL = [[60, 36, 24], [400, 22, 14], [Infinity, 14, 9]];
 const SOLID = 0.42; // opacity of polyhedra
 
 let shared;
@@ -31,8 +32,8 @@ function stage() {
     renderer,
     canvas,
     size: [0, 0],
-    balls: { fine: new THREE.SphereGeometry(1, 40, 24), coarse: new THREE.SphereGeometry(1, 20, 12) },
-    sticks: { fine: cylinder(20), coarse: cylinder(8) },
+    balls: DETAIL.map(([, slices, layers]) => new THREE.SphereGeometry(1, slices, layers)),
+    sticks: DETAIL.map(([, slices]) => cylinder(slices / 2)),
   };
   return shared;
 }
@@ -84,9 +85,9 @@ export class Drawing {
     this.world.add(this.turned);
     this.light();
     const surface = () => new THREE.MeshStandardMaterial({ roughness: 0.42, metalness: 0.0 });
-    this.balls = new Flock(this.turned, this.stage.balls.fine, surface());
-    this.sticks = new Flock(this.turned, this.stage.sticks.fine, surface());
-    this.bars = new Flock(this.turned, this.stage.sticks.coarse, new THREE.MeshBasicMaterial());
+    this.balls = new Flock(this.turned, this.stage.balls[0], surface());
+    this.sticks = new Flock(this.turned, this.stage.sticks[0], surface());
+    this.bars = new Flock(this.turned, this.stage.sticks.at(-1), new THREE.MeshBasicMaterial());
     this.solids = new THREE.Group();
     this.turned.add(this.solids);
     this.haze = new THREE.Fog(0xffffff, 1, 2);
@@ -115,8 +116,7 @@ export class Drawing {
       Object.entries(scene.elements).map(([name, { color }]) => [name, new THREE.Color(color)]),
     );
     const elementOf = (item) => scene.atoms[item.index].element;
-    const isMany = shown.atoms.length > MANY;
-    const kind = isMany ? "coarse" : "fine";
+    const kind = DETAIL.findIndex(([most]) => shown.atoms.length <= most);
 
     this.atoms = shown.atoms.map((atom) => {
       const element = elementOf(atom);
@@ -133,18 +133,25 @@ export class Drawing {
       this.stage.sticks[kind],
     );
     const edges = edgesOf(scene.lattice, style.supercell).map((edge) => edge.map(place));
+    this.view = scene.view ?? this.view ?? [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
     if (!keepSize) this.fit(edges);
     const thickness = 0.0045 * this.radius;
     this.bars.set(style.cell === false ? [] : edges.map(([from, to]) => stickMatrix(from, to, thickness)));
     this.fillSolids(shown.polyhedra, place, (item) => colors[elementOf(item)]);
     this.nameAxes(scene.lattice, style, place);
-    this.view = scene.view ?? this.view;
   }
 
   fit(edges) {
     const cell = Math.max(...edges.flat().map((corner) => corner.length()), 0.5);
     this.reach = this.atoms.reduce((most, { at, radius }) => Math.max(most, at.length() + radius), cell);
     this.radius = this.reach;
+    // Half width and height as seen at first; what is long is not made small for the sake of its other side.
+    const spread = (k) => {
+      const look = new THREE.Vector3(...this.view.map((row) => row[k]));
+      const corners = edges.flat().reduce((most, corner) => Math.max(most, Math.abs(corner.dot(look))), 0);
+      return this.atoms.reduce((most, { at, radius }) => Math.max(most, Math.abs(at.dot(look)) + radius), corners);
+    };
+    this.extent = [0, 1].map((k) => Math.max(1.06 * spread(k), 0.74 * this.reach));
   }
 
   fillSolids(polyhedra, place, colorOf) {
@@ -205,7 +212,12 @@ export class Drawing {
     }));
   }
 
-  /** Paint into a 2D canvas, in its pixels. look: {turn: quaternion, zoom, shift: [x, y], paper, line}. */
+  /**
+   * Paint into a 2D canvas, in its pixels.
+   *
+   * look: {turn: quaternion, zoom, shift: [x, y], paper, line, free}; `free` is what the tool bars take of it in
+   * pixels: above, right, below, left.
+   */
   paint(canvas, look) {
     const { renderer, size } = this.stage;
     const { width, height } = canvas;
@@ -225,10 +237,13 @@ export class Drawing {
     pen.drawImage(this.stage.canvas, 0, this.stage.size[1] - height, width, height, 0, 0, width, height);
   }
 
-  aim(width, height, { turn, zoom, shift, paper, line }) {
-    const aspect = width / height;
-    const distance = (EYE * this.radius) / (Math.min(1, aspect) * zoom);
-    this.camera.aspect = aspect;
+  aim(width, height, { turn, zoom, shift, paper, line, free = [0, 0, 0, 0] }) {
+    const [above, right, below, left] = free;
+    const room = [Math.max(width - left - right, width / 3), Math.max(height - above - below, height / 3)];
+    const half = Math.max((this.extent[0] * height) / room[0], (this.extent[1] * height) / room[1]);
+    const distance = (EYE * half) / zoom;
+    this.camera.aspect = width / height;
+    this.camera.setViewOffset(width, height, (right - left) / 2, (below - above) / 2, width, height);
     this.camera.position.set(-shift[0] * this.radius, -shift[1] * this.radius, distance);
     this.camera.near = Math.max(distance - 1.5 * this.reach, 0.02 * distance);
     this.camera.far = distance + 1.5 * this.reach;

@@ -152,3 +152,19 @@ def _faces(corners: NDArray[np.float64]) -> list[list[int]]:
 
 def _hex(color: Sequence[float] | NDArray[np.float64]) -> str:
     return "#" + "".join(f"{round(255 * x):02x}" for x in np.clip(color, 0, 1))
+
+
+def film(crystals: Sequence[Crystal | Atoms], words: Sequence[str]) -> list[Scene]:
+    """Scenes to play one after the other; what stays the same stands in the first one alone.
+
+    Args:
+        crystals: n of them, of the same elements.
+        words: n, what stands beside each.
+    """
+    frames: list[Scene] = []
+    for crystal, text in zip(crystals, words, strict=True):
+        frame = scene(crystal) | {"text": text}
+        if frames:
+            frame = {k: v for k, v in frame.items() if v != frames[0][k]}
+        frames.append(frame)
+    return frames

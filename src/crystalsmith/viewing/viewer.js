@@ -37,6 +37,7 @@ const HELP = "Drag or arrow keys rotate, plus and minus zoom, shift with them mo
 const SUPERCELLS = [[1, 1, 1], [2, 2, 2], [3, 3, 3]];
 const STYLE = { supercell: [1, 1, 1], bonds: true, polyhedra: false, cell: true, axes: true, labels: false };
 const ZOOMS = [0.25, 12];
+const SLOW = 90; // milliseconds from picture to picture
 
 const make = (tag, props = {}, ...children) => {
   const made = Object.assign(document.createElement(tag), props);
@@ -66,6 +67,7 @@ class View {
     this.tip = make("div", { className: "tip", hidden: true });
     this.root.append(make("div", { className: "stage" }, this.canvas, this.tip), this.legend);
     element.append(this.host);
+    this.host.view = this;
     this.ends = new AbortController();
     this.frames = null;
     this.isVisible = false;
@@ -190,7 +192,7 @@ class View {
   paint() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     if (!width || !height || this.isGone) return;
-    const ratio = Math.min(globalThis.devicePixelRatio || 1, 2);
+    const ratio = this.sharpness();
     const size = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.canvas.width !== size[0] || this.canvas.height !== size[1]) {
       [this.canvas.width, this.canvas.height] = size;
@@ -204,12 +206,33 @@ class View {
     for (const name of ["paper", "ink", "line", "accent"]) {
       this.host.style.setProperty(`--viewer-${name}`, colors[name]);
     }
-    const look = { turn: this.turn, zoom: this.zoom, shift: this.shift, paper: colors.paper, line: colors.quiet };
+    const { turn, zoom, shift } = this;
+    const bars = [this.options.controls ? 26 : 0, 0, (this.options.legend ? 20 : 0) + (this.film ? 28 : 0), 0];
+    const free = bars.map((room) => room * ratio);
+    const look = { turn, zoom, shift, free, paper: colors.paper, line: colors.quiet };
     this.drawing.paint(this.canvas, look);
     const pen = this.canvas.getContext("2d");
     if (this.style.axes) this.writeAxes(pen, colors, ratio);
     if (this.style.labels) this.writeLabels(pen, colors, ratio);
     this.host.dataset.painted = String(Number(this.host.dataset.painted ?? 0) + 1);
+  }
+
+  // Pixels of the canvas to one of the page: fewer while it moves where the machine cannot keep up.
+  sharpness() {
+    const now = performance.now();
+    const pause = now - (this.lastPaint ?? -Infinity);
+    this.lastPaint = now;
+    if (pause < 700) this.pace = 0.6 * (this.pace ?? 16) + 0.4 * pause;
+    clearTimeout(this.sharpening);
+    const full = Math.min(globalThis.devicePixelRatio || 1, 2);
+    const isHurried = pause < 700 && this.pace > SLOW && !this.isResting;
+    this.isResting = false;
+    if (!isHurried) return full;
+    this.sharpening = setTimeout(() => {
+      this.isResting = true;
+      this.draw();
+    }, 250);
+    return 0.5 * full;
   }
 
   write(pen, text, [x, y], colors, size, slant = "") {
@@ -473,6 +496,7 @@ class View {
     this.isGone = true;
     this.pause();
     cancelAnimationFrame(this.waiting);
+    clearTimeout(this.sharpening);
     this.ends.abort();
     for (const watcher of this.watchers) watcher.disconnect();
     this.drawing.dispose();
