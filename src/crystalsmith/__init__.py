@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         relax,
         solve,
         train,
+        trajectory,
     )
     from crystalsmith.crystal import Crystal
     from crystalsmith.crystal.crystals import Crystals
@@ -48,9 +49,13 @@ __all__ = [
     "relax",
     "solve",
     "train",
+    "trajectory",
 ]
 
-_FUNCTIONS = ("discover", "evaluate", "generate", "hull", "phonons", "read", "relax", "solve", "train")
+_FUNCTIONS = (
+    *("discover", "evaluate", "generate", "hull", "phonons", "read", "relax", "solve", "train"),
+    "trajectory",
+)
 # Loaded on first use: torch takes seconds to import, and the command line has to answer --help at once.
 _HOMES = {
     "Crystal": "crystalsmith.crystal",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.crystals import Crystals
+from crystalsmith.errors import DataError
 from crystalsmith.runs.pool import Failed
 from crystalsmith.runs.progress import Progress, silent
 from crystalsmith.runs.settings import settings_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from crystalsmith.evaluation.settings import Settings as EvaluationSettings
     from crystalsmith.generation.run import GenerationResult
     from crystalsmith.generation.settings import GenerateSettings
+    from crystalsmith.generation.trajectory import Trajectory
     from crystalsmith.hull import Hull
     from crystalsmith.hull.system import PhaseTable
     from crystalsmith.phonons.run import PhononRun
@@ -116,6 +118,44 @@ def generate(
         _orders(orders, n), folder, chosen, model=model, overwrite=overwrite, progress=progress
     )
     return _keep(made, temporary)
+
+
+def trajectory(
+    crystal: Source | Mapping[str, Any],
+    *,
+    seed: int = 0,
+    steps: int = 60,
+    model: AnyModel | None = None,
+) -> Trajectory:
+    """Watch how a crystal comes out of noise.
+
+    Args:
+        crystal: a crystal or its file, whose space group and Wyckoff letters are kept, or what ``generate``
+            takes: then the best of 4 crystals is made first.
+        seed: of the noise; a few further ones are tried until the film ends in this crystal.
+        steps: of the denoising, each a frame.
+        model: from ``load_model``; the one that ships if not given.
+
+    Returns:
+        The frames: ``.view()`` plays them in a notebook, ``.plot("film.gif")`` draws them, ``.write`` keeps
+        them.
+
+    Raises:
+        ConfigError: a model of the paper's method.
+        OrderError: an order that no crystal can satisfy.
+        DataError: a file that cannot be read.
+    """
+    from crystalsmith.diffusion import load_model
+    from crystalsmith.generation.trajectory import record_like
+
+    model = model or load_model()
+    if isinstance(crystal, Mapping) or (isinstance(crystal, str) and not Path(crystal).exists()):
+        found = generate(crystal, n=4, model=model, seed=seed).crystals
+    else:
+        found = read(crystal)
+    if not len(found):
+        raise DataError("there is no crystal to show: none of the tries made one")
+    return record_like(model, found[0], seed=seed, steps=steps)
 
 
 def _orders(orders: Any, n: int | None) -> Any:

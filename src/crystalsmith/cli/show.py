@@ -25,7 +25,11 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a file or folder")
     parser.add_argument(
-        "-o", "--output", default="sheet.png", metavar="FILE", help=".png, .svg or .pdf (default: sheet.png)"
+        "-o",
+        "--output",
+        default="sheet.png",
+        metavar="FILE",
+        help=".png, .svg, .pdf, or .html: drawings that can be turned (default: sheet.png)",
     )
     parser.add_argument("--columns", type=options.positive, metavar="N", help="pictures per row")
     parser.add_argument("--title", metavar="TEXT", help="headline of the sheet")
@@ -36,8 +40,13 @@ def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status."""
     from crystalsmith.pictures.sheet import draw_sheet
 
-    panels = read_panels(args.files)
-    path = draw_sheet(panels, Path(args.output), title=args.title, columns=args.columns)
+    panels, path = read_panels(args.files), Path(args.output)
+    if path.suffix.lower() == ".html":
+        from crystalsmith.reports.gallery import write_gallery
+
+        write_gallery(panels, path, title=args.title or "")
+    else:
+        draw_sheet(panels, path, title=args.title, columns=args.columns)
     emit({"crystals": len(panels), "picture": path}, f"{len(panels)} crystals drawn in {path}")
     return 0
 

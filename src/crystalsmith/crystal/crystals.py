@@ -52,7 +52,7 @@ class Crystals(Sequence[Crystal]):
         """What a notebook shows: a table with small pictures."""
         from crystalsmith.reports.notebook import crystals_html
 
-        return crystals_html(self.to_dict(), len(self.failures))
+        return crystals_html(self.to_dict(), failed=len(self.failures))
 
     def to_dict(self) -> dict[str, Crystal]:
         """The crystals by name."""

@@ -77,6 +77,15 @@ class Outcome:
         """The short list by name, best first."""
         return Crystals({c.name: c.crystal for c in self.summary.shortlist})
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the short list with pictures."""
+        from crystalsmith.reports.notebook import crystals_html
+
+        system = "-".join(self.summary.system)
+        words = f"{len(self.summary.shortlist)} of {len(self.candidates)} candidates of {system} stand out"
+        above = {"eV/atom above hull": [c.above_hull for c in self.summary.shortlist]}
+        return crystals_html(self.crystals.to_dict(), words=words, more=above)
+
     def to_dataframe(self) -> Any:
         """The rows of ``candidates.csv``, as a ``pandas.DataFrame``."""
         import pandas as pd

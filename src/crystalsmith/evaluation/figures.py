@@ -175,6 +175,12 @@ class Evaluation:
 
         return to_mapping(self)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the figures."""
+        from crystalsmith.reports.notebook import frame_html
+
+        return frame_html(f"{len(self.columns)} sets of samples", self.to_dataframe())
+
     def to_dataframe(self) -> DataFrame:
         """A row for each figure of each set: value, 95 % interval, and the crystals that it rests on."""
         from pandas import DataFrame

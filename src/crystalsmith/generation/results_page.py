@@ -11,6 +11,7 @@ from markupsafe import Markup
 from crystalsmith.crystal.bonds import shortest_bonds
 from crystalsmith.reports import render
 from crystalsmith.reports.drawings import crystal_svg, pattern_svg
+from crystalsmith.reports.viewers import MOST_ATOMS, Viewers
 from crystalsmith.reports.words import formula_html, group_html, lattice_html, number
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ LISTED = 500
 
 _BONDS = 6  # pairs of elements whose shortest bond a card names
 
-# Above so many atoms in the conventional cell a picture shows nothing and takes hundreds of kB.
-_MOST_ATOMS = 400
-
 
 def results_page(results: Results, *, title: str = "", facts: Mapping[str, Any] | None = None) -> str:
     """The page.
@@ -37,24 +35,26 @@ def results_page(results: Results, *, title: str = "", facts: Mapping[str, Any] 
         title: its heading; from the formulas where empty.
         facts: what it says of the run, by name.
     """
+    viewers = Viewers()
     full = [m for m in results if not m.stands_behind][:DRAWN]
     cards = [
         {
             "made": m,
             "name": m.stem,
-            "picture": _picture(m, f"c{m.rank}-"),
+            "picture": viewers.picture(m.crystal, f"c{m.rank}-"),
             "pattern": pattern_svg(m.crystal),
             "facts": _facts(m),
         }
         for m in full
     ]
-    pictures = {m.rank: _picture(m, f"t{m.rank}-", legend=False) for m in full}
+    pictures = {m.rank: _small(m, f"t{m.rank}-") for m in full}
     head, rows = _table(results, pictures)
     known = [m for m in results if m.novelty is not None]
     return render(
         Path(__file__).with_name("results.html"),
         title=title or _title(results),
         subtitle="",
+        viewers=viewers,
         tiles=[
             (len(results), "crystals"),
             (sum(not m.stands_behind for m in results), "different ones"),
@@ -92,10 +92,10 @@ def _title(results: Results) -> str:
     return "Crystals of " + ", ".join(formulas[:4]) + (" and others" if len(formulas) > 4 else "")
 
 
-def _picture(made: Ranked, prefix: str, *, legend: bool = True) -> Markup:
-    if made.crystal.n_atoms_conventional > _MOST_ATOMS:
+def _small(made: Ranked, prefix: str) -> Markup:
+    if made.crystal.n_atoms_conventional > MOST_ATOMS:
         return Markup()
-    return crystal_svg(made.crystal, prefix, legend=legend)
+    return crystal_svg(made.crystal, prefix, legend=False)
 
 
 def _table(results: Results, pictures: Mapping[int, Markup]) -> tuple[list[str], list[dict[str, Any]]]:

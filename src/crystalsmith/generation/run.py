@@ -121,6 +121,19 @@ class GenerationResult:
         """Sound crystals by the names of their files, best first within each order."""
         return Crystals({r.stem: r.entry.crystal for r in self.ranked if r.entry.crystal is not None})
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the crystals with pictures, best first."""
+        from crystalsmith.reports.notebook import crystals_html
+
+        rows = [row for row in self.results.to_dict() if row["cif"]]
+        more = {
+            "score": [row["score"] for row in rows],
+            "eV/atom": [row["energy_ev_atom"] for row in rows],
+            "known as": [row["known_as"] for row in rows],
+        }
+        crystals = self.crystals.to_dict()
+        return crystals_html(crystals, more=more if len(rows) == len(crystals) else None)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         shown = ("status", "crystals", "asked", "resampled", "failed_tries", "failures", "timings")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crystalsmith.assignments import Request
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.io.write import extxyz_frame
+from crystalsmith.diffusion.model import Model
 from crystalsmith.diffusion.sampler_choice import resolve_sampler, times_of
 from crystalsmith.errors import ConfigError, CrystalsmithError, OutputError
 from crystalsmith.graph import CrystalBatch, to_crystals
@@ -19,6 +20,9 @@ from crystalsmith.viewing import Scene, film
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
     from crystalsmith.reports.notebook import View
+
+STRIPS = (".png", ".svg", ".pdf")
+"""Endings of what ``plot_trajectory`` draws beside films."""
 
 WRITTEN = (".extxyz", ".json")
 """Endings of what ``Trajectory.write`` writes."""
@@ -60,7 +64,7 @@ class Trajectory:
         return film(self.frames, [self.words(k) for k in range(len(self))])
 
     def view(self, **options: Any) -> View:
-        """A film that can be turned, in a notebook or, by its ``save``, as a page; see ``reports.notebook``."""
+        """A film that can be turned, in a notebook or, by its ``save``, as a page."""
         from crystalsmith.reports.notebook import View
 
         return View(self.film(), {"height": 460, "fps": 12, **options})
@@ -110,6 +114,8 @@ def plot_trajectory(
     from crystalsmith.pictures.film import FILMS, draw_film
 
     path = Path(path)
+    if path.suffix.lower() not in (*FILMS, *STRIPS):
+        raise OutputError(f"cannot draw {path}: its name must end in {', '.join(FILMS + STRIPS)}")
     atoms = [crystal.to_atoms(primitive=False) for crystal in trajectory.frames]
     words = [trajectory.words(k) for k in range(len(trajectory))]
     if path.suffix.lower() in FILMS:
@@ -122,7 +128,12 @@ def plot_trajectory(
 
 
 def record(
-    model: AnyModel, crystal: Crystal | Request, *, seed: int = 0, steps: int = STEPS, sampler: str | None = None
+    model: AnyModel,
+    crystal: Crystal | Request,
+    *,
+    seed: int = 0,
+    steps: int = STEPS,
+    sampler: str | None = None,
 ) -> Trajectory:
     """Denoise one crystal and keep every step.
 
@@ -138,7 +149,7 @@ def record(
         ConfigError: a model of the paper's method, whose steps are of another kind; unknown sampler.
         OrderError: letters that the model cannot draw.
     """
-    if model.method != "default":
+    if not isinstance(model, Model):
         raise ConfigError("only the default method's denoising can be recorded, not the paper's")
     request = crystal if isinstance(crystal, Request) else request_of(crystal)
     size = float(model.layout([request]).volume[0]) ** (1 / 3)

@@ -116,6 +116,12 @@ class PhaseTable:
             for phase, place in self.phases
         ]
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the phases, the most stable first."""
+        from crystalsmith.reports.notebook import frame_html
+
+        return frame_html(f"{len(self.phases)} phases of {'-'.join(self.elements)}", self.to_dataframe())
+
     def to_dataframe(self) -> DataFrame:
         """``rows`` as a pandas DataFrame."""
         from pandas import DataFrame

@@ -71,6 +71,12 @@ class PhononRun:
         names = [*self.studies, *(name for name in self.lost if name not in self.studies)]
         return [_row(name, self.studies.get(name), self.lost.get(name, "")) for name in names]
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: frequencies and moduli."""
+        from crystalsmith.reports.notebook import frame_html
+
+        return frame_html(f"{len(self.studies)} crystals", self.to_dataframe())
+
     def to_dataframe(self) -> Any:
         """``rows`` as a pandas DataFrame."""
         from pandas import DataFrame

@@ -14,9 +14,8 @@ _SIDE = 260.0
 """Side of the drawing; a legend stands below it."""
 
 _EDGE_PIECES = 16
-# Where no style sheet says otherwise, as in a notebook, light or dark.
-_QUIET = "#7d8594"
-
+_QUIET = "#7d8594"  # where no style sheet says otherwise, as in a notebook, light or dark
+_TEXT = f'fill="{_QUIET}" font-size="11"'
 _UNIT = 100  # coordinates are whole numbers of 0.01 Å
 
 
@@ -58,14 +57,15 @@ def cell_svg(atoms: Atoms, prefix: str, *, title: str = "", legend: bool = True)
         for name, place in names:
             x, y = place * scale * np.array([1, -1]) + shift
             parts.append(
-                f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle" font-style="italic" fill="{_QUIET}" font-size="11">{name}</text>'
+                f'<text x="{x:.1f}" y="{y + 4:.1f}" {_TEXT} text-anchor="middle" font-style="italic">'
+                f"{name}</text>"
             )
         step = min(46.0, _SIDE / len(numbers))
         for k, z in enumerate(numbers):
             x = _SIDE / 2 + step * (k - len(numbers) / 2) + 6
             parts.append(
                 f'<circle cx="{x:.1f}" cy="{height - 8}" r="6" fill="url(#{prefix}{chemical_symbols[z]})"/>'
-                f'<text x="{x + 10:.1f}" y="{height - 4}" fill="{_QUIET}" font-size="11">{chemical_symbols[z]}</text>'
+                f'<text x="{x + 10:.1f}" y="{height - 4}" {_TEXT}>{chemical_symbols[z]}</text>'
             )
     return "".join([*parts, "</svg>"])
 

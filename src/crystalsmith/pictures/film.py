@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
@@ -20,9 +19,6 @@ from crystalsmith.pictures.contact_sheet import inch_page, paint, subscripted, t
 from crystalsmith.pictures.plotting import INK, QUIET
 from crystalsmith.pictures.raster import cell_pixels, reach
 from crystalsmith.runs.atomic import replacing
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 Pixels = NDArray[np.uint8]
 
@@ -115,9 +111,7 @@ def _write_gif(pictures: Sequence[Pixels], path: Path, fps: float) -> None:
     # One palette for all frames: colours would flicker, and unchanged parts could not be left out.
     sample = np.concatenate([pictures[k] for k in {0, len(pictures) // 2, len(pictures) - 1}])
     palette = Image.fromarray(sample).quantize(_COLORS, method=Image.Quantize.MEDIANCUT)
-    images: list[Image] = [
-        Image.fromarray(p).quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures
-    ]
+    images = [Image.fromarray(p).quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
     pauses = [round(1000 / fps)] * (len(images) - 1) + [round(1000 * _HOLD)]
     images[0].save(
         path, format="GIF", save_all=True, append_images=images[1:], duration=pauses, loop=0, optimize=True
@@ -130,7 +124,9 @@ def _write_mp4(pictures: Sequence[Pixels], path: Path, fps: float) -> None:
     command += ["-s", f"{width}x{height}", "-r", str(fps), "-i", "-", "-pix_fmt", "yuv420p"]
     command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-movflags", "+faststart", "-f", "mp4", str(path)]
     held = [*pictures, *[pictures[-1]] * round(_HOLD * fps)]
-    done = subprocess.run(command, input=b"".join(p.tobytes() for p in held), capture_output=True, check=False)
+    done = subprocess.run(
+        command, input=b"".join(p.tobytes() for p in held), capture_output=True, check=False
+    )
     if done.returncode:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise OutputError(f"ffmpeg could not make the film: {words[-1] if words else 'no reason given'}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
@@ -79,7 +81,7 @@ class RasterScene(Scene):
         return screen * np.array([self.scale, -self.scale]) + len(self.colors) / 2, magnification[..., 0]
 
     def _patch(self, low: Array, high: Array) -> tuple[slice, slice, Array] | None:
-        """Rows, columns and centres (rows, columns, 2) of the pixels of a rectangle, as far as it is shown."""
+        """Rows, columns and centres (rows, columns, 2) of the pixels of a rectangle, as far as seen."""
         first = np.clip(np.floor(low).astype(int), 0, len(self.colors))
         last = np.clip(np.ceil(high).astype(int) + 1, 0, len(self.colors))
         if np.any(last <= first):
@@ -87,7 +89,9 @@ class RasterScene(Scene):
         x, y = np.meshgrid(np.arange(first[0], last[0]), np.arange(first[1], last[1]))
         return slice(first[1], last[1]), slice(first[0], last[0]), np.stack([x, y], axis=-1) + 0.5
 
-    def _put(self, rows: slice, columns: slice, inside: Array, depth: Array, shade: Array) -> None:
+    def _put(
+        self, rows: slice, columns: slice, inside: NDArray[np.bool_], depth: Array, shade: Array
+    ) -> None:
         seen = inside & (depth > self.depths[rows, columns])
         self.colors[rows, columns][seen] = np.broadcast_to(shade, (*seen.shape, 3))[seen]
         self.depths[rows, columns][seen] = np.broadcast_to(depth, seen.shape)[seen]
@@ -124,13 +128,21 @@ class RasterScene(Scene):
     def add_edge(self, start: Array, end: Array) -> None:
         """An edge of the cell, in pieces that fade with their depth."""
         nodes = start + np.linspace(0.0, 1.0, 9)[:, None] * (end - start)
-        for piece in zip(nodes[:-1], nodes[1:], strict=True):
+        for piece in pairwise(nodes):
             ends = np.stack(piece)
             fade = 1.2 * self.haze(float(ends[:, 2].mean()))
             self._bar(ends, _EDGE_WIDTH * _FINER / 2, _EDGE, fade, 0.0)
 
     def _bar(self, ends: Array, width: float, color: Array, haze: float, thickness: float) -> None:
-        """A round bar between two points (2, 3); its half width in pixels, and in Angstrom as it hides others."""
+        """A round bar between two points (2, 3).
+
+        Args:
+            ends: its ends.
+            width: half of it in pixels.
+            color: RGB in [0, 1].
+            haze: how far it fades.
+            thickness: half of it in Angstrom, towards the viewer; 0 for a flat line.
+        """
         (first, last), magnification = self._pixels(ends)
         width = width * (float(magnification.mean()) if thickness else 1.0)
         along = last - first

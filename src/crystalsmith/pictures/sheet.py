@@ -22,16 +22,25 @@ MOST = 60
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of a sheet: the cell to draw and what to write under it."""
+    """One picture of a sheet: the cell to draw and what to write under it.
+
+    Attributes:
+        atoms: the cell.
+        label: formula, space group and name.
+        crystal: None where no symmetry is known.
+        name: of the crystal alone.
+    """
 
     atoms: Atoms
     label: str
+    crystal: Crystal | None = None
+    name: str = ""
 
     @classmethod
     def of_crystal(cls, crystal: Crystal, name: str) -> Panel:
         """The conventional cell, labelled with formula, space group and a name."""
         label = f"{crystal.formula} {crystal.group.symbol} ({crystal.space_group})\n{name}"
-        return cls(crystal.to_atoms(primitive=False), label)
+        return cls(crystal.to_atoms(primitive=False), label, crystal, name)
 
 
 def draw_sheet(

@@ -130,6 +130,10 @@ class Relaxed:
         """Why relaxations ended, and how many."""
         return dict(sorted(Counter(e.outcome.reason for e in self.entries).items()))
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the relaxed crystals with pictures."""
+        return self.crystals._repr_html_()
+
     def rows(self) -> list[dict[str, Any]]:
         """The lines of ``relaxed.csv``; numbers that are not there are left out."""
         return [table_row(e.name, e.outcome, e.seconds) for e in self.entries]

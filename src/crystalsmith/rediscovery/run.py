@@ -59,6 +59,12 @@ class Rediscovered:
         counts = [asdict(c) for c in self.counts]
         return {"folder": str(self.folder), "counts": counts, "targets": [f.to_dict() for f in self.findings]}
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what was found again."""
+        from crystalsmith.reports.notebook import frame_html
+
+        return frame_html(f"{len(self.findings)} trials", self.to_dataframe())
+
     def to_dataframe(self) -> Any:
         """The rows of ``results.csv``, as a ``pandas.DataFrame``."""
         import pandas as pd

@@ -1,7 +1,8 @@
 """How crystals and tables of them show themselves in a notebook.
 
-What stands beside the name of an object is plain HTML and SVG, which every notebook keeps. A drawing that can
-be turned is a page of its own in a frame: it runs no script in the notebook's page and asks nothing of a network.
+What stands beside the name of an object is plain HTML and SVG, which every notebook keeps. A drawing that
+can be turned is a page of its own in a frame: it runs no script in the notebook's page and asks nothing of a
+network.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def crystal_html(crystal: Crystal) -> str:
         ).format(
             _picture(crystal, 13, legend=True),
             formula_html(crystal.formula),
-            group_html(crystal.space_group),
+            _group(crystal.space_group),
             _QUIET,
             lattice_html(crystal),
             crystal.n_atoms_conventional,
@@ -143,26 +144,41 @@ def crystal_html(crystal: Crystal) -> str:
     )
 
 
-def crystals_html(crystals: Mapping[str, Crystal], failed: int = 0) -> str:
+def crystals_html(
+    crystals: Mapping[str, Crystal],
+    *,
+    words: str = "",
+    more: Mapping[str, Sequence[Any]] | None = None,
+    failed: int = 0,
+) -> str:
     """A table of crystals with small pictures.
 
     Args:
-        crystals: by name.
+        crystals: n of them by name.
+        words: what stands above; how many there are if empty.
+        more: further columns by name, n values each; a column without a value is left out.
         failed: how many could not be read.
     """
+    columns = {k: v for k, v in (more or {}).items() if any(x not in (None, "") for x in v)}
     rows = []
     for k, (name, crystal) in enumerate(list(crystals.items())[:SHOWN]):
         picture = _picture(crystal, 4, legend=False) if k < DRAWN else Markup()
-        cells = [picture, name, formula_html(crystal.formula), group_html(crystal.space_group)]
-        cells += [lattice_html(crystal), crystal.n_atoms]
-        rows.append(
-            _ROW.format(Markup().join(_cell(c, _NUMBER if i == 5 else _TEXT) for i, c in enumerate(cells)))
-        )
-    more = len(crystals) - SHOWN
-    notes = [f"and {more} more"] if more > 0 else []
+        cells = [picture, name, formula_html(crystal.formula), _group(crystal.space_group)]
+        styled = [_cell(c, _TEXT) for c in [*cells, lattice_html(crystal)]]
+        numbers = [crystal.n_atoms, *(_short(column[k]) for column in columns.values())]
+        rows.append(_ROW.format(Markup().join([*styled, *(_cell(c, _NUMBER) for c in numbers)])))
+    above = words or f"{len(crystals)} crystal{'' if len(crystals) == 1 else 's'}"
+    left = len(crystals) - SHOWN
+    notes = [f"and {left} more"] if left > 0 else []
     notes += [f"{failed} not read"] if failed else []
-    head = _head(["", "name", "formula", "space group", "lattice (Å)", "atoms"], 5)
-    return _table(f"{len(crystals)} crystal{'' if len(crystals) == 1 else 's'}", head, rows, notes)
+    head = _head(["", "name", "formula", "space group", "lattice (Å)", "atoms", *columns], 5)
+    return _table(above, head, rows, notes)
+
+
+def _group(number: int) -> Markup:
+    """A notebook has no style sheet of ours that draws the bars of a symbol."""
+    bar = 'style="text-decoration:overline"'
+    return Markup(str(group_html(number)).replace('class="over"', bar))
 
 
 def frame_html(words: str, frame: DataFrame) -> str:
@@ -173,7 +189,6 @@ def frame_html(words: str, frame: DataFrame) -> str:
         frame: of the result's ``to_dataframe``.
     """
     shown = frame.head(SHOWN).dropna(axis=1, how="all")
-    shown = shown.loc[:, [not shown[c].map(lambda v: isinstance(v, dict | list)).any() for c in shown]]
     texts = [c for c in shown if not shown[c].map(lambda v: isinstance(v, int | float)).all()]
     rows = []
     for values in shown.itertuples(index=False):
@@ -181,12 +196,7 @@ def frame_html(words: str, frame: DataFrame) -> str:
             _cell(_short(v), _TEXT if c in texts else _NUMBER) for c, v in zip(shown, values, strict=True)
         )
         rows.append(_ROW.format(Markup().join(cells)))
-    head = Markup('<thead><tr>{}</tr></thead>').format(
-        Markup().join(
-            Markup('<th style="{}">{}</th>').format(_TEXT if c in texts else _NUMBER, str(c).replace("_", " "))
-            for c in shown
-        )
-    )
+    head = _head([str(c).replace("_", " ") for c in shown], [c in texts for c in shown])
     more = len(frame) - len(shown)
     return _table(words, head, rows, [f"and {more} more in to_dataframe()"] if more > 0 else [])
 
@@ -199,10 +209,12 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-def _head(names: Sequence[str], texts: int) -> Markup:
+def _head(names: Sequence[str], texts: int | Sequence[bool]) -> Markup:
+    """Names of columns; the first ``texts`` of them hold text, or those marked."""
+    kinds = [k < texts for k in range(len(names))] if isinstance(texts, int) else texts
     cells = (
-        Markup('<th style="{}">{}</th>').format(_TEXT if k < texts else _NUMBER, name)
-        for k, name in enumerate(names)
+        Markup('<th style="{}">{}</th>').format(_TEXT if is_text else _NUMBER, name)
+        for name, is_text in zip(names, kinds, strict=True)
     )
     return Markup("<thead><tr>{}</tr></thead>").format(Markup().join(cells))
 

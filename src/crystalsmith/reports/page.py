@@ -12,10 +12,12 @@ from crystalsmith.reports import words
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from crystalsmith.reports.viewers import Viewers
+
 HERE = Path(__file__).parent
 
 
-def render(template: Path, *, title: str, **context: Any) -> str:
+def render(template: Path, *, title: str, viewers: Viewers | None = None, **context: Any) -> str:
     """A whole page.
 
     Everything put in is escaped unless it is ``markupsafe.Markup``; a name that the template asks for and the
@@ -24,10 +26,11 @@ def render(template: Path, *, title: str, **context: Any) -> str:
     Args:
         template: file that begins with ``{% extends "base.html" %}``.
         title: of the page, also its heading.
+        viewers: where crystals of the page can be turned.
         context: what else the template asks for, such as ``subtitle`` and ``notes`` of the base page.
     """
     page = _environment(template.parent).get_template(template.name)
-    text = page.render(title=title, version=__version__, **context)
+    text = page.render(title=title, version=__version__, viewers=viewers, **context)
     # An id may hold what no UTF-8 file can: half a surrogate pair.
     return text.encode("utf-8", "replace").decode("utf-8")
 

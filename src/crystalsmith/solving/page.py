@@ -10,7 +10,7 @@ from markupsafe import Markup
 from crystalsmith.crystal.bonds import shortest_bonds
 from crystalsmith.generation.results_page import novelty_html
 from crystalsmith.reports import render
-from crystalsmith.reports.drawings import crystal_svg
+from crystalsmith.reports.viewers import Viewers
 from crystalsmith.reports.words import (
     cell_parameters,
     duration,
@@ -35,7 +35,6 @@ LISTED = 20
 """Structures in the table."""
 
 _BONDS = 8  # pairs of elements whose shortest distance a card names
-_MOST_ATOMS = 400  # of a conventional cell that a picture shows
 
 _WORDS = {"one answer": "good", "several fit equally": "", "none fits": "bad"}
 
@@ -47,17 +46,19 @@ def page(solution: Solution, settings: SolveSettings) -> str:
         solution: what came of the run.
         settings: what was asked.
     """
+    viewers = Viewers()
     return render(
         Path(__file__).with_name("solution.html"),
         title=f"Structure from {solution.observation.source}",
         subtitle=verdict_words(solution),
+        viewers=viewers,
         tiles=_tiles(solution),
         tone=_WORDS[solution.verdict.words],
         notes=solution.notes,
         head=_HEAD,
         rows=[_row(answer) for answer in solution.answers[:LISTED]],
         total=len(solution.answers),
-        cards=[_card(answer, solution) for answer in solution.answers[:DRAWN]],
+        cards=[_card(answer, solution, viewers) for answer in solution.answers[:DRAWN]],
         cells=[_cell(cell) for cell in solution.cells],
         asked=_asked(solution, settings),
     )
@@ -102,15 +103,14 @@ def _row(answer: Answer) -> list[Any]:
     ]
 
 
-def _card(answer: Answer, solution: Solution) -> dict[str, Any]:
+def _card(answer: Answer, solution: Solution, viewers: Viewers) -> dict[str, Any]:
     profile = profile_of(answer, solution.observation)
     drawing = Markup()
     if profile is not None:
         drawing = profile_svg(profile, f"pattern of {solution.observation.source} and {answer.stem}")
-    large = answer.crystal.n_atoms_conventional > _MOST_ATOMS
     return {
         "answer": answer,
-        "picture": Markup() if large else crystal_svg(answer.crystal, f"s{answer.rank}-"),
+        "picture": viewers.picture(answer.crystal, f"s{answer.rank}-"),
         "profile": drawing,
         "by": "rietx" if answer.final is not None else "our fit",
         "facts": _facts(answer),

@@ -117,6 +117,13 @@ class Solution:
         """The likeliest structure."""
         return self.answers[0] if self.answers else None
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, and the structures with pictures."""
+        from crystalsmith.reports.notebook import crystals_html
+
+        chances = {"right, %": [100 * answer.p for answer in self.answers]}
+        return crystals_html(self.crystals.to_dict(), words=self.verdict.words, more=chances)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as ``results.json`` has it."""
         return {

@@ -17,6 +17,7 @@ from crystalsmith.discovery.summary import RunSummary
 from crystalsmith.hull import KJ_PER_MOL
 from crystalsmith.reports import render
 from crystalsmith.reports.drawings import crystal_svg, inline_figure, inline_png, pattern_svg
+from crystalsmith.reports.viewers import Viewers
 from crystalsmith.reports.words import NOTHING, duration, formula_html, group_html, lattice_html, number
 
 ON_HULL = 1e-6
@@ -36,10 +37,12 @@ def to_html(folder: Path, run: RunSummary) -> str:
     if run.potential:
         words.insert(0, f"energies of {run.potential}")
     names = ranked_names(run.shortlist)
+    viewers = Viewers()
     return render(
         Path(__file__).with_name("page.html"),
         title=f"New crystals of {'-'.join(run.system)}",
         subtitle="; ".join(words),
+        viewers=viewers,
         run=run,
         tiles=_tiles(run),
         most=max([1, *(s.came for s in run.stages)]),
@@ -47,7 +50,7 @@ def to_html(folder: Path, run: RunSummary) -> str:
         phases=_stable_phases(run),
         with_dft=any(c.dft for c in run.shortlist),
         cards=[
-            _card(folder, rank, c, name)
+            _card(folder, rank, c, name, viewers)
             for rank, (c, name) in enumerate(zip(run.shortlist, names, strict=True), start=1)
         ],
         kj=lambda value: value * KJ_PER_MOL,
@@ -94,7 +97,7 @@ def _stable_phases(run: RunSummary) -> list[tuple[str, float]]:
     return [(phase_label(e), float(run.diagram.get_form_energy_per_atom(e))) for e in stable]
 
 
-def _card(folder: Path, rank: int, c: Candidate, name: str) -> dict[str, Any]:
+def _card(folder: Path, rank: int, c: Candidate, name: str, viewers: Viewers) -> dict[str, Any]:
     plot = folder / "phonons" / f"{c.name}.png"
     return {
         "rank": rank,
@@ -102,7 +105,7 @@ def _card(folder: Path, rank: int, c: Candidate, name: str) -> dict[str, Any]:
         "name": name,
         "stage": STAGES.get(c.states[-1].stage, c.states[-1].stage),
         "small": crystal_svg(c.crystal, f"s{rank}-", legend=False),
-        "picture": crystal_svg(c.crystal, f"c{rank}-"),
+        "picture": viewers.picture(c.crystal, f"c{rank}-"),
         "pattern": pattern_svg(c.crystal),
         "plot": inline_png(plot.read_bytes(), f"phonons of {c.crystal.formula}") if plot.is_file() else "",
         "phonons": _stability(c.phonons),
