@@ -13,7 +13,6 @@ from crystalsmith.reports.page import render
 from crystalsmith.reports.viewers import Viewers
 from crystalsmith.reports.words import formula_html, group_html
 from crystalsmith.runs.atomic import write_whole, writing
-from crystalsmith.viewing import scene, viewer_element
 
 if TYPE_CHECKING:
     from crystalsmith.pictures.sheet import Panel
@@ -34,10 +33,9 @@ def write_gallery(panels: Sequence[Panel], path: Path, *, title: str = "") -> Pa
     viewers = Viewers()
     cards = []
     for k, panel in enumerate(panels):
-        picture = Markup(cell_svg(panel.atoms, f"g{k}-", title=panel.label))
-        if viewers.inline is not None:
-            picture = Markup(viewer_element(scene(panel.crystal or panel.atoms), inside=str(picture)))
         crystal = panel.crystal
+        still = Markup(cell_svg(panel.atoms, f"g{k}-", title=panel.label))
+        picture = viewers.element(crystal or panel.atoms, still)
         cards.append(
             {
                 "picture": picture,
