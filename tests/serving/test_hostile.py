@@ -160,6 +160,15 @@ def test_a_thousand_requests_at_a_time_are_answered_or_turned_away(target: Serve
     assert alive(target)
 
 
+def test_pages_in_masses_are_served_or_turned_away(target: Server):
+    assert {target.ask("/")[0] for _ in range(260)} <= {200, 503}
+    for _ in range(100):
+        if target.ask("/")[0] == 200:
+            break
+        time.sleep(0.2)
+    assert target.ask("/api/v1/jobs")[0] == 200
+
+
 def test_slow_clients_do_not_keep_others_out(target: Server):
     port = int(target.url.rpartition(":")[2])
     slow = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(150)]

@@ -9,7 +9,7 @@ import pytest
 from fastapi import HTTPException
 
 from crystalsmith.serving import security
-from crystalsmith.serving.security import COOKIE, NONCE, Guard, Policy
+from crystalsmith.serving.security import COOKIE, NONCE, Crowd, Guard, Policy
 
 OPEN = Policy(Policy.hosts_of("127.0.0.1"), upload=1 << 20)
 LOCKED = Policy(Policy.hosts_of("0.0.0.0", ("lab.example",)), token="correct-horse", upload=1 << 20)
@@ -200,3 +200,28 @@ def test_the_nonce_of_the_scope_is_that_of_the_policy():
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
     asyncio.run(Guard(app, OPEN)(scope, None, send))
     assert f"'nonce-{seen[0]}'" in seen[1]
+
+
+def test_pages_that_nobody_opens_are_bounded():
+    ages = [0.0] * security.MOST_WAITING
+    served = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        served.append(scope["path"])
+
+    def forget(age: float) -> None:
+        ages[:] = [one for one in ages if one < age]
+
+    def ask(path: str) -> Any:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+        asyncio.run(Crowd(app, lambda: len(ages), forget)(scope, None, send))
+        return sent[0]["status"] if sent else None
+
+    assert ask("/") == 503 and ask("/api/v1/jobs") is None
+    ages[0] = 60.0
+    assert ask("/") is None and served == ["/api/v1/jobs", "/"]

@@ -19,7 +19,7 @@ from crystalsmith import __version__
 from crystalsmith.errors import ConfigError
 from crystalsmith.serving import api
 from crystalsmith.serving.jobs import STATE
-from crystalsmith.serving.security import NONCE, Guard, Policy
+from crystalsmith.serving.security import NONCE, Crowd, Guard, Policy
 from crystalsmith.serving.service import Service
 from crystalsmith.serving.settings import LOOPBACK, ModelChoice, ServeSettings
 
@@ -61,10 +61,10 @@ def make_app(service: Service, *, pages: bool = True) -> FastAPI:
     policy = Policy(
         Policy.hosts_of(settings.host, settings.allow_host), settings.token, settings.upload << 20
     )
-    app.add_middleware(Guard, policy=policy)
     api.register(app, service)
     if pages:
         _add_pages(app, service)
+    app.add_middleware(Guard, policy=policy)  # the last one is the outermost
     return app
 
 
@@ -75,6 +75,13 @@ def _add_pages(app: FastAPI, service: Service) -> None:
 
     from crystalsmith.serving import pages
 
+    def waiting() -> int:
+        return sum(not one.has_socket_connection for one in client.Client.instances.values())
+
+    def forget(age: float) -> None:
+        client.Client.prune_instances(client_age_threshold=age)
+
+    app.add_middleware(Crowd, waiting=waiting, forget=forget)
     _with_nonces(client.templates.env)
     pages.register(service)
     ui.run_with(

@@ -1,7 +1,7 @@
-"""The process that answers what needs the model or takes a while: help, drawings, patterns.
+"""The processes that answer what takes a while: one with the model for orders, one for crystals.
 
-One question at a time; a question that takes too long, or kills the process, costs only itself. The server
-itself stays small and quick.
+Each answers one question at a time; a question that takes too long, or kills the process, costs only itself.
+The server itself stays small and quick, and nobody waits for the model to look at a crystal.
 """
 
 from __future__ import annotations
@@ -27,15 +27,46 @@ WAITING = 16
 """Questions that may wait."""
 
 
+OF_MODEL = ("check", "about_order", "arrangements")
+"""Questions that need the model."""
+
+
+class Desks:
+    """Both processes.
+
+    Args:
+        model: which model answers questions about orders.
+        log: where they complain.
+    """
+
+    def __init__(self, model: ModelChoice, log: Path) -> None:
+        self._orders, self._crystals = Desk(model, log), Desk(None, log)
+
+    def warm(self) -> None:
+        """Start both, so that the first question need not wait for the model."""
+        self._orders.warm()
+        self._crystals.warm()
+
+    def ask(self, question: str, *, seconds: float = 20.0, **words: Any) -> Any:
+        """As ``Desk.ask``, of the one that can answer it."""
+        desk = self._orders if question in OF_MODEL else self._crystals
+        return desk.ask(question, seconds=seconds, **words)
+
+    def close(self) -> None:
+        """End both."""
+        self._orders.close()
+        self._crystals.close()
+
+
 class Desk:
     """Asks a process of its own, which is started when first needed and anew when it dies.
 
     Args:
-        model: which model it loads.
+        model: which model it loads; None for none.
         log: where it complains.
     """
 
-    def __init__(self, model: ModelChoice, log: Path) -> None:
+    def __init__(self, model: ModelChoice | None, log: Path) -> None:
         self._model, self._log = model, log
         self._process: subprocess.Popen[str] | None = None
         self._turn, self._places = threading.Lock(), threading.BoundedSemaphore(WAITING)
@@ -102,7 +133,7 @@ class Desk:
         if self._process is not None and self._process.poll() is None:
             return self._process
         self._has_answered = False
-        arguments = [json.dumps(vars(self._model))]
+        arguments = [json.dumps(None if self._model is None else vars(self._model))]
         try:
             self._process = start_process("crystalsmith.serving.desk", arguments, self._log)
         except OSError as error:
@@ -139,13 +170,14 @@ def answer_all(answers: dict[str, Callable[..., Any]], model: Any) -> None:
 
 
 def main() -> int:
-    """Load the model and answer; exit status."""
+    """Load the model, if one is named, and answer; exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.WARNING)
     from crystalsmith.serving.answers import ANSWERS
     from crystalsmith.serving.worker import load
 
-    answer_all(dict(ANSWERS), load(ModelChoice(**json.loads(sys.argv[1]))))
+    choice = json.loads(sys.argv[1])
+    answer_all(dict(ANSWERS), None if choice is None else load(ModelChoice(**choice)))
     return 0
 
 

@@ -47,6 +47,11 @@ BODY_SECONDS = 60.0
 SMALL = 1 << 20
 """Bytes of a body that is no upload."""
 
+MOST_WAITING, WAITING_SECONDS = 200, 5.0
+"""Pages that wait for a browser to open their websocket, and how long they do where there are so many."""
+
+_NO_PAGES = ("/api/", "/_nicegui", "/assets/")
+
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline';"
     " img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; media-src 'self' blob:;"
@@ -179,6 +184,29 @@ class Guard:
         ]
         await send({"type": "http.response.start", "status": 303, "headers": [*headers, *_HEADERS.items()]})
         await send({"type": "http.response.body", "body": b""})
+
+
+class Crowd:
+    """Turns pages away where too many were asked for that no browser then opened: each holds memory.
+
+    Args:
+        app: whose pages they are.
+        waiting: how many there are.
+        forget: lets go of those that are older than so many seconds.
+    """
+
+    def __init__(self, app: App, waiting: Callable[[], int], forget: Callable[[float], None]) -> None:
+        self.app, self._waiting, self._forget = app, waiting, forget
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or turn it away."""
+        if scope["type"] == "http" and not scope["path"].startswith(_NO_PAGES):
+            if self._waiting() >= MOST_WAITING:
+                self._forget(WAITING_SECONDS)
+            if self._waiting() >= MOST_WAITING:
+                await _refuse(scope, send, 503, "too many pages are being opened; try again in a moment")
+                return
+        await self.app(scope, receive, send)
 
 
 def _headers(scope: Scope) -> dict[str, str]:

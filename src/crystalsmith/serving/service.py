@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from crystalsmith.errors import CrystalsmithError
-from crystalsmith.serving.desk import Desk
+from crystalsmith.serving.desk import Desks
 from crystalsmith.serving.errors import Conflict, NoAnswer, NotFound
 from crystalsmith.serving.exports import FORMS
 from crystalsmith.serving.jobs import STATE, Job, Jobs
@@ -54,7 +54,7 @@ class Service:
         self._log = folder / STATE / "server.log"
         self.jobs = Jobs(folder, self._worker, running=settings.running, queued=settings.queued)
         self._runs = Runs(folder)
-        self._desk = Desk(self.model, self._log)
+        self._desk = Desks(self.model, self._log)
         self.uploads = Uploads(folder / STATE / "uploads", settings.upload << 20)
         uploaded = self.uploads.get
         self._allowed = Allowed(settings.most, uploaded, self._crystals_of, self._energies_of)
