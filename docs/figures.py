@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
+import tempfile
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -26,6 +27,7 @@ from crystalsmith.crystal import Site
 from crystalsmith.crystal.elements import NUMBERS
 from crystalsmith.diffusion import Request
 from crystalsmith.diffusion.fields import LATTICE_NOISE, POSITION_NOISE
+from crystalsmith.generation.trajectory import record_like
 from crystalsmith.graph import build_multigraph, find_coincidence, merge_edges, to_batch, torch_tables
 from crystalsmith.graph.general import GeneralBatch
 from crystalsmith.orders import parse_order
@@ -40,6 +42,18 @@ BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7
 
 RUTILE = Crystal(136, (4.594, 4.594, 2.959, 90, 90, 90), (Site("Ti", "a"), Site("O", "f", (0.305,))))
 """TiO2, cell and parameter from the literature, rounded."""
+
+PEROVSKITE = Crystal(
+    62,
+    (5.611, 7.669, 5.349, 90, 90, 90),
+    (
+        Site("Gd", "c", (0.063, 0.984)),
+        Site("Fe", "b"),
+        Site("O", "c", (0.467, 0.101)),
+        Site("O", "d", (0.302, 0.051, 0.699)),
+    ),
+)
+"""GdFeO3, rounded, in the standard setting."""
 
 NEAR = 3.0
 """Angstrom: length of the edges that are drawn."""
@@ -241,6 +255,17 @@ def denoising() -> None:
     save(figure, "denoising")
 
 
+def out_of_noise() -> None:
+    """One crystal on its way, as pictures."""
+    way = record_like(load_model(), PEROVSKITE, seed=1)
+    raw = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder:
+        raw.write(way.plot(Path(folder) / "strip.png", columns=5).read_bytes())
+    picture = Image.open(raw).convert("RGB")
+    picture.thumbnail((1100, 1100))
+    picture.quantize(96).save(FOLDER / "out_of_noise.png", optimize=True)
+
+
 def merging() -> None:
     """Images of a point in general position, on their way to a special position of P4mm's kind."""
     tables = torch_tables("cpu", torch.float64)
@@ -336,9 +361,8 @@ def road() -> None:
     save(figure, "road")
 
 
-FIGURES: dict[str, Callable[[], None]] = {
-    f.__name__: f for f in (road, orbits, multigraph, noise, denoising, merging, prior, prototypes)
-}
+_ALL = (road, orbits, multigraph, noise, denoising, out_of_noise, merging, prior, prototypes)
+FIGURES: dict[str, Callable[[], None]] = {figure.__name__: figure for figure in _ALL}
 
 
 def main(names: list[str]) -> int:
