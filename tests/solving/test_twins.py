@@ -6,7 +6,7 @@ import pytest
 
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.generation.journal import Entry
-from crystalsmith.solving.answers import Answer, answers_of, judged
+from crystalsmith.solving.answers import Answer, answers_of, judged, worth_refining
 from crystalsmith.solving.trials import Fitted, Trial
 from crystalsmith.solving.twins import caveat, exchanged, exchanges, similar
 
@@ -79,3 +79,11 @@ def test_nearly_the_same_structures_that_fit_equally_are_one_answer():
     (best,) = found(0.025)
     assert best.crystal.space_group == 136 and best.alike == 2
     assert len(found(0.2)) == 2
+
+
+def test_hopeless_fits_are_not_refined_but_for_the_first():
+    misfits = [0.99, 0.95, 0.98, 0.5, 0.92, 0.85]
+    found = [answer(CHALCOPYRITE, f"m{k}", misfit, k + 1) for k, misfit in enumerate(misfits)]
+    order, fits = [a.trial for a in found], {a.trial.key: a.fit for a in found}
+    assert [t.key for t in worth_refining(order, fits, 12)] == ["m0_0", "m1_0", "m3_0", "m5_0"]
+    assert len(worth_refining(order, fits, 3)) == 3 and worth_refining(order, fits, 0) == []

@@ -35,6 +35,7 @@ from crystalsmith.solving.answers import (
     refine_by_rietveld,
     refinements_in,
     with_energies,
+    worth_refining,
 )
 from crystalsmith.solving.candidates import make_candidates
 from crystalsmith.solving.cells import Cell
@@ -282,7 +283,7 @@ class _Work:
             order = leading(list(trials.values()), fits.found)
             tell = partial(self.stand, order, fits, refined, len(trials), number)
             tell({})
-            self.refine(order[: self.settings.refine], fits, refined, tell)
+            self.refine(worth_refining(order, fits.found, self.settings.refine), fits, refined, tell)
             answers = answers_of(order, fits.found, refined.found)
             p = judge([a.evidence for a in answers]).p
             likeliest = max(range(len(p)), key=p.__getitem__, default=0)
