@@ -27,7 +27,7 @@ WAITING = 16
 """Questions that may wait."""
 
 
-OF_MODEL = ("check", "about_order", "arrangements")
+OF_MODEL = ("check", "about_order", "arrangements", "film")
 """Questions that need the model."""
 
 

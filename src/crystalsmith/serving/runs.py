@@ -41,6 +41,11 @@ FILES = {
 TABLES = {"generation": "crystals.csv", "relaxation": "relaxed.csv", "solution": "candidates.csv"}
 """Tables of which a row is a crystal, by kind of run."""
 
+_HOLD_CRYSTALS = (
+    *("crystals.csv", "crystals.jsonl", "scores.jsonl", "relaxed.csv", "journal.jsonl", "candidates.csv"),
+    *("results.json", "trials.jsonl", "shortlist.json", "crystals.db", MANIFEST),
+)
+
 _JOB = re.compile(r"[a-z]+-[a-z2-7]{12}")
 
 
@@ -126,7 +131,9 @@ class Runs:
             for path in sorted(folder.iterdir()):
                 if path.name.startswith(".") or path.is_symlink() or not path.is_dir():
                     continue
-                if read_manifest(path) is not None or kind_of_files(path) is not None:
+                known = self._known.get(path)
+                same = known is not None and known.changed == _changed(path)
+                if same or read_manifest(path) is not None or kind_of_files(path) is not None:
                     yield path
                 elif depth > 1:
                     yield from self._folders(path, depth - 1)
@@ -137,8 +144,7 @@ class Runs:
         Raises:
             OSError: it is gone.
         """
-        file = path / MANIFEST
-        changed = (file if file.exists() else path).stat().st_mtime
+        changed = _changed(path)
         known = self._known.get(path)
         if known is not None and known.changed == changed:
             return known
@@ -152,6 +158,26 @@ class Runs:
         own = _JOB.fullmatch(name)
         run_id = name if own else "run-" + hashlib.sha256(name.encode()).hexdigest()[:16]
         return Run(run_id, path, name, str(manifest["kind"]), str(manifest["status"]), changed, manifest)
+
+
+def _changed(path: Path) -> float:
+    """When a run last said something of itself.
+
+    Raises:
+        OSError: it is gone.
+    """
+    file = path / MANIFEST
+    return (file if file.exists() else path).stat().st_mtime
+
+
+def stamp_of(run: Run) -> tuple[tuple[str, int, int], ...]:
+    """What changes whenever the crystals of a run do."""
+    found = []
+    for name in _HOLD_CRYSTALS:
+        with suppress(OSError):
+            about = (run.path / name).stat()
+            found.append((name, about.st_mtime_ns, about.st_size))
+    return tuple(found)
 
 
 def table_rows(run: Run) -> list[dict[str, Any]] | None:

@@ -20,10 +20,13 @@ from crystalsmith.serving.jobs import STATE, Job, Jobs
 from crystalsmith.serving.kinds import KINDS, Allowed, with_host
 from crystalsmith.serving.opened import open_run
 from crystalsmith.serving.process import Worker
-from crystalsmith.serving.runs import Run, Runs, file_of, table_rows
+from crystalsmith.serving.runs import Run, Runs, file_of, stamp_of, table_rows
 from crystalsmith.serving.settings import ModelChoice, ServeSettings
 from crystalsmith.serving.uploads import Uploads, about_upload, safe_name
 from crystalsmith.serving.worker import start_worker
+
+KEPT_ROWS = 16
+"""Runs whose rows are kept at hand."""
 
 RUN_KINDS = {
     "generate": "generation",
@@ -54,6 +57,7 @@ class Service:
         self._log = folder / STATE / "server.log"
         self.jobs = Jobs(folder, self._worker, running=settings.running, queued=settings.queued)
         self._runs = Runs(folder)
+        self._rows: dict[str, tuple[Any, list[dict[str, Any]]]] = {}
         self._desk = Desks(self.model, self._log)
         self.uploads = Uploads(folder / STATE / "uploads", settings.upload << 20)
         uploaded = self.uploads.get
@@ -138,12 +142,17 @@ class Service:
         Of one that is not finished, those that it has made so far.
         """
         run = self.run(run_id)
-        rows = table_rows(run)
-        if rows is None and not run.manifest:
-            return []
-        if rows is None:
-            rows = list(self._desk.ask("rows", folder=str(run.path)))
-        return [{"n": n, "name": _name(row, n), **row} for n, row in enumerate(rows, 1)]
+        stamp = stamp_of(run)
+        kept = self._rows.get(run.id)
+        if kept is None or kept[0] != stamp:
+            rows = table_rows(run)
+            if rows is None:
+                rows = list(self._desk.ask("rows", folder=str(run.path))) if run.manifest else []
+            kept = stamp, [{"n": n, "name": _name(row, n), **row} for n, row in enumerate(rows, 1)]
+            self._rows[run.id] = kept
+            for oldest in list(self._rows)[:-KEPT_ROWS]:
+                self._rows.pop(oldest, None)
+        return [dict(row) for row in kept[1]]
 
     def crystal(self, run_id: str, n: int) -> dict[str, Any]:
         """One crystal: its row, cell, sites, distances; see ``answers.described``.
