@@ -14,7 +14,7 @@ from crystalsmith.crystal import Crystal, Site
 from crystalsmith.pictures.plotting import STYLE, new_figure
 from crystalsmith.reports import render
 from crystalsmith.reports.drawings import crystal_svg, inline_figure, inline_png, pattern_svg
-from crystalsmith.reports.words import lattice_text, site_rows
+from crystalsmith.reports.words import NOTHING, chance, lattice_text, site_rows
 from pages import Page
 
 BODY = """{% extends "base.html" %}{% import "parts.html" as parts %}{% block body %}
@@ -107,6 +107,15 @@ def test_figures_take_the_colours_of_the_page():
     assert "var(--ink)" in svg and "#22252b" not in svg and "matplotlib.org" not in svg
     assert all(name.startswith("f1-") for name in re.findall(r'\bid="([^"]+)"', svg))
     assert inline_png(b"\x89PNG", '"<').startswith('<img alt="&#34;&lt;" src="data:image/png;base64,')
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.0, "< 1 %"), (0.004, "< 1 %"), (0.01, "1 %"), (0.468, "47 %"), (0.99, "99 %"), (0.9999, "> 99 %")],
+)
+def test_chances_are_never_none_and_never_certain(value: float, words: str) -> None:
+    assert chance(value) == words
+    assert chance(None) == chance(float("nan")) == NOTHING
 
 
 def test_cells_and_sites_in_words():

@@ -15,7 +15,7 @@ from crystalsmith.generation.alike import first_alike
 from crystalsmith.generation.asked_for import chances
 from crystalsmith.generation.known import KnownPhase, KnownPhases, Novelty, known_of
 from crystalsmith.orders.formula import FormulaKind
-from crystalsmith.reports.words import lattice_text
+from crystalsmith.reports.words import chance, lattice_text
 from crystalsmith.runs.csv_text import csv_lines
 from crystalsmith.symmetry import space_group
 
@@ -375,7 +375,7 @@ def results_table(results: Sequence[Ranked]) -> Table:
         "cell (Å)": (True, lambda m: lattice_text(m.crystal)),
         "atoms": (True, lambda m: str(m.crystal.n_atoms)),
         "score": (any(m.figure is not None for m in results), lambda m: _number(m.figure, 2)),
-        "right": (any(m.entry.p_right is not None for m in results), lambda m: _percent(m.entry.p_right)),
+        "right": (any(m.entry.p_right is not None for m in results), lambda m: chance(m.entry.p_right)),
         "eV/atom": (energies, lambda m: _number(m.energy, 3)),
         "known as": (looked, lambda m: m.known_as or "-"),
         "origin": (origins, lambda m: m.entry.origin.words),
@@ -396,10 +396,6 @@ def results_table(results: Sequence[Ranked]) -> Table:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
-
-
-def _percent(chance: float | None) -> str:
-    return "-" if chance is None else f"{100 * chance:.0f} %"
 
 
 def _plain(text: str) -> str:

@@ -12,7 +12,7 @@ from crystalsmith.crystal.bonds import shortest_bonds
 from crystalsmith.reports import render
 from crystalsmith.reports.drawings import crystal_svg, pattern_svg
 from crystalsmith.reports.viewers import MOST_ATOMS, Viewers
-from crystalsmith.reports.words import formula_html, group_html, lattice_html, number
+from crystalsmith.reports.words import chance, formula_html, group_html, lattice_html, number
 
 if TYPE_CHECKING:
     from crystalsmith.generation.known import Novelty
@@ -133,7 +133,7 @@ def _facts(made: Ranked) -> list[tuple[str, Any]]:
     if made.figure is not None:
         facts.append(("Score", number(made.figure, 2)))
     if made.entry.p_right is not None:
-        facts.append(("Right, as far as judges can tell", f"{100 * made.entry.p_right:.0f} %"))
+        facts.append(("Right, as far as judges can tell", chance(made.entry.p_right)))
     if score is not None:
         facts.append(("Right, if its letters are", f"{100 * score.p_given_letters:.0f} %"))
     if made.energy is not None:

@@ -53,6 +53,14 @@ def number(value: float | None, decimals: int, *, sign: bool = False) -> str:
     return text.replace("-", "−")
 
 
+def chance(value: float | None) -> str:
+    """A chance in percent; never none and never certain, and a dash where nobody said."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    percent = 100 * value
+    return "< 1 %" if percent < 1 else "> 99 %" if percent > 99 else f"{percent:.0f} %"
+
+
 def cell_parameters(crystal: Crystal) -> list[tuple[str, str]]:
     """Names and values of the conventional cell's parameters that its system leaves free."""
     a, b, c, alpha, beta, gamma = crystal.cell

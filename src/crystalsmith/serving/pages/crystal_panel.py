@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from crystalsmith.errors import CrystalsmithError
-from crystalsmith.reports.words import formula_html, group_html, lattice_html, number
+from crystalsmith.reports.words import chance, formula_html, group_html, lattice_html, number
 from crystalsmith.serving.pages.fields import select_field
 from crystalsmith.serving.pages.parts import answer, element, facts, html, link, table, text
 from crystalsmith.serving.pages.powder import RADIATIONS, pattern_plot
@@ -107,7 +107,7 @@ def facts_of(found: Mapping[str, Any]) -> list[tuple[str, object]]:
     per_atom = found["volume"] / found["atoms_conventional"]
     known: list[tuple[str, object]] = []
     if row.get("p_right") is not None:
-        known.append(("Chance to be right", _percent(row["p_right"], "as far as the judges can tell")))
+        known.append(("Chance to be right", f"{chance(row['p_right'])}, as far as the judges can tell"))
     if row.get("novelty") is not None:
         known.append(("Known", known_words(row)))
     above = row.get("e_above_hull", row.get("e_above_hull_of_known"))
@@ -147,10 +147,6 @@ def known_words(row: Mapping[str, Any]) -> Markup:
 def hull_words(above: float) -> str:
     """How far above the hull."""
     return "on the hull" if above < ON_HULL else f"{number(above, 3)} eV/atom"
-
-
-def _percent(chance: float, words: str) -> str:
-    return f"{100 * chance:.0f} %, {words}"
 
 
 def _symmetry(found: Mapping[str, Any]) -> Markup:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from nicegui import ui
 
 from crystalsmith.errors import CrystalsmithError
-from crystalsmith.reports.words import formula_html, group_html, number
+from crystalsmith.reports.words import chance, formula_html, group_html, number
 from crystalsmith.serving.errors import NotFound
 from crystalsmith.serving.pages.crystal_panel import crystal_panel, download, hull_words
 from crystalsmith.serving.pages.fields import Field, select_field
@@ -239,7 +239,7 @@ def card_words(row: Mapping[str, Any]) -> Markup:
     if row.get("space_group"):
         lines.append(group_html(int(row["space_group"])))
     if row.get("p_right") is not None:
-        lines.append(Markup("{:.0f} % likely").format(100 * row["p_right"]))
+        lines.append(Markup("{} likely").format(chance(row["p_right"])))
     elif row.get("score") is not None:
         lines.append(Markup("score {}").format(number(row["score"], 2)))
     above = row.get("e_above_hull", row.get("e_above_hull_of_known"))
