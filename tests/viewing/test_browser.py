@@ -170,7 +170,7 @@ def test_a_formula_cannot_break_out_of_its_data(shown, known):
 def test_a_film_plays_stops_and_goes_back(shown, known):
     frames = []
     for a in (3.6, 3.9, 4.2):
-        frame = scene(known["perovskite"])
+        frame = scene(known["perovskite"], polyhedra=a > 4)
         frames.append({**frame, "lattice": (np.eye(3) * a).tolist(), "text": f"{a} A"})
     page = shown(viewer_page(frames, fps=30)).painted(3)
     page.page.get_by_role("button", name="Pause").click()
@@ -180,6 +180,7 @@ def test_a_film_plays_stops_and_goes_back(shown, known):
     slider.fill("0")
     assert page.page.locator("output").inner_text() == "3.6 A"
     assert page.page.get_by_role("button", name="Play").is_visible()
+    assert page.page.get_by_role("button", name="Polyhedra").is_visible()
     assert page.faults == []
 
 

@@ -41,7 +41,7 @@ def draw_film(
     fps: float = 12.0,
     size: int = 420,
 ) -> Path:
-    """Write a film. All frames are drawn to one scale, that of the largest cell.
+    """Write a film. Frames are drawn to the scale of the last one, or smaller where they need more room.
 
     Args:
         frames: the crystal at each time, one cell each (Angstrom).
@@ -73,7 +73,8 @@ def draw_film(
 
 def _pictures(frames: Sequence[Atoms], captions: Sequence[str], title: str, size: int) -> Iterator[Pixels]:
     size = 2 * round(size / 2)  # MP4 needs even numbers
-    scale = (size / 2 - _DOTS * _MARGIN) / max(map(reach, frames))
+    room = size / 2 - _DOTS * _MARGIN
+    largest = room / reach(frames[-1])
     strip = round(_DOTS * _CAPTION)
     figure, axes = inch_page(size / _DOTS, (size + 2 * strip) / _DOTS)
     figure.set_dpi(_DOTS)
@@ -89,9 +90,8 @@ def _pictures(frames: Sequence[Atoms], captions: Sequence[str], title: str, size
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
-        picture[strip : strip + size] = np.minimum(
-            picture[strip : strip + size], cell_pixels(atoms, size, scale)
-        )
+        cell = cell_pixels(atoms, size, min(largest, room / reach(atoms)))
+        picture[strip : strip + size] = np.minimum(picture[strip : strip + size], cell)
         yield picture
 
 

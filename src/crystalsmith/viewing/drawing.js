@@ -107,7 +107,7 @@ export class Drawing {
     }
   }
 
-  /** Take the atoms, bonds, cell and polyhedra of a scene; keepSize: do not fit the drawing anew. */
+  /** Take the atoms, bonds, cell and polyhedra of a scene; keepSize: as `fit`. */
   fill(scene, style, keepSize = false) {
     const shown = contents(scene, style);
     const middle = new THREE.Vector3(...shown.middle);
@@ -134,24 +134,27 @@ export class Drawing {
     );
     const edges = edgesOf(scene.lattice, style.supercell).map((edge) => edge.map(place));
     this.view = scene.view ?? this.view ?? [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
-    if (!keepSize) this.fit(edges);
+    this.fit(edges, keepSize);
     const thickness = 0.0045 * this.radius;
     this.bars.set(style.cell === false ? [] : edges.map(([from, to]) => stickMatrix(from, to, thickness)));
     this.fillSolids(shown.polyhedra, place, (item) => colors[elementOf(item)]);
     this.nameAxes(scene.lattice, style, place);
   }
 
-  fit(edges) {
+  // keepSize: no nearer than before, so that what shrinks and grows in a film can be seen to.
+  fit(edges, keepSize) {
     const cell = Math.max(...edges.flat().map((corner) => corner.length()), 0.5);
     this.reach = this.atoms.reduce((most, { at, radius }) => Math.max(most, at.length() + radius), cell);
-    this.radius = this.reach;
     // Half width and height as seen at first; what is long is not made small for the sake of its other side.
     const spread = (k) => {
       const look = new THREE.Vector3(...this.view.map((row) => row[k]));
       const corners = edges.flat().reduce((most, corner) => Math.max(most, Math.abs(corner.dot(look))), 0);
       return this.atoms.reduce((most, { at, radius }) => Math.max(most, Math.abs(at.dot(look)) + radius), corners);
     };
-    this.extent = [0, 1].map((k) => Math.max(1.06 * spread(k), 0.74 * this.reach));
+    const own = { reach: this.reach, extent: [0, 1].map((k) => Math.max(1.06 * spread(k), 0.74 * this.reach)) };
+    if (!keepSize || !this.base) this.base = own;
+    this.reach = this.radius = Math.max(own.reach, this.base.reach);
+    this.extent = own.extent.map((x, k) => Math.max(x, this.base.extent[k]));
   }
 
   fillSolids(polyhedra, place, colorOf) {

@@ -103,6 +103,7 @@ class View {
     this.film?.remove();
     this.film = null;
     this.take(scene);
+    this.showStyle?.();
     if (!keepCamera) this.reset();
   }
 
@@ -300,7 +301,9 @@ class View {
     Object.assign(this, { fps, loop, frameText: text });
     if (!this.film) this.addFilm();
     this.slider.max = String(frames.length - 1);
-    this.isFilled = false;
+    this.showStyle?.();
+    this.drawing.fill(this.sceneOf(frames.length - 1), this.style);
+    this.isFilled = true;
     this.seek(0);
     this.resume();
   }
@@ -308,13 +311,17 @@ class View {
   seek(k) {
     if (!this.frames) return;
     this.frame = Math.min(Math.max(Math.round(k), 0), this.frames.length - 1);
-    const first = this.frames[0];
-    this.take({ ...first, ...this.frames[this.frame] }, this.frame > 0);
+    this.take(this.sceneOf(this.frame), true);
     if (!this.slider) return;
     this.slider.value = String(this.frame);
     const words = this.frameText?.(this.frame) ?? this.frames[this.frame].text ?? `${this.frame + 1} of ${this.frames.length}`;
     this.step.value = words;
     this.slider.setAttribute("aria-valuetext", words);
+  }
+
+  // Frames after the first one hold what differs from it.
+  sceneOf(k) {
+    return { ...this.frames[0], ...this.frames[k] };
   }
 
   resume() {
@@ -369,18 +376,20 @@ class View {
     const toggle = (text, title, name) => {
       const button = add(text, title, () => this.setStyle({ [name]: !this.style[name] }));
       toggles.push([button, name]);
+      return button;
     };
     const size = add("", "Supercell", () => {
       const place = SUPERCELLS.findIndex((cell) => cell.join() === this.style.supercell.join());
       this.setStyle({ supercell: SUPERCELLS[(place + 1) % SUPERCELLS.length] });
     });
-    if (this.scene.polyhedra?.length) toggle("◆", "Polyhedra", "polyhedra");
+    this.solids = toggle("◆", "Polyhedra", "polyhedra");
     toggle("╱", "Bonds", "bonds");
     toggle("Aa", "Names of the sites", "labels");
     add("↺", "Reset the view", () => this.reset());
     this.showStyle = () => {
       for (const [button, name] of toggles) button.setAttribute("aria-pressed", String(Boolean(this.style[name])));
       size.textContent = this.style.supercell.join("×");
+      this.solids.hidden = ![this.scene, ...(this.frames ?? [])].some((scene) => scene.polyhedra?.length);
     };
     this.showStyle();
     this.root.append(bar);
