@@ -12,7 +12,7 @@ import pytest
 import run_folders
 from served import Server
 
-SLOW = 60_000
+SLOW = 180_000
 """Milliseconds to wait for what another process computes on a busy machine."""
 
 

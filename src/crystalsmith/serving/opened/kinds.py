@@ -16,6 +16,7 @@ from crystalsmith.serving.opened.others import (
     find_evaluation,
     is_hull,
     open_evaluation,
+    open_hull,
     open_references,
     open_training,
     open_unknown,
@@ -37,6 +38,7 @@ OPENERS: Mapping[str, Callable[[Reader, Mapping[str, Any]], Opened]] = {
     "phonons": open_phonons,
     "training": open_training,
     "prior": open_training,
+    "hull": open_hull,
 }
 """By the kind in a manifest."""
 

@@ -13,6 +13,9 @@ MOST_FILES = 200
 MOST_PHASES = 5000
 MOST_LINES = 12
 
+ON_HULL = 1e-6
+"""eV per atom: what is this near to the hull is on it."""
+
 LOGS = ("log.csv", "prior-log.csv")
 _TIMES = ("step", "epoch")
 _NO_LOSSES = (*_TIMES, "seen", "skipped", "seconds", "rate")
@@ -133,6 +136,69 @@ def open_references(reader: Reader, files: tuple[str, ...]) -> Opened:
         tuple(rows),
         potential=potential,
     )
+
+
+PLACED = (
+    Column("candidate", "candidate", "yes", about="a crystal of a run, not a known phase"),
+    Column("formula", "formula", "formula"),
+    Column("space_group", "space group", "group"),
+    Column("above_hull", "above hull (eV/atom)", "number", 3, "negative: below the hull of known phases"),
+    Column("formation", "formation (eV/atom)", "number", 3),
+    Column("energy", "energy (eV/atom)", "number", 4),
+    Column("falls_into", "would fall into", "formula"),
+    Column("id", "id"),
+)
+
+
+def open_hull(reader: Reader, manifest: Mapping[str, Any]) -> Opened:
+    """A phase diagram with candidates on it: a run folder of the server."""
+    from crystalsmith.crystal import Crystal
+
+    data = reader.json("hull.json")
+    rows: list[dict[str, Any]] = []
+    crystals: dict[str, Any] = {}
+    for line in data.get("candidates") or ():
+        with reader.guard("candidates of hull.json"):
+            name = str(line["name"])
+            falls = sorted(dict(line["decomposition"]).items(), key=lambda item: -float(item[1]))
+            words = ", ".join(f"{100 * float(share):.0f} % {phase}" for phase, share in falls)
+            row = {"name": name, "candidate": True, "id": name, "falls_into": words, **_placed(line)}
+            if (path := reader.path(f"cif/{name}.cif")) is not None:
+                crystals[name] = Crystal.from_cif(path.read_bytes()).to_dict()
+            rows.append(row)
+    for k, line in enumerate(data.get("phases") or ()):
+        with reader.guard("phases of hull.json"):
+            rows.append(
+                {"name": f"phase {k}", "candidate": False, "id": text(line.get("id")), **_placed(line)}
+            )
+    system = "-".join(map(str, data.get("elements") or (manifest["run"].get("system") or ())))
+    potential = text(data.get("potential") or manifest["run"].get("potential"))
+    placed = [row["above_hull"] for row in rows if row["candidate"] and row["above_hull"] is not None]
+    stable = sum(above <= ON_HULL for above in placed)
+    words = f"{system}: {len(placed)} candidates, {stable} on the hull of known phases or below it"
+    return Opened(
+        reader.folder,
+        "hull",
+        text(manifest.get("status")),
+        words,
+        (("System", system), ("Potential", potential), ("Known phases", f"{len(rows) - len(placed):,}")),
+        (*reader.told, *(text(note) for note in data.get("notes") or ())),
+        filled(PLACED, rows),
+        tuple(rows),
+        crystals=crystals,
+        files=reader.there("hull.json", "hull.svg", "entries.csv", "run.log", "manifest.json"),
+        potential=potential,
+    )
+
+
+def _placed(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "formula": text(line["formula"]),
+        "space_group": whole(line.get("space_group")),
+        "above_hull": number(line.get("above_hull")),
+        "formation": number(line.get("formation")),
+        "energy": number(line.get("energy_per_atom")),
+    }
 
 
 def references_in(reader: Reader) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ def open_solution(reader: Reader, manifest: Mapping[str, Any]) -> Opened:
             ("Candidates fitted", f"{verdict.tried:,}"),
             ("Verdict", verdict.words + ("" if verdict.final or not verdict.words else ", so far")),
         ),
-        (*reader.told, *(text(note) for note in found.results.get("notes") or ())),
+        (*reader.told, *found.caveats, *(text(note) for note in found.results.get("notes") or ())),
         filled(COLUMNS, rows),
         tuple(rows),
         found.steps,
@@ -182,6 +182,12 @@ class Solution:
         else:
             words = f"One answer: {first}, right with {_sure(rows[0]['p'])}"
         return words if verdict.final else f"So far: {words[0].lower()}{words[1:]}"
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What the pattern cannot tell, once the run has ended."""
+        caveat = text(self.results.get("caveat"))
+        return (caveat,) if caveat else ()
 
     @property
     def steps(self) -> tuple[Step, ...]:

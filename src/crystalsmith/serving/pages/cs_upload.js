@@ -31,10 +31,10 @@ export default {
         this.fault = `${file.name} has ${Math.ceil(file.size / 1e6)} MB; at most ${Math.floor(this.most / 1e6)} MB`;
         return;
       }
-      const body = new FormData();
-      body.append("file", file);
       try {
-        const answer = await fetch(this.url, { method: "POST", body });
+        const headers = { "Content-Type": "application/octet-stream" };
+        const address = `${this.url}&name=${encodeURIComponent(file.name)}`;
+        const answer = await fetch(address, { method: "POST", body: file, headers });
         const found = await answer.json().catch(() => ({}));
         if (!answer.ok) {
           this.fault = found.error || `the server refused ${file.name} (${answer.status})`;

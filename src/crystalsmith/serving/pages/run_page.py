@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SECONDS = 1.0
 """Between two looks at a run that goes on."""
 
-_WITH_ENERGIES = ("relaxation", "discovery", "generation")
+_WITH_ENERGIES = ("relaxation", "discovery", "generation", "hull")
 
 
 class RunPage:

@@ -88,7 +88,7 @@ def named(service: Service, run_id: str, opened: Opened) -> tuple[str, Job | Non
     kind = kind_words(opened.kind) if opened.kind != "unknown" or job is None else job.kind
     if job is None:
         return name, None
-    words = words or str(job.options.get("formula") or job.options.get("elements") or "")
+    words = job.name or words
     return f"{kind.capitalize()} {words}".strip(), job
 
 
@@ -103,7 +103,7 @@ def listed(service: Service) -> Opened:
                 "name": found.id,
                 "run": found.name,
                 "kind": kind_words(found.kind),
-                "about": about(found.manifest.get("run") or {}),
+                "about": jobs[found.id].name if found.id in jobs else about(found.manifest.get("run") or {}),
                 "status": status,
                 "changed": found.changed,
             }
@@ -111,7 +111,14 @@ def listed(service: Service) -> Opened:
     there = {row["name"] for row in rows}
     rows = [
         *(
-            {"name": j.id, "run": j.id, "kind": j.kind, "about": "", "status": j.state, "changed": j.created}
+            {
+                "name": j.id,
+                "run": j.id,
+                "kind": j.kind,
+                "about": j.name,
+                "status": j.state,
+                "changed": j.created,
+            }
             for j in jobs.values()
             if j.id not in there
         ),
@@ -135,7 +142,7 @@ class RunList:
             with element("section", "stack tight", **{"aria-label": "Jobs"}):
                 for job in reversed(at_work):
                     with element("div", "stack tight"):
-                        link(f"{job.kind} {job.id.rpartition('-')[2]}", f"/runs/{job.id}", "")
+                        link(f"{job.kind} {job.name}", f"/runs/{job.id}", "")
                         JobPanel(service, job)
         if not opened.rows:
             with element("div", "empty"):
