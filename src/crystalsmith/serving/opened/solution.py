@@ -173,14 +173,14 @@ class Solution:
         first = _name(rows[0])
         if verdict.words == "none fits":
             words = (
-                f"None fits: with {_sure(verdict.none)} the structure is not among those found."
-                f" Nearest: {first}"
+                f"None fits: with a probability of {_sure(verdict.none)} the structure is not among those"
+                f" found. Nearest: {first}"
             )
         elif verdict.words == "several fit equally":
             several = [r for r in rows if (r["p"] or 0) >= 0.2 * (rows[0]["p"] or 0)][:4]
             words = "Several fit equally: " + ", ".join(f"{_name(r)} {_sure(r['p'])}" for r in several)
         else:
-            words = f"One answer: {first}, right with {_sure(rows[0]['p'])}"
+            words = f"One answer: {first}, right with a probability of {_sure(rows[0]['p'])}"
         return words if verdict.final else f"So far: {words[0].lower()}{words[1:]}"
 
     @property

@@ -77,7 +77,9 @@ class RunPage:
             ui.timer(0.1, self._place, once=True)
         asked = ui.context.client.request.query_params.get("crystal", "")
         if asked in opened.crystals:
-            ui.timer(0.1, lambda: self.open(asked), once=True)
+            ui.timer(0.1, partial(self.open, asked), once=True)
+        else:
+            ui.timer(0.1, self._answer, once=True)
         if self._goes_on:
             self._timer = ui.timer(SECONDS, self._look)
 
@@ -125,12 +127,13 @@ class RunPage:
             await self._place()
         self._plots.clear()
         self._add_plots()
+        await self._answer()
 
     def _write(self) -> None:
         """All that changes while a run goes on."""
         opened = self._opened
         self._about.set_content(f"{kind_words(opened.kind)} {status_tag(opened.status)}")
-        self._summary.set_content(str(typeset(opened.summary)))
+        self._summary.set_content(str(typeset(self._words)))
         self._links.clear()
         with self._links:
             files(opened, self._id, tuple(FILES))
@@ -153,6 +156,13 @@ class RunPage:
         self._funnel.set_visibility(bool(opened.steps))
         self._write_rows()
 
+    @property
+    def _words(self) -> str:
+        """What came of the run, or that it has yet to begin."""
+        if self._opened.kind == "unknown" and self._job is not None:
+            return "failed before it began" if self._job.is_over else "The run is about to begin."
+        return self._opened.summary
+
     def _write_rows(self) -> None:
         opened = self._opened
         if self._above:
@@ -169,23 +179,36 @@ class RunPage:
             self._panel = element("section", "panel one", **{"aria-label": "The chosen crystal"})
         self._panel.set_visibility(False)
 
-    async def open(self, name: str) -> None:
-        """Show the crystal of a row."""
+    async def _answer(self) -> None:
+        """Show the likeliest answer to a pattern, once there is a last word."""
+        opened = self._opened
+        names = [str(row["name"]) for row in opened.rows if row["name"] in opened.crystals]
+        if opened.kind == "solution" and opened.status == "finished" and names and not self._shown:
+            await self.open(names[0], follow=False)
+
+    async def open(self, name: str, *, follow: bool = True) -> None:
+        """Show the crystal of a row.
+
+        Args:
+            name: of the row.
+            follow: scroll to it, and keep it in the page's address.
+        """
         opened = self._opened
         row = opened.row(name)
         if row is None or name not in opened.crystals:
             return
         if self._table is not None:
             self._table.mark_open(name)
-        # The page that is loaded again, or given to somebody, shows the same crystal.
-        ui.run_javascript(
-            f"history.replaceState(null, '', '?crystal=' + encodeURIComponent({json.dumps(name)}))"
-        )
+        self._shown = name
+        if follow:  # the page that is loaded again, or given to somebody, shows the same crystal
+            address = f"'?crystal=' + encodeURIComponent({json.dumps(name)})"
+            ui.run_javascript(f"history.replaceState(null, '', {address})")
         self._panel.set_visibility(True)
         self._panel.clear()
         with self._panel:
             await self._add_crystal(name, row, before=False)
-        self._panel.run_method("scrollIntoView", {"block": "nearest"})
+        if follow:
+            self._panel.run_method("scrollIntoView", {"block": "nearest"})
         if self._profile is not None:
             await self._profile.show(opened, name)
 

@@ -140,8 +140,8 @@ class SolvePage:
         found = self._upload.found
         if not found:
             return
-        if found.get("radiation") and self._value("radiation") == "":
-            self._fields["radiation"].hint = f"the file says {found['radiation']}"
+        said = found.get("radiation")
+        self._fields["radiation"].hint = f"the file says {said}" if said else "the file does not say: choose"
         with self._drawn:
             if found.get("x"):
                 plot = ui.plotly(pattern_figure(found["x"], found["y"], str(found.get("axis") or "2theta")))
