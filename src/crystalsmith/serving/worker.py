@@ -22,6 +22,7 @@ from typing import Any
 from crystalsmith.errors import CrystalsmithError, OutputError
 from crystalsmith.runs.atomic import write_whole
 from crystalsmith.runs.lock import LOCK, FolderLock
+from crystalsmith.runs.stop import stop_signals
 from crystalsmith.serving.process import Worker, end_with_parent, start_process
 from crystalsmith.serving.settings import ModelChoice
 
@@ -146,7 +147,8 @@ def main() -> int:
     try:
         if trouble is not None:
             raise trouble
-        carry_out(job, model)
+        with stop_signals():
+            carry_out(job, model)
     except CrystalsmithError as error:
         text = json.dumps({"state": "failed", "error": " ".join(str(error).split())})
         write_whole(Path(job["notes"]) / "outcome.json", text)
