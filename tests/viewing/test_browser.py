@@ -101,6 +101,29 @@ def test_keys_and_mouse_turn_it_and_zero_brings_it_back(shown, known):
     assert (np.abs(page.pixels() - first).max(axis=-1) > 60).mean() > 0.01
 
 
+def test_clicks_measure_distances_and_angles(shown, known):
+    page = shown(viewer_page(scene(known["perovskite"]))).painted()
+    spots = page.page.evaluate(
+        """() => {
+        const view = document.querySelector('[data-crystal] > div').view;
+        const [wide, high] = [view.canvas.clientWidth, view.canvas.clientHeight];
+        const seen = view.drawing.atoms.map((a) => [a.element, ...view.drawing.project(a.at, wide, high)]);
+        const oxygen = seen.filter(([name]) => name === 'O').sort((p, q) => p[3] - q[3]);
+        return [oxygen[1], seen.find(([name]) => name === 'Ti'), oxygen[0]];
+    }"""
+    )
+    measure = page.page.locator("output.measure")
+    page.page.mouse.click(*spots[0][1:3])
+    assert measure.inner_text() == "O 3c"
+    page.page.mouse.click(*spots[1][1:3])
+    assert measure.inner_text() in ("O 3c – Ti 1b 1.952 Å", "O 3c – Ti 1b 1.953 Å")
+    page.page.mouse.click(*spots[2][1:3])
+    assert measure.inner_text() == "O 3c – Ti 1b – O 3c 90.0°"
+    page.page.mouse.click(3, 3)
+    assert measure.inner_text() == ""
+    assert page.faults == []
+
+
 def test_the_supercell_and_the_polyhedra_are_made_in_the_page(shown, known):
     page = shown(viewer_page(scene(known["perovskite"]), style={"labels": True})).painted()
     first = page.pixels()
@@ -178,7 +201,7 @@ def test_a_film_plays_stops_and_goes_back(shown, known):
     slider.fill("2")
     assert slider.get_attribute("aria-valuetext") == "4.2 A"
     slider.fill("0")
-    assert page.page.locator("output").inner_text() == "3.6 A"
+    assert page.page.locator(".film output").inner_text() == "3.6 A"
     assert page.page.get_by_role("button", name="Play").is_visible()
     assert page.page.get_by_role("button", name="Polyhedra").is_visible()
     assert page.faults == []

@@ -23,7 +23,7 @@ from crystalsmith.runs.extras import need
 from crystalsmith.viewing.scene import Scene
 
 HERE = Path(__file__).parent
-MODULES = ("contents.js", "drawing.js", "viewer.js")
+MODULES = ("contents.js", "drawing.js", "marks.js", "viewer.js")
 """Our own modules of the viewer; each imports only those that stand before it, and ``three.js``."""
 
 _THREE = Path("elements", "scene", "dist", "index.js")  # in nicegui: three and its controls as one ES module

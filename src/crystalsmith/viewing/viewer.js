@@ -1,38 +1,12 @@
 // The viewer of crystals of pages, reports and notebooks: `show(element, scene, options)`.
 //
 // Mouse and touch rotate, the wheel and two fingers zoom, shift or the right button moves; arrow keys, + and -
-// do the same, 0 resets. Colours follow the page.
+// do the same, 0 resets. A click on two atoms tells their distance, on three the angle at the second. Colours
+// follow the page.
 
 import { Drawing, Matrix4, Quaternion, Vector3 } from "./drawing.js";
+import { LOOK, markPicked, writeAxes, writeLabels } from "./marks.js";
 
-const LOOK = `
-:host { all: initial; display: block; position: relative; height: 100%; font: 13px/1.4 system-ui, "DejaVu Sans", sans-serif;
-  color: var(--viewer-ink); min-width: 0; }
-.stage { position: absolute; inset: 0; overflow: hidden; border-radius: inherit; }
-canvas { position: absolute; inset: 0; width: 100%; height: 100%; cursor: grab; touch-action: pan-y; outline: none; }
-canvas:focus { touch-action: none; } canvas:active { cursor: grabbing; }
-canvas:focus-visible { box-shadow: inset 0 0 0 2px var(--viewer-accent); }
-ul { position: absolute; left: .5rem; bottom: .4rem; right: .5rem; margin: 0; padding: 0; list-style: none;
-  display: flex; flex-wrap: wrap; gap: .1rem .7rem; pointer-events: none; }
-.film + ul { bottom: 2.5rem; }
-li { display: flex; align-items: center; gap: .3rem; }
-li i { width: .8rem; height: .8rem; border-radius: 50%; box-shadow: inset 0 0 0 1px rgba(0,0,0,.25); }
-.bar { position: absolute; top: .35rem; right: .35rem; display: flex; flex-wrap: wrap; justify-content: flex-end; gap: .2rem; }
-button { font: inherit; font-size: 12px; color: var(--viewer-ink); background: var(--viewer-paper); opacity: .82;
-  border: 1px solid var(--viewer-line); border-radius: .35rem; padding: .12rem .45rem; min-width: 1.75rem; min-height: 1.6rem;
-  cursor: pointer; }
-button:hover, button:focus-visible { opacity: 1; border-color: var(--viewer-accent); }
-button:focus-visible, input:focus-visible { outline: 2px solid var(--viewer-accent); outline-offset: 1px; }
-button[aria-pressed=true] { border-color: var(--viewer-accent); box-shadow: inset 0 0 0 1px var(--viewer-accent); opacity: 1; }
-.film { position: absolute; left: .5rem; right: .5rem; bottom: .35rem; display: flex; align-items: center; gap: .5rem; }
-.film input { flex: 1; min-width: 3rem; accent-color: var(--viewer-accent); }
-.film output { min-width: 4.2rem; text-align: right; font-variant-numeric: tabular-nums; font-size: 12px; }
-.tip { position: absolute; pointer-events: none; white-space: nowrap; background: var(--viewer-paper);
-  border: 1px solid var(--viewer-line); border-radius: .35rem; padding: .1rem .45rem; font-size: 12px; }
-[hidden] { display: none !important; }
-@media (prefers-reduced-motion: reduce) { * { transition: none; } }
-@media print { .bar, .film, .tip { display: none; } }
-`;
 const HELP = "Drag or arrow keys rotate, plus and minus zoom, shift with them moves, zero resets.";
 const SUPERCELLS = [[1, 1, 1], [2, 2, 2], [3, 3, 3]];
 const STYLE = { supercell: [1, 1, 1], bonds: true, polyhedra: false, cell: true, axes: true, labels: false };
@@ -65,7 +39,9 @@ class View {
     this.canvas.setAttribute("role", "img");
     this.legend = make("ul", { hidden: !this.options.legend });
     this.tip = make("div", { className: "tip", hidden: true });
-    this.root.append(make("div", { className: "stage" }, this.canvas, this.tip), this.legend);
+    this.measure = make("output", { className: "measure" });
+    this.picked = [];
+    this.root.append(make("div", { className: "stage" }, this.canvas, this.measure, this.tip), this.legend);
     element.append(this.host);
     this.host.view = this;
     this.ends = new AbortController();
@@ -83,6 +59,7 @@ class View {
     this.scene = scene;
     this.isStale = true;
     this.keepSize = keepSize && this.isFilled;
+    this.pick(null);
     const group = scene.group ? `, ${scene.group}` : "";
     this.canvas.setAttribute("aria-label", `Crystal structure of ${scene.formula}${group}. ${HELP}`);
     const names = Object.entries(scene.elements);
@@ -111,6 +88,7 @@ class View {
     this.style = { ...this.style, ...changes };
     this.isStale = true;
     this.keepSize = false;
+    this.pick(null);
     this.showStyle?.();
     this.draw();
   }
@@ -213,8 +191,9 @@ class View {
     const look = { turn, zoom, shift, free, paper: colors.paper, line: colors.quiet };
     this.drawing.paint(this.canvas, look);
     const pen = this.canvas.getContext("2d");
-    if (this.style.axes) this.writeAxes(pen, colors, ratio);
-    if (this.style.labels) this.writeLabels(pen, colors, ratio);
+    if (this.style.axes && this.style.cell) writeAxes(pen, this.drawing, colors, ratio);
+    if (this.style.labels) writeLabels(pen, this.drawing, colors, ratio, ({ index }) => this.scene.atoms[index].label);
+    if (this.picked.length) markPicked(pen, this.drawing, this.picked, colors, ratio);
     this.host.dataset.painted = String(Number(this.host.dataset.painted ?? 0) + 1);
   }
 
@@ -236,60 +215,16 @@ class View {
     return 0.5 * full;
   }
 
-  write(pen, text, [x, y], colors, size, slant = "") {
-    pen.font = `${slant} ${size}px system-ui, "DejaVu Sans", sans-serif`;
-    pen.textAlign = "center";
-    pen.textBaseline = "middle";
-    pen.lineWidth = size / 4;
-    pen.lineJoin = "round";
-    pen.strokeStyle = colors.paper;
-    pen.strokeText(text, x, y);
-    pen.fillStyle = colors.ink;
-    pen.fillText(text, x, y);
-  }
-
-  // Each letter stands beside the outermost of the edges along its vector, free of the balls.
-  writeAxes(pen, colors, ratio) {
-    if (this.style.cell === false) return;
-    const { width, height } = this.canvas;
-    const see = (point) => this.drawing.project(point, width, height);
-    const centre = see(new Vector3());
-    const size = 14 * ratio;
-    const sides = { a: [-1, 1], b: [0.3, 1], c: [-1, 0] };
-    const discs = this.drawing.atoms.map(({ at, radius }) => {
-      const [x, y, depth] = see(at);
-      return [x, y, radius * this.drawing.scaleAt(depth, height)];
-    });
-    for (const { name, edges } of this.drawing.axes) {
-      const side = sides[name];
-      const lines = edges.map(([from, to]) => [see(from), see(to)]);
-      const score = ([p, q]) => ((p[0] + q[0]) / 2) * side[0] + ((p[1] + q[1]) / 2) * side[1];
-      const [p, q] = lines.reduce((best, line) => (score(line) > score(best) ? line : best));
-      const along = [q[0] - p[0], q[1] - p[1]];
-      const length = Math.hypot(...along);
-      if (length < 2 * size) continue; // seen end on
-      const middle = [(p[0] + q[0]) / 2, (p[1] + q[1]) / 2];
-      let out = [-along[1] / length, along[0] / length];
-      if ((middle[0] - centre[0]) * out[0] + (middle[1] - centre[1]) * out[1] < 0) out = [-out[0], -out[1]];
-      let room = 0.85 * size;
-      let spot = middle;
-      for (let step = 0; step < 14; step++, room += 0.3 * size) {
-        spot = [middle[0] + room * out[0], middle[1] + room * out[1]];
-        if (discs.every(([x, y, r]) => Math.hypot(x - spot[0], y - spot[1]) > r + 0.55 * size)) break;
-      }
-      const keep = (x, most) => Math.min(Math.max(x, 0.7 * size), most - 0.7 * size);
-      this.write(pen, name, [keep(spot[0], width), keep(spot[1], height)], colors, size, "italic");
-    }
-  }
-
-  writeLabels(pen, colors, ratio) {
-    const { width, height } = this.canvas;
-    const seen = this.drawing.atoms.map((atom) => [atom, this.drawing.project(atom.at, width, height)]);
-    seen.sort(([, p], [, q]) => q[2] - p[2]);
-    for (const [atom, spot] of seen) {
-      const size = Math.min(Math.max(0.3 * this.drawing.scaleAt(spot[2], height), 9 * ratio), 15 * ratio);
-      this.write(pen, this.scene.atoms[atom.index].label, spot, colors, size);
-    }
+  // Up to three atoms that were clicked; null forgets them.
+  pick(atom) {
+    if (!atom && !this.picked.length) return;
+    this.picked = !atom || this.picked.length === 3 ? [] : this.picked;
+    if (atom) this.picked = [...this.picked, atom];
+    const names = this.picked.map(({ index }) => this.scene.atoms[index].label).join(" – ");
+    const [a, b, c] = this.picked.map(({ at }) => at);
+    const words = { 2: () => `${a.distanceTo(b).toFixed(3)} Å`, 3: () => `${angle(a, b, c).toFixed(1)}°` };
+    this.measure.value = [names, words[this.picked.length]?.() ?? ""].join(" ").trim();
+    this.draw();
   }
 
   // Films
@@ -404,7 +339,12 @@ class View {
       canvas.focus({ preventScroll: true });
       canvas.setPointerCapture(event.pointerId);
       fingers.set(event.pointerId, [event.clientX, event.clientY]);
+      this.pressed = [event.clientX, event.clientY];
       this.tip.hidden = true;
+    });
+    on(canvas, "click", (event) => {
+      const [x, y] = this.pressed ?? [event.clientX, event.clientY];
+      if (Math.hypot(event.clientX - x, event.clientY - y) < 4) this.pick(this.atomAt(event)?.atom ?? null);
     });
     on(canvas, "pointermove", (event) => this.onMove(event, fingers));
     for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
@@ -475,9 +415,9 @@ class View {
     event.preventDefault();
   }
 
-  // The atom under the pointer: its site and coordinates.
-  name(event) {
-    if (event.pointerType === "touch" || !this.isFilled) return;
+  // The nearest atom under the pointer, with its place on the canvas.
+  atomAt(event) {
+    if (!this.isFilled) return null;
     const box = this.canvas.getBoundingClientRect();
     const [width, height] = [box.width, box.height];
     const spot = [event.clientX - box.left, event.clientY - box.top];
@@ -487,8 +427,15 @@ class View {
       const radius = atom.radius * this.drawing.scaleAt(depth, height);
       if (Math.hypot(x - spot[0], y - spot[1]) < radius && (!best || depth < best.depth)) best = { atom, depth, x, y };
     }
+    return best;
+  }
+
+  // The atom under the pointer: its site and coordinates.
+  name(event) {
+    const best = event.pointerType === "touch" ? null : this.atomAt(event);
     this.tip.hidden = !best;
     if (!best) return;
+    const width = this.canvas.clientWidth;
     const place = best.atom.place.map((x) => x.toFixed(3).replace("-", "−")).join("  ");
     this.tip.textContent = `${this.scene.atoms[best.atom.index].label}   ${place}`;
     this.tip.style.left = `${Math.min(best.x + 10, Math.max(width - this.tip.offsetWidth - 4, 0))}px`;
@@ -511,6 +458,11 @@ class View {
     this.drawing.dispose();
     this.host.remove();
   }
+}
+
+/** At b, in degrees. */
+function angle(a, b, c) {
+  return (a.clone().sub(b).angleTo(c.clone().sub(b)) * 180) / Math.PI;
 }
 
 function backgroundOf(element) {
