@@ -13,7 +13,7 @@ from crystalsmith.orders import parse_order
 from crystalsmith.serving.pages.compare import differences
 from crystalsmith.serving.pages.look import chosen_rows, told
 from crystalsmith.serving.pages.make import EXAMPLES, asked_for
-from crystalsmith.serving.pages.order_form import KINDS, NEEDS, TAKES, fault_field, read_form
+from crystalsmith.serving.pages.order_form import KINDS, NEEDS, TAKES, fault_field, read_form, values_of
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,7 @@ def test_fields_make_an_order_that_the_parser_takes(values: dict[str, Any], orde
     assert (filled.order, filled.faults, filled.missing) == (order, {}, "")
     if "host" not in order:  # an upload's id becomes its crystal on the server
         parse_order(order)
+        assert read_form(values_of(order, {})).order == order
 
 
 def test_fields_of_another_kind_are_left_out() -> None:
@@ -118,7 +119,8 @@ def test_a_refusal_belongs_to_the_field_without_which_there_is_none(
     assert filled.faults == {}
     with pytest.raises(OrderError) as refused:
         parse_order(filled.order)
-    assert fault_field(filled.order, values.get("kind", "formula"), str(refused.value)) == field
+    reason = str(refused.value).removeprefix("order: ")
+    assert fault_field(filled.order, values.get("kind", "formula"), reason) == field
 
 
 def test_settings_are_those_that_differ() -> None:
@@ -130,6 +132,8 @@ def test_settings_are_those_that_differ() -> None:
         "new_only": True,
         "potential": "chgnet",
     }
+    again = read_form(values_of({"formula": "NaCl"}, {"seed": 7, "new_only": True}))
+    assert again.settings == {"seed": 7, "new_only": True}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -13,7 +13,10 @@ pytest.importorskip("nicegui")
 
 from served import Server
 
-DRAWN = "() => document.querySelector('.crystal canvas, .crystal > div')?.shadowRoot || null"
+import crystalsmith
+from crystalsmith.crystal import Crystal, Site
+
+DRAWN = "document.querySelector('.crystal > div')?.shadowRoot"
 
 
 @pytest.fixture(scope="module")
@@ -144,14 +147,12 @@ def test_make_by_keyboard_watch_reload_and_look(visit: Callable[..., Visit]) -> 
     page.wait_for_selector("h1")
     page.locator("h2", has_text="NaCl").wait_for()
     assert page.get_by_role("status").filter(has_text="1 crystal").count() == 1
-    page.wait_for_function(DRAWN)
+    page.wait_for_function(f"!!{DRAWN}")
     page.locator(".plot svg").first.wait_for()
     seen.check()
 
 
-def test_crystals_are_chosen_compared_and_taken_home(
-    visit: Callable[..., Visit], made: str, tmp_path: Path
-) -> None:
+def test_crystals_are_chosen_and_compared(visit: Callable[..., Visit], made: str) -> None:
     seen = visit(1200, True)
     page = seen.open(f"/look/{made}")
     page.locator(".plot svg").first.wait_for()
@@ -167,6 +168,8 @@ def test_crystals_are_chosen_compared_and_taken_home(
     page.locator(".plot svg").first.wait_for()
     page.reload()
     page.locator("h2", has_text="SrTiO3").wait_for()
+    page.get_by_role("button", name="Watch it form").click()
+    page.wait_for_function(f"{DRAWN}?.querySelector('.film')?.isConnected === true")
     page.get_by_role("button", name="Side by side").click()
     page.wait_for_url("**/compare/**")
     page.get_by_role("heading", name="What differs").wait_for()
@@ -189,4 +192,44 @@ def test_light_and_dark_are_remembered(visit: Callable[..., Visit]) -> None:
     page.wait_for_selector("body.body--dark")
     page.reload()
     page.wait_for_selector("body.body--dark")
+    seen.check()
+
+
+def test_crystals_are_taken_home(visit: Callable[..., Visit], made: str, tmp_path: Path) -> None:
+    seen = visit()
+    page = seen.open(f"/look/{made}")
+    page.locator("h2.name").wait_for()
+    with page.expect_download() as one:
+        page.locator(".panel.one").get_by_role("link", name="CIF").click()
+    one.value.save_as(tmp_path / "one.cif")
+    (crystal,) = crystalsmith.read(tmp_path / "one.cif")
+    assert crystal.formula in ("NaCl", "SrTiO3")
+    with page.expect_download() as table:
+        page.get_by_role("link", name="Table").click()
+    table.value.save_as(tmp_path / "all.csv")
+    assert (tmp_path / "all.csv").read_text().startswith("rank,")
+    assert seen.faults == []
+
+
+def test_a_host_is_uploaded_and_filled(visit: Callable[..., Visit], tmp_path: Path) -> None:
+    salt = Crystal(225, (5.64, 5.64, 5.64, 90, 90, 90), (Site("Na", "a"), Site("Cl", "b")))
+    (tmp_path / "salt.cif").write_text(salt.to_cif())
+    (tmp_path / "notes.cif").write_text("no crystal at all")
+    seen = visit(400)
+    page = seen.open("/?kind=host&add=Li%3D1")
+    page.locator("input[type=file]").set_input_files(tmp_path / "notes.cif")
+    page.locator(".field .fault").wait_for()
+    page.locator("input[type=file]").set_input_files(tmp_path / "salt.cif")
+    page.get_by_role("heading", name="Possible").wait_for()
+    assert [fault for fault in seen.faults if "422" not in fault] == []  # the refusal of the notes
+
+
+def test_a_job_is_cancelled_and_can_go_on(visit: Callable[..., Visit]) -> None:
+    seen = visit(400, True)
+    page = seen.open("/?formula=TiO2&count=200")
+    page.get_by_role("button", name="Make crystals").click()
+    page.wait_for_url("**/look/generate-*")
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("status").filter(has_text="Cancelled").wait_for()
+    page.get_by_role("button", name="Go on").wait_for()
     seen.check()

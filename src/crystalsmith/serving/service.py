@@ -182,6 +182,16 @@ class Service:
         path, row = self._row(run_id, n)
         return str(self._desk.ask("picture", folder=path, n=n, row=row))
 
+    def film(self, run_id: str, n: int) -> dict[str, Any]:
+        """How the network makes a crystal out of noise, which takes seconds; see ``shown.film``.
+
+        Raises:
+            NotFound: there is no such crystal.
+            TooLarge: it has too many atoms for this.
+        """
+        path, row = self._row(run_id, n)
+        return dict(self._desk.ask("film", folder=path, n=n, row=row, seconds=90.0))
+
     def pattern(self, run_id: str, n: int, radiation: str = "CuKa") -> dict[str, Any]:
         """The simulated powder pattern of a crystal; see ``shown.pattern``.
 
@@ -195,7 +205,9 @@ class Service:
             Refused: there is no such radiation.
         """
         path, row = self._row(run_id, n)
-        return dict(self._desk.ask("pattern", folder=path, n=n, row=row, radiation=radiation))
+        words = {"folder": path, "n": n, "row": row, "radiation": radiation}
+        # The first one waits until torch is imported.
+        return dict(self._desk.ask("pattern", seconds=60.0, **words))
 
     def file(self, run_id: str, name: str) -> tuple[Path, str]:
         """A file of a run that is given out, and its type.

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 MOST_ATOMS = 2000
 """In the conventional cell of a crystal that is drawn."""
 
+FILMED = 300
+"""In that of one whose denoising is filmed."""
+
+FILM_STEPS, FILM_TRIES = 40, 4
+"""Of a film: its steps, each a frame, and how often it is tried until it ends in the crystal."""
+
 PICTURED = 400
 """In that of one whose small picture shows something."""
 
@@ -92,5 +98,27 @@ def pattern(model: AnyModel, folder: str, n: int, row: dict[str, Any], radiation
     }
 
 
-SHOWN: Mapping[str, Callable[..., Any]] = {"scene": scene, "picture": picture, "pattern": pattern}
+def film(model: AnyModel, folder: str, n: int, row: dict[str, Any]) -> dict[str, Any]:
+    """How the network makes a crystal out of noise: ``frames`` (scenes) and ``matches``.
+
+    Raises:
+        ConfigError: a model of the paper's method.
+        TooLarge: it has too many atoms for this.
+    """
+    from crystalsmith.generation.trajectory import record_like
+    from crystalsmith.serving.answers import crystal_of
+
+    crystal = crystal_of(Path(folder), n, row)
+    if crystal.n_atoms_conventional > FILMED:
+        raise TooLarge(f"{crystal.n_atoms_conventional:,} atoms are too many for a film")
+    found = record_like(model, crystal, tries=FILM_TRIES, steps=FILM_STEPS)
+    return {"frames": found.film(), "matches": bool(found.matches)}
+
+
+SHOWN: Mapping[str, Callable[..., Any]] = {
+    "scene": scene,
+    "picture": picture,
+    "pattern": pattern,
+    "film": film,
+}
 """Answers of this module by their names."""

@@ -31,6 +31,11 @@ def router(service: Service) -> APIRouter:
         """A simulated powder pattern: curve, and lines with their indices."""
         return service.pattern(run_id, n, radiation)
 
+    @routes.get("/runs/{run_id}/crystals/{n}/film")
+    def film(run_id: str, n: int) -> dict[str, Any]:
+        """How the network makes it out of noise: scenes for a viewer, one after the other."""
+        return service.film(run_id, n)
+
     @routes.get("/runs/{run_id}/crystals/{n}/picture.svg", response_class=Response)
     def picture(run_id: str, n: int) -> Response:
         """A small drawing of the conventional cell."""

@@ -59,7 +59,7 @@ async def _show(service: Service, run_id: str, rows: list[dict[str, Any]], pair:
     with element("section", "stack"):
         text("h2", "What differs")
         head = ["figure", names[str(pair[0])], names[str(pair[1])]]
-        table(head, differences(one, two), texts=3, caption="What differs")
+        table(head, differences(one, two), texts=3, caption="What differs", wrap=True)
         text("h2", "Powder patterns, Cu Kα")
         try:
             patterns = [await answer(service.pattern, run_id, n, "CuKa") for n in pair]

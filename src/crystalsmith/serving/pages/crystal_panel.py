@@ -11,7 +11,7 @@ from markupsafe import Markup
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.reports.words import chance, formula_html, group_html, lattice_html, number
 from crystalsmith.serving.pages.fields import select_field
-from crystalsmith.serving.pages.parts import answer, element, facts, html, link, table, text
+from crystalsmith.serving.pages.parts import answer, button, element, facts, html, link, table, text
 from crystalsmith.serving.pages.powder import RADIATIONS, pattern_plot
 from crystalsmith.serving.pages.viewer import CrystalView
 
@@ -63,8 +63,11 @@ async def crystal_panel(
         found = await answer(service.crystal, run_id, n)
         scene = await answer(service.scene, run_id, n)
     except CrystalsmithError as error:
-        with place:
-            text("p", str(error), "fault-note", role="alert")
+        if not place.is_deleted:
+            with place:
+                text("p", str(error), "fault-note", role="alert")
+        return None
+    if place.is_deleted:  # another crystal was chosen meanwhile
         return None
     with place:
         with element("div", "row ends"):
@@ -78,7 +81,9 @@ async def crystal_panel(
                         "cs small",
                         download="",
                     )
-        CrystalView(scene, height=height, link=link_views)
+        view = CrystalView(scene, height=height, link=link_views)
+        if not brief:
+            _add_film(service, run_id, n, view)
         with element("div", "columns"):
             if not brief:
                 facts([*facts_of(found), *more])
@@ -195,6 +200,25 @@ def _add_distances(found: Mapping[str, Any]) -> None:
     table(["pair", "Å"], rows, texts=1, caption=f"Shortest distances of crystal {found['row']['n']}")
 
 
+def _add_film(service: Service, run_id: str, n: int, view: CrystalView) -> None:
+    async def play() -> None:
+        start.props["disabled"] = True
+        said.set_text("The network makes it again, step by step …")
+        try:
+            found = await answer(service.film, run_id, n)
+        except CrystalsmithError as error:
+            said.set_text(str(error))
+            return
+        finally:
+            start.props.pop("disabled", None)
+        said.set_text("" if found["matches"] else "This time it ends in another crystal of the same letters.")
+        view.play(found["frames"])
+
+    with element("div", "row"):
+        start = button("Watch it form out of noise", play, "small")
+        said = text("span", "", "quiet small", role="status")
+
+
 async def _add_pattern(service: Service, run_id: str, n: int) -> None:
     with element("section", "stack tight", **{"aria-label": "Powder pattern"}):
         with element("div", "row ends low"):
@@ -210,6 +234,8 @@ async def _add_pattern(service: Service, run_id: str, n: int) -> None:
                 place.clear()
                 with place:
                     text("p", str(error), "quiet")
+                return
+            if place.is_deleted:
                 return
             place.clear()
             with place:

@@ -32,8 +32,8 @@ export default {
         return;
       }
       try {
+        const address = `${this.url}&name=${encodeURIComponent(file.name.slice(0, 200))}`;
         const headers = { "Content-Type": "application/octet-stream" };
-        const address = `${this.url}&name=${encodeURIComponent(file.name)}`;
         const answer = await fetch(address, { method: "POST", body: file, headers });
         const found = await answer.json().catch(() => ({}));
         if (!answer.ok) {

@@ -7,8 +7,7 @@ from typing import Any
 
 from nicegui.elements.mixins.value_element import ValueElement
 
-LONGEST = 500
-"""Characters in a field."""
+from crystalsmith.serving.pages.order_form import LONGEST
 
 
 class Field(ValueElement[Any], component="cs_field.js"):

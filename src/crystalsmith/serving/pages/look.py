@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 from nicegui import ui
@@ -15,6 +16,7 @@ from crystalsmith.serving.pages.crystal_panel import crystal_panel, download, hu
 from crystalsmith.serving.pages.fields import Field, select_field
 from crystalsmith.serving.pages.layout import frame
 from crystalsmith.serving.pages.make import asked_for
+from crystalsmith.serving.pages.order_form import values_of
 from crystalsmith.serving.pages.parts import PATIENCE, answer, button, element, html, link, text
 from crystalsmith.serving.pages.progress import JobPanel
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 AT_ONCE = 24
 """Cards that are shown before somebody asks for more."""
 
-SHOWN = {"different": "different ones", "new": "new ones", "all": "all, repeats too"}
+SHOWN = {"different": "different", "new": "new only", "all": "all, repeats too"}
 """Which crystals are shown."""
 
 SORTS = {
@@ -65,6 +67,16 @@ def found_run(service: Service, run_id: str) -> tuple[Job | None, str]:
         return None, service.run(run_id).name
     except CrystalsmithError:
         return None, ""
+
+
+def make_again(job: Job | None) -> str | None:
+    """Address of the form with what a job was asked for; None where it has no such form."""
+    if job is None or job.kind != "generate":
+        return None
+    orders = job.options["orders"]
+    if len(orders) != 1 or orders[0].get("host") is not None:
+        return None
+    return f"/?{urlencode(values_of(orders[0], job.options))}"
 
 
 class LookPage:
@@ -132,16 +144,20 @@ class LookPage:
             text("span", "All as", "quiet small")
             for kind, words in (("cif", "CIF"), ("poscar", "POSCAR"), ("extxyz", "extxyz")):
                 link(words, download(self._run, kind), "cs small", download="")
-            link("Table", f"/api/v1/runs/{self._run}/files/crystals.csv", "cs small", download="crystals.csv")
+            if "rank" in self._rows[0]:
+                table = f"/api/v1/runs/{self._run}/files/crystals.csv"
+                link("Table", table, "cs small", download="crystals.csv")
             link("Relax and rank", f"/relax/{self._run}", "cs small")
+            if (again := make_again(self._job)) is not None:
+                link("Change and make again", again, "cs small")
 
     def _add_choices(self) -> None:
-        with element("div", "row tight"):
-            self._which: Field = select_field("Show", SHOWN, quiet=True, on_change=self._again)
+        with element("div", "row tight even"):
+            self._which: Field = select_field("Show", SHOWN, on_change=self._again)
             present = {
                 key: words for key, words in SORTS.items() if any(r.get(key) is not None for r in self._rows)
             }
-            self._sort: Field = select_field("Order", present or SORTS, quiet=True, on_change=self._again)
+            self._sort: Field = select_field("Order", present or SORTS, on_change=self._again)
 
     def _listed(self) -> list[dict[str, Any]]:
         """The rows that are wanted, in the order that is wanted."""
@@ -247,7 +263,11 @@ def card_words(row: Mapping[str, Any]) -> Markup:
         lines.append(Markup("<span class='tag'>repeats {}</span>").format(row["duplicate_of"]))
     elif row.get("known_as"):
         hull = f", {hull_words(above)}" if above is not None else ""
-        lines.append(Markup("<span class='tag'>known{}</span>").format(hull.replace(" eV/atom", " eV")))
+        lines.append(
+            Markup("<span class='tag'>known{}</span>").format(
+                hull.replace(" eV/atom", " eV").replace("on the", "on")
+            )
+        )
     elif row.get("novelty"):
         lines.append(Markup("<span class='tag new'>new</span>"))
     return Markup("<br>").join(lines)

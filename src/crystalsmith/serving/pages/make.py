@@ -30,7 +30,7 @@ from crystalsmith.serving.pages.order_form import (
     read_form,
 )
 from crystalsmith.serving.pages.parts import answer, button, element, link, text
-from crystalsmith.serving.pages.progress import words_of
+from crystalsmith.serving.pages.progress import count_of, stage_of
 
 if TYPE_CHECKING:
     from crystalsmith.serving.service import Service
@@ -68,6 +68,7 @@ def register(service: Service) -> None:
             lead="Say what you know; a formula is enough. Cell, symmetry and atoms are found for you.",
         ):
             MakePage(service, query)
+            lately_made(service)
 
 
 class MakePage:
@@ -280,6 +281,8 @@ class MakePage:
                 return
             finally:
                 self._said.props["aria-busy"] = "false"
+            if self._said.is_deleted:
+                return
             self._refuse(filled, found)
             ways = show_meaning(self._said, filled, found)
             if ways is None:
@@ -290,7 +293,8 @@ class MakePage:
             except CrystalsmithError as error:
                 show_silence(ways, str(error))
                 return
-            show_arrangements(ways, placed, self.fill)
+            if not ways.is_deleted:
+                show_arrangements(ways, placed, self.fill)
 
     def _mark(self, filled: Filled) -> None:
         for name, field in self._fields.items():
@@ -357,7 +361,7 @@ def lately_made(service: Service, most: int = 5) -> None:
             for job in jobs:
                 with element("li"):
                     link(asked_for(job.options), f"/look/{job.id}", "")
-                    text("span", f" {words_of(job).lower()}", "quiet small")
+                    text("span", f" {stage_of(job).lower()}{count_of(job)}", "quiet small")
 
 
 def asked_for(options: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from nicegui import ui
 
 from crystalsmith.errors import CrystalsmithError
-from crystalsmith.reports.words import formula_html, group_html
+from crystalsmith.reports.words import NOTHING, formula_html, group_html
 from crystalsmith.serving.pages.order_form import Filled
 from crystalsmith.serving.pages.parts import button, element, html, table, text
 from crystalsmith.symmetry import space_group
@@ -60,7 +61,7 @@ def show_meaning(place: ui.element, filled: Filled, found: Mapping[str, Any]) ->
         for note in found["notes"]:
             text("p", str(note), "note small")
         if found["known_phases"]:
-            _show_phases(found["known_phases"])
+            _show_phases(found["kind"], found["known_phases"])
         elif found["kind"] in ("formula", "system"):
             text("p", "The model knows no phase of this: whatever is made will be new.", "quiet")
         ways = element("div", "stack tight")
@@ -93,8 +94,8 @@ def show_arrangements(
             return
         text("h3", "Likeliest arrangements")
         for recipe in found["likely"][:LIKELY]:
-            with element("div", "row ends"):
-                sites = ", ".join(recipe["sites"])
+            with element("div", "row ends close"):
+                sites = _sites(recipe)
                 html(
                     Markup("{} <span class='quiet'>{}</span>").format(
                         group_html(recipe["space_group"]), sites
@@ -132,21 +133,16 @@ def _great(count: int) -> Markup:
     return Markup("{}.{} × 10<sup>{}</sup>").format(digits[0], digits[1], len(digits) - 1)
 
 
-def _show_phases(phases: list[Mapping[str, Any]]) -> None:
+def _show_phases(kind: str, phases: list[Mapping[str, Any]]) -> None:
     text("h3", "Known phases, most stable first")
-    head = [
-        "phase",
-        "space group",
-        "seen",
-        "atoms",
-        Markup('<abbr title="distance to the hull">above hull</abbr>, eV'),
-    ]
+    hull = Markup('<abbr title="energy above the convex hull of all known phases">above hull</abbr>, eV/atom')
+    head = ["id" if kind == "formula" else "phase", "space group", "seen", "atoms", hull]
     rows = [
         [
-            formula_html(phase["formula"]),
-            group_html(phase["space_group"]) if phase["space_group"] else "–",
-            phase["seen"],
-            phase["atoms"] or "–",
+            phase["id"] or NOTHING if kind == "formula" else formula_html(phase["formula"]),
+            group_html(phase["space_group"]) if phase["space_group"] else NOTHING,
+            NOTHING if phase["seen"] == "-" else phase["seen"],
+            phase["atoms"] or NOTHING,
             "0" if phase["distance"] == "on it" else phase["distance"],
         ]
         for phase in phases
@@ -156,6 +152,15 @@ def _show_phases(phases: list[Mapping[str, Any]]) -> None:
         with element("details"):
             text("summary", f"{len(rows) - PHASES} more")
             table(head, rows[PHASES:], texts=3, caption="More known phases")
+
+
+def _sites(recipe: Mapping[str, Any]) -> str:
+    """Such as ``Li 4c, Fe 4a, O 2 × 4c``."""
+    counts = Counter(recipe["sites"])
+    return ", ".join(
+        site if number == 1 else f"{site.partition(' ')[0]} {number} × {site.partition(' ')[2]}"
+        for site, number in counts.items()
+    )
 
 
 def show_positions(place: ui.element, group: str) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 from crystalsmith.errors import OrderError
 from crystalsmith.orders import words
 
+LONGEST = 500
+"""Characters of a field; a browser that sends more is no honest one."""
+
 KINDS = {
     "formula": "A formula",
     "system": "Elements only",
@@ -83,6 +86,7 @@ def read_form(values: Mapping[str, Any]) -> Filled:
             ``coordination``, ``count``, ``seed``, ``letters``, ``best_of``, ``new_only``, ``potential``.
     """
     kind = str(values.get("kind", "formula"))
+    kind = kind if kind in KINDS else "formula"
     filled = Filled()
     filled.missing = next((name for name in NEEDS[kind] if not _text(values, name)), "")
     order: dict[str, Any] = {}
@@ -102,6 +106,36 @@ def read_form(values: Mapping[str, Any]) -> Filled:
     return filled
 
 
+def values_of(order: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
+    """Fields that make an order: ``read_form`` the other way round. A host's file is not among them.
+
+    Args:
+        order: in plain data, as a job has it.
+        settings: of ``generate`` that are not the usual ones.
+    """
+    kind = next(kind for kind in KINDS if order.get(kind) is not None)
+    values = {"kind": kind}
+    for key, value in order.items():
+        if value is None or key in ("id", "host"):
+            continue
+        if key == "wyckoff":
+            text = ", ".join(f"{element}:{letter}" for element, letter in value)
+        elif isinstance(value, Mapping):
+            text = ", ".join(f"{name}={number}" for name, number in value.items())
+        elif isinstance(value, (list, tuple)):
+            text = ", ".join(map(str, value))
+        else:
+            text = f"{100 * value:g}" if key == "cell_tolerance" else str(value)
+        if key in OF_CELL:
+            values |= {"cell": key, "cell_value": text}
+        elif key in OF_SIZE:
+            values |= {"size": key, "size_value": text}
+        else:
+            values[key] = text
+    shown = ("seed", "letters", "best_of", "new_only", "potential")
+    return values | {key: str(settings[key]) for key in shown if settings.get(key) is not None}
+
+
 def fault_field(order: Mapping[str, Any], kind: str, reason: str) -> str:
     """The field to which a refusal belongs: that without which it would not be refused so.
 
@@ -117,9 +151,9 @@ def fault_field(order: Mapping[str, Any], kind: str, reason: str) -> str:
             rest = {name: value for name, value in order.items() if name != key}
             if key not in NEEDS[kind] and _refusal(parse_order, rest) != first:
                 return _field_of(key)
-    named = re.match(r"space.group|[a-z_]+", reason)
-    key = named.group(0).replace(" ", "_") if named else ""
-    known = {*TAKES[kind], *NEEDS[kind], *OF_CELL, *OF_SIZE, "min_distance", "coordination", "count"} - {""}
+    named = re.match(r"[a-z_]+", reason)
+    key = named.group(0) if named else ""
+    known = {*TAKES[kind], *OF_CELL, *OF_SIZE, "min_distance", "coordination", "count"} - {""}
     if key in known and order.get(key) is not None:
         return _field_of(key)
     if "space_group" in NEEDS[kind] and _refusal(_group_of, order) is not None:
@@ -148,7 +182,7 @@ def _field_of(key: str) -> str:
 
 
 def _text(values: Mapping[str, Any], name: str) -> str:
-    return str(values.get(name) or "").strip()
+    return str(values.get(name) or "")[:LONGEST].strip()
 
 
 def _plain(name: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
@@ -276,7 +310,7 @@ def _read_settings(values: Mapping[str, Any], filled: Filled) -> None:
         "seed": seed,
         "best_of": best_of,
         "letters": _text(values, "letters") or "likely",
-        "new_only": bool(values.get("new_only")),
+        "new_only": str(values.get("new_only")) == "True",
         "potential": _text(values, "potential") or None,
     }
     usual = {"seed": 0, "best_of": 1, "letters": "likely", "new_only": False, "potential": None}

@@ -81,7 +81,12 @@ def facts(pairs: Iterable[tuple[str, object]]) -> ui.html:
 
 
 def table(
-    head: Sequence[object], rows: Iterable[Sequence[object]], *, texts: int = 1, caption: str = ""
+    head: Sequence[object],
+    rows: Iterable[Sequence[object]],
+    *,
+    texts: int = 1,
+    caption: str = "",
+    wrap: bool = False,
 ) -> ui.html:
     """A table; cells may be ``Markup``.
 
@@ -90,6 +95,7 @@ def table(
         rows: cells of each row.
         texts: columns from the left that hold text, the others hold numbers.
         caption: what a screen reader says of it.
+        wrap: whether long texts may take several lines.
     """
 
     def cells(values: Sequence[object], tag: str) -> Markup:
@@ -106,8 +112,8 @@ def table(
 
     words = Markup('<caption class="unseen">{}</caption>').format(caption) if caption else Markup()
     body = Markup().join(Markup("<tr>{}</tr>").format(cells(row, "td")) for row in rows)
-    whole = Markup('<table class="cs">{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table>')
-    made = html(whole.format(words, cells(head, "th"), body), classes="scroll")
+    whole = Markup('<table class="cs{}">{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table>')
+    made = html(whole.format(" wrap" if wrap else "", words, cells(head, "th"), body), classes="scroll")
     made.props.update({"tabindex": "0", "role": "region", "aria-label": caption or "Table"})
     return made
 

@@ -51,8 +51,12 @@ class JobPanel:
         self._seen: tuple[object, ...] = ()
         with element("section", "panel flat stack tight", **{"aria-label": "Progress"}) as self.panel:
             with element("div", "row ends"):
-                self._words = text("span", "", "number", role="status")
+                with element("span"):
+                    self._words = text("span", "", role="status")
+                    # Not told aloud, because it changes all the time.
+                    self._count = text("span", "", "number quiet")
                 self._cancel = button("Cancel", self._end, "small")
+                self._again = button("Go on", self._resume, "small")
             self._bar = element("progress", "cs", max=1, **{"aria-label": "How far it is"})
             self._fault = text("p", "", "fault-note hidden", role="alert")
         self._show(job)
@@ -84,10 +88,25 @@ class JobPanel:
             self._complain(str(error))
         await self._look()
 
+    async def _resume(self) -> None:
+        """What was made already stays; the rest is made."""
+        try:
+            await answer(self._service.jobs.resume, self._job.id)
+        except CrystalsmithError as error:
+            self._complain(str(error))
+            return
+        self._fault.classes("hidden")
+        self._cancel.props.pop("disabled", None)
+        self._timer.activate()
+        await self._look()
+
     def _show(self, job: Job) -> None:
-        self._words.set_text(words_of(job))
-        self._cancel.classes(remove="hidden") if not job.is_over else self._cancel.classes("hidden")
-        self._bar.classes(remove="hidden") if not job.is_over else self._bar.classes("hidden")
+        self._words.set_text(stage_of(job))
+        self._count.set_text(count_of(job))
+        self._cancel.set_visibility(not job.is_over)
+        self._bar.set_visibility(not job.is_over)
+        self.panel.set_visibility(job.state != "done")  # what it made takes its place
+        self._again.set_visibility(job.state in ("failed", "cancelled"))
         # Without a value the bar moves by itself: nobody knows how far it is.
         if job.total > 0:
             self._bar.props["value"] = round(min(job.done / job.total, 1.0), 3)
@@ -101,17 +120,22 @@ class JobPanel:
         self._fault.classes(remove="hidden")
 
 
-def words_of(job: Job) -> str:
-    """How a job stands, in a few words."""
-    words = STATES[job.state]
+def stage_of(job: Job) -> str:
+    """What a job is at, in a few words."""
     if job.state == "running":
-        words = job.stage.capitalize() if job.stage else "Starting"
-        if job.total > 0:
-            words += f": {job.done:,.0f} of {job.total:,.0f}"
+        return job.stage.capitalize() if job.stage else "Starting"
+    return STATES[job.state]
+
+
+def count_of(job: Job) -> str:
+    """How far it is, and for how long it has run."""
+    words = []
+    if job.state == "running" and job.total > 0:
+        words.append(f" {job.done:,.0f} of {job.total:,.0f}")
     if job.started is not None:
         seconds = (job.ended or time.time()) - job.started
-        words += f" · {seconds:.0f} s" if seconds < 90 else f" · {seconds / 60:.0f} min"
-    return words
+        words.append(f" · {seconds:.0f} s" if seconds < 90 else f" · {seconds / 60:.0f} min")
+    return "".join(words)
 
 
 async def _awaited(result: Awaitable[object] | object) -> None:
