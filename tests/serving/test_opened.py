@@ -254,3 +254,28 @@ def test_known_crystals_are_what_rows_show(folders):
     found = open_run(folders / "solution")
     rutile = found.crystal(found.rows[0]["name"])
     assert rutile.space_group == KNOWN["rutile"].space_group
+
+
+def test_a_phase_diagram_of_the_server_opens_with_its_candidates_and_phases(tmp_path):
+    from crystalsmith.crystal import Crystal, Site
+    from crystalsmith.serving.diagram import phase_diagram, systems_of
+    from crystalsmith.serving.phases import place_into
+
+    salt = KNOWN["rock salt"]
+    odd = Crystal(221, (3.5, 3.5, 3.5, 90, 90, 90), (Site("Na", "a"), Site("Cl", "b")))
+    candidates = [
+        {"name": name, "counts": dict(c.counts), "energy": energy, "crystal": c.to_dict()}
+        for name, c, energy in (("salt", salt, -3.4), ("odd", odd, -3.1))
+    ]
+    options = {"system": ["Na", "Cl"], "potential": "chgnet"}
+    place_into(options, candidates, tmp_path / "run", lambda stage, done, total: None)
+    found = open_run(tmp_path / "run")
+    assert (found.kind, found.status, found.potential) == ("hull", "finished", "chgnet") and not found.notes
+    own = [row for row in found.rows if row["candidate"]]
+    assert [row["name"] for row in own] == ["salt", "odd"] and len(found.rows) > 4
+    assert own[1]["above_hull"] == pytest.approx(own[0]["above_hull"] + 0.3, abs=1e-4)
+    assert found.crystal("salt").space_group == 225 and systems_of(found) == [("Na", "Cl")]
+    diagram = phase_diagram(None, str(tmp_path / "run"), ["Na", "Cl"])
+    assert [p["name"] for p in diagram["points"]] == ["salt", "odd"]
+    (tmp_path / "run" / "hull.json").write_text("{", encoding="utf-8")
+    assert open_run(tmp_path / "run").rows == ()
