@@ -115,7 +115,7 @@ def test_a_solved_pattern_shows_the_profile_of_each_answer(served, page):
     page.goto(f"{served.url}/solve/{id_of(served, 'solution')}")
     page.get_by_role("img", name="calculated for TiO2 in P4_2/mnm").wait_for()
     assert "over 99 %" in page.locator(".summary").inner_text()
-    traces = page.locator(".js-plotly-plot .scatterlayer .trace")
+    traces = page.get_by_role("region", name="Pattern", exact=True).locator(".scatterlayer .trace")
     assert traces.count() == 4
     page.locator("table.run tbody tr").nth(1).click()
     page.get_by_role("img", name="calculated for TiO2 in I4_1/amd").wait_for()

@@ -53,7 +53,9 @@ class ProfilePanel:
     async def show(self, opened: Opened, name: str) -> None:
         """The profile of one answer."""
         self._name = name
-        await self._draw(await answer(curves_of, self._folder, name, False))
+        found = await answer(curves_of, self._folder, name, False)
+        if name == self._name:  # no other one was asked for meanwhile
+            await self._draw(found)
 
     async def _draw(self, found: tuple[Curves, Verdict, str]) -> None:
         curves, verdict, words = found

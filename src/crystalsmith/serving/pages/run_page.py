@@ -203,14 +203,16 @@ class RunPage:
         if follow:  # the page that is loaded again, or given to somebody, shows the same crystal
             address = f"'?crystal=' + encodeURIComponent({json.dumps(name)})"
             ui.run_javascript(f"history.replaceState(null, '', {address})")
+        if self._profile is not None:
+            await self._profile.show(opened, name)
+        if name != self._shown:  # another row was opened meanwhile
+            return
         self._panel.set_visibility(True)
         self._panel.clear()
         with self._panel:
             await self._add_crystal(name, row, before=False)
         if follow:
             self._panel.run_method("scrollIntoView", {"block": "nearest"})
-        if self._profile is not None:
-            await self._profile.show(opened, name)
 
     async def _add_crystal(self, name: str, row: Any, *, before: bool) -> None:
         opened = self._opened
