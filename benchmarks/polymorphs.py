@@ -8,12 +8,10 @@ those of a conditional logit: of the formulas that have observed phases and othe
 each observed phase against the latter. Tried on a fifth of these formulas, which are kept from the fit: how
 often an observed phase stands first, beside the order of distances to the hull.
 
-What the flag of a phase says beside its weights is fitted to what does not rest on the list of observed
-crystals, since that list has holes: identifiers of the Materials Project below ``EARLY`` came from the
-Inorganic Crystal Structure Database nearly all, those from ``LATE`` up mostly from calculations. Of formulas
-that have both, an early phase is the one asked for. That the index lacks the phase asked for is fitted to
-what would be said if one phase asked for in ``LACKING``, an observed one, were taken away; where nothing is,
-any observed phase is right.
+The list of observed crystals is taken to be wrong for one crystal in ``WRONG`` either way; that is what the
+flag of a phase says beside its weights. That the index lacks the phase asked for is fitted to what would be
+said if one phase asked for in ``LACKING``, an observed one, were taken away; where nothing is, any observed
+phase is right.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ from crystalsmith.prior import KnownCrystals, Prototypes
 from crystalsmith.prior.phases import distinct_phases
 from crystalsmith.prior.polymorphs import NAMES, Polymorphs, observed_of, polymorph_columns
 
-EARLY, LATE = 20_000, 700_000
+WRONG = 20
 LACKING = 10
 PULL = 1e-3
 """Pull of the weights to zero, beside the mean log-likelihood."""
@@ -102,47 +100,6 @@ def _same(values: np.ndarray) -> float:
     return float((np.triu(values[:, None] == values, 1)).sum() / max(pairs, 1))
 
 
-@dataclass(frozen=True, eq=False)
-class EarlyFormula:
-    """The phases of one formula: columns and flags as of ``OfFormula``, and which of them are early (n,)."""
-
-    columns: np.ndarray
-    observed: np.ndarray
-    early: np.ndarray
-
-
-def read_early(prototypes: Prototypes, most: int, seed: int) -> list[EarlyFormula]:
-    """At most so many of the formulas that have early phases and late ones."""
-    known = prototypes.known
-    if known.ids is None:
-        return []
-    parts = [str(name).rpartition("-") for name in known.ids]
-    # What has another name tells nothing.
-    number = np.array([int(n) if own == "mp" and n.isdigit() else LATE - 1 for own, _, n in parts])
-    both = [rows for rows in formulas_of(known) if min(number[rows]) < EARLY and max(number[rows]) >= LATE]
-    result = []
-    for place in np.random.default_rng(seed).permutation(len(both))[:most].tolist():
-        rows = distinct_phases(prototypes, both[place])
-        first = [min(number[k] for k in both[place] if known[k] == known[i]) for i in rows]
-        early, seen = np.array(first) < EARLY, observed_of(prototypes, rows)
-        if early.any() and not early.all():
-            result.append(EarlyFormula(polymorph_columns(prototypes, rows), seen, early))
-    return result
-
-
-def fit_flag(formulas: list[EarlyFormula], weights: np.ndarray) -> tuple[float, float]:
-    """What an observed phase gains by its flag, by maximum likelihood of the early phases, and its error."""
-
-    def loss(flag: float) -> float:
-        p = Polymorphs(weights, flag, 0.0)
-        s = [p.figures(f.columns, f.observed) for f in formulas]
-        return -sum(logsumexp(x[f.early]) - logsumexp(x) for x, f in zip(s, formulas, strict=True))
-
-    best = float(minimize_scalar(loss, bounds=(0.0, 10.0), method="bounded").x)
-    curvature = (loss(best + 0.1) - 2 * loss(best) + loss(best - 0.1)) / 0.1**2
-    return best, float(max(curvature, 1e-12) ** -0.5)
-
-
 def fit_weights(formulas: list[OfFormula]) -> np.ndarray:
     """(len(NAMES),) by maximum likelihood of each observed phase against those that were computed alone."""
     scale = np.concatenate([f.columns for f in formulas]).std(0)
@@ -192,7 +149,6 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data", nargs="+")
     p.add_argument("-n", type=int, default=2500, help="most formulas of each kind")
-    p.add_argument("--early", type=int, default=400, help="most formulas of early and late phases")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--json", metavar="FILE")
     a = p.parse_args()
@@ -201,9 +157,7 @@ def main() -> None:
     mixed = [f for f in formulas if f.mixed and (f.observed == 1).any()]
     fifth = len(mixed) // 5
     tried, used = mixed[:fifth], mixed[fifth:]
-    weights, early = fit_weights(used), read_early(index, a.early, a.seed)
-    flag, error = fit_flag(early, weights)
-    fitted = Polymorphs(weights, flag, 0.0)
+    fitted = Polymorphs(fit_weights(used), math.log(WRONG - 1), 0.0)
     best = minimize_scalar(
         lambda o: absent_loss(formulas, replace(fitted, absent=float(o))), bounds=(-20, 20), method="bounded"
     )
@@ -215,7 +169,6 @@ def main() -> None:
         "made_by": "benchmarks/polymorphs.py",
         "data": [Path(f).name for f in a.data],
         "formulas": {"all": len(formulas), "fitted": len(used), "tried": len(tried)},
-        "flag": {"formulas": len(early), "error": round(error, 4)},
         "first_of_tried": {"hull": [round(x, 4) for x in hull], "weights": [round(x, 4) for x in ours]},
         **fitted.to_dict(),
     }
