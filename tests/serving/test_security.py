@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -14,6 +16,12 @@ from crystalsmith.serving.security import COOKIE, NONCE, Crowd, Guard, Policy
 OPEN = Policy(Policy.hosts_of("127.0.0.1"), upload=1 << 20)
 LOCKED = Policy(Policy.hosts_of("0.0.0.0", ("lab.example",)), token="correct-horse", upload=1 << 20)
 TOKEN = {"authorization": "Bearer correct-horse"}
+
+
+def run(work: Coroutine[Any, Any, Any]) -> None:
+    """To its end, in a thread of its own: a browser that tests share keeps a loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
 
 
 async def plain(scope: Any, receive: Any, send: Any) -> None:
@@ -70,7 +78,7 @@ def asked(
         "headers": [(k.encode(), v.encode()) for k, v in given.items()],
         "kind": content,
     }
-    asyncio.run(Guard(plain, policy)(scope, receive, send))
+    run(Guard(plain, policy)(scope, receive, send))
     if kind == "websocket":
         return sent[0]["type"], {}, b""
     found = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
@@ -198,7 +206,7 @@ def test_the_nonce_of_the_scope_is_that_of_the_policy():
         seen.append(dict(message["headers"])[b"content-security-policy"].decode())
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
-    asyncio.run(Guard(app, OPEN)(scope, None, send))
+    run(Guard(app, OPEN)(scope, None, send))
     assert f"'nonce-{seen[0]}'" in seen[1]
 
 
@@ -219,7 +227,7 @@ def test_pages_that_nobody_opens_are_bounded():
             sent.append(message)
 
         scope = {"type": "http", "method": "GET", "path": path, "headers": []}
-        asyncio.run(Crowd(app, lambda: len(ages), forget)(scope, None, send))
+        run(Crowd(app, lambda: len(ages), forget)(scope, None, send))
         return sent[0]["status"] if sent else None
 
     assert ask("/") == 503 and ask("/api/v1/jobs") is None

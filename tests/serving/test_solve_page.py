@@ -72,6 +72,7 @@ def test_a_dropped_pattern_is_solved_and_its_answer_relaxed(served, page, sample
     if missing(["chgnet"]):
         return
     page.get_by_role("checkbox", name="Choose all that are listed").uncheck()
+    page.get_by_text("0 crystals chosen").wait_for()
     page.get_by_role("checkbox", name=re.compile("^Choose 001_")).check()
     page.get_by_label("Steps at most").fill("4")
     page.get_by_label("Relax", exact=True).select_option("symmetric")

@@ -37,6 +37,14 @@ class Shown:
         )
         return self
 
+    def still(self):
+        """Wait until what was asked for is drawn, and sharply: it is coarser while it moves."""
+        self.painted().page.wait_for_function(
+            "() => [...document.querySelectorAll('[data-crystal] > div')].every(({ view }) => !view.waiting"
+            " && view.canvas.width === Math.round(view.canvas.clientWidth * Math.min(devicePixelRatio, 2)))"
+        )
+        return self
+
     def pixels(self, place=0):
         """The canvas alone, (height, width, 4)."""
         url = self.page.evaluate(
@@ -70,7 +78,7 @@ def reds(pixels):
 
 
 def test_a_page_shows_the_crystal_and_asks_for_nothing(shown, known):
-    page = shown(viewer_page(scene(known["perovskite"]))).painted()
+    page = shown(viewer_page(scene(known["perovskite"]))).still()
     pixels = page.pixels()
     assert reds(pixels) > 500  # oxygen
     assert (pixels[..., 3] == 0).mean() > 0.2  # the page's own background around it
@@ -82,27 +90,27 @@ def test_a_page_shows_the_crystal_and_asks_for_nothing(shown, known):
 
 
 def test_keys_and_mouse_turn_it_and_zero_brings_it_back(shown, known):
-    page = shown(viewer_page(scene(known["quartz"]))).painted()
+    page = shown(viewer_page(scene(known["quartz"]))).still()
     first = page.pixels()
     canvas = page.page.locator("canvas")
     canvas.focus()
     page.page.keyboard.press("ArrowRight")
-    page.painted(2)
+    page.still()
     turned = page.pixels()
     assert (np.abs(turned - first).max(axis=-1) > 60).mean() > 0.01
     page.page.keyboard.press("0")
-    page.painted(3)
+    page.still()
     assert np.abs(page.pixels() - first).max() <= 2
     page.page.mouse.move(240, 180)
     page.page.mouse.down()
     page.page.mouse.move(300, 160)
     page.page.mouse.up()
-    page.painted(4)
+    page.still()
     assert (np.abs(page.pixels() - first).max(axis=-1) > 60).mean() > 0.01
 
 
 def test_clicks_measure_distances_and_angles(shown, known):
-    page = shown(viewer_page(scene(known["perovskite"]))).painted()
+    page = shown(viewer_page(scene(known["perovskite"]))).still()
     spots = page.page.evaluate(
         """() => {
         const view = document.querySelector('[data-crystal] > div').view;
@@ -125,16 +133,16 @@ def test_clicks_measure_distances_and_angles(shown, known):
 
 
 def test_the_supercell_and_the_polyhedra_are_made_in_the_page(shown, known):
-    page = shown(viewer_page(scene(known["perovskite"]), style={"labels": True})).painted()
+    page = shown(viewer_page(scene(known["perovskite"]), style={"labels": True})).still()
     first = page.pixels()
     page.page.get_by_role("button", name="Supercell").click()
-    page.painted(2)
+    page.still()
     assert page.page.get_by_role("button", name="Supercell").inner_text() == "2×2×2"
     assert (np.abs(page.pixels() - first).max(axis=-1) > 60).mean() > 0.05
     button = page.page.get_by_role("button", name="Polyhedra")
     assert button.get_attribute("aria-pressed") == "false"
     button.click()
-    page.painted(3)
+    page.still()
     assert button.get_attribute("aria-pressed") == "true"
     alphas = page.pixels()[..., 3]
     assert ((alphas > 60) & (alphas < 230)).mean() > 0.02  # one looks through them
@@ -144,7 +152,7 @@ def test_the_supercell_and_the_polyhedra_are_made_in_the_page(shown, known):
 def test_how_many_atoms_a_cell_shows(shown, known):
     """Rock salt: 8 atoms a cell become the block of 27, two cells along a 45."""
     page = shown(viewer_page(scene(known["rock salt"])))
-    page.painted()
+    page.still()
     count = """async ([scene, style]) => {
         const block = document.querySelector('script[data-module="contents.js"]');
         const bytes = Uint8Array.from(atob(block.textContent), c => c.charCodeAt(0));
@@ -184,7 +192,7 @@ def test_a_formula_cannot_break_out_of_its_data(shown, known):
     bad = scene(known["diamond"])
     bad["formula"] = "</script><img src=x onerror=alert(1)>"
     bad["atoms"] = [{**atom, "label": "<b>C</b>"} for atom in bad["atoms"]]
-    page = shown(viewer_page(bad, title="</title><script>alert(2)</script>")).painted()
+    page = shown(viewer_page(bad, title="</title><script>alert(2)</script>")).still()
     assert page.page.locator("img").count() == 0
     assert page.faults == []
     assert page.page.title() == "</title><script>alert(2)</script>"
@@ -208,8 +216,8 @@ def test_a_film_plays_stops_and_goes_back(shown, known):
 
 
 def test_colours_follow_the_dark(shown, known):
-    light = shown(viewer_page(scene(known["diamond"]))).painted()
-    dark = shown(viewer_page(scene(known["diamond"])), color_scheme="dark").painted()
+    light = shown(viewer_page(scene(known["diamond"]))).still()
+    dark = shown(viewer_page(scene(known["diamond"])), color_scheme="dark").still()
     ink = (
         "() => getComputedStyle(document.querySelector('[data-crystal] > div'))"
         ".getPropertyValue('--viewer-ink')"

@@ -107,18 +107,18 @@ class Desk:
     def _ask(self, line: str, seconds: float) -> Any:
         process = self._ready()
         assert process.stdin is not None and process.stdout is not None
-        answer = ""
+        answer, ended = "", True
         with suppress(OSError, ValueError):
             process.stdin.write(line + "\n")
             process.stdin.flush()
             # A process that may be loading the model yet gets the time for that.
-            if select.select([process.stdout], [], [], seconds + (0.0 if self._has_answered else 120.0))[0]:
+            patience = seconds + (0.0 if self._has_answered else 120.0)
+            if ended := bool(select.select([process.stdout], [], [], patience)[0]):
                 answer = process.stdout.readline()
         if not answer:
-            late = process.poll() is None
             self._end(process)
             self._process = None
-            if late:
+            if not ended:
                 raise NoAnswer(f"no answer within {seconds:g} s; ask for something smaller")
             raise NoAnswer("the process that was asked died, perhaps of lack of memory; ask again")
         self._has_answered = True

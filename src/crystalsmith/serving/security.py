@@ -24,6 +24,7 @@ import re
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -43,6 +44,9 @@ NONCE = "csp_nonce"
 
 BODY_SECONDS = 60.0
 """In which a body must have come."""
+
+LINGER_SECONDS = 5.0
+"""For which the rest of a refused body is read and thrown away."""
 
 SMALL = 1 << 20
 """Bytes of a body that is no upload."""
@@ -130,9 +134,9 @@ class Guard:
             return
         most = self._policy.upload if "/upload" in scope["path"] else SMALL
         if _length(headers) > most:
-            await _refuse(scope, send, 413, f"at most {most >> 10:,} kB")
+            await _refuse(scope, _lingering(receive, send), 413, f"at most {most >> 10:,} kB")
             return
-        await self.app(scope, _limited(receive, most), _with_headers(send, nonce))
+        await self.app(scope, _limited(receive, most), _with_headers(_lingering(receive, send), nonce))
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         host = headers.get("host", "")
@@ -291,6 +295,31 @@ def _limited(receive: Receive, most: int) -> Receive:
         return message
 
     return limited
+
+
+def _lingering(receive: Receive, send: Send) -> Send:
+    """Who is refused in the middle of a body is read a while longer, else the answer never gets there.
+
+    A connection that is closed with bytes unread is reset, and what was sent may be lost on the way.
+    """
+    refused = False
+
+    async def sending(message: Message) -> None:
+        nonlocal refused
+        if message["type"] == "http.response.start":
+            refused = message["status"] == 413
+        last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if not (refused and last):
+            await send(message)
+            return
+        await send({**message, "more_body": True})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while (rest := await receive())["type"] == "http.request" and rest.get("more_body", False):
+                    pass
+        await send({"type": "http.response.body", "body": b""})
+
+    return sending
 
 
 def _with_headers(send: Send, nonce: str) -> Send:
