@@ -17,6 +17,7 @@ import ase.db
 import numpy as np
 import pytest
 
+import postgresql
 from crystals import KNOWN
 from crystalsmith.cli.main import main
 from crystalsmith.cli.output import plain as to_json
@@ -593,6 +594,30 @@ def test_the_clock_shares_time_out_and_remembers(tmp_path: Path):
     assert Clock.open(tmp_path / "c.json", 1.0).closed == {"generation"}
     (tmp_path / "c.json").write_text("{")
     assert Clock.open(tmp_path / "c.json", None).seconds == {}
+
+
+def test_a_run_on_a_server_is_that_of_a_file(model: Model, undisturbed: Outcome, tmp_path: Path):
+    """Cut off after a stage as well, and gone on with."""
+    pytest.importorskip(
+        "ase_db_backends", reason="ase-db-backends, of the extra postgresql, is not installed"
+    )
+    if reason := postgresql.lacking():
+        pytest.skip(reason)
+
+    def stop(count: Any) -> None:
+        if count.name == "score":
+            raise KeyboardInterrupt
+
+    with postgresql.running() as server:
+        with pytest.raises(KeyboardInterrupt):
+            run(model, tmp_path / "run", database=server.url, finished=stop)
+        outcome = run(model, tmp_path / "run", database=server.url)
+    assert plain(outcome) == plain(undisturbed)
+    tables = [(o.folder / "candidates.csv").read_bytes() for o in (outcome, undisturbed)]
+    assert tables[0] == tables[1]
+    written = [f for f in (tmp_path / "run").rglob("*") if f.is_file()]
+    assert not [f for f in written if postgresql.PASSWORD.encode() in f.read_bytes()]
+    assert not (tmp_path / "run" / "crystals.db").exists()
 
 
 def test_a_password_is_not_written_down():

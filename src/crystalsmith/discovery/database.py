@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.discovery.candidate import Candidate, State
+from crystalsmith.discovery.server import open_server
 from crystalsmith.errors import CrystalsmithError, DiscoveryError
 from crystalsmith.runs.atomic import writing
 from crystalsmith.runs.extras import install_command
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 FAILED = "failed"
 """Stage of rows that hold no crystal: tries of the generator that came to nothing."""
+
+SERVERS = ("postgresql://", "postgres://")
 
 BACKENDS = ("ase_db_backends",)
 """Modules that databases on a server need; they bring their drivers."""
@@ -67,8 +70,12 @@ class CrystalDatabase:
             if "://" not in url:
                 Path(url).touch()  # SQLite does not say which file it cannot open
                 self._db = connect(url, type="db", use_lock_file=False)
+            elif url.startswith(SERVERS):
+                self._db = open_server(url)
             else:
-                self._db = connect(url)
+                raise DiscoveryError(
+                    f"{shown(url)} is no database; give postgresql://user:password@host:port/database"
+                )
 
     @contextmanager
     def _told(self) -> Iterator[None]:
