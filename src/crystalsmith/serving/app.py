@@ -71,6 +71,7 @@ def make_app(service: Service, *, pages: bool = True) -> FastAPI:
 def _add_pages(app: FastAPI, service: Service) -> None:
     # Where NiceGUI would keep what pages store; read when it is imported.
     os.environ["NICEGUI_STORAGE_PATH"] = str(service.settings.runs.absolute() / STATE / "pages")
+    from nicegui import app as nicegui
     from nicegui import client, ui
 
     from crystalsmith.serving import pages
@@ -83,6 +84,8 @@ def _add_pages(app: FastAPI, service: Service) -> None:
 
     app.add_middleware(Crowd, waiting=waiting, forget=forget)
     _with_nonces(client.templates.env)
+    # No bar of Quasar's at the top whenever a page asks for something: no screen reader can name it.
+    nicegui.config.quasar_config["loadingBar"]["skipHijack"] = True
     pages.register(service)
     ui.run_with(
         app,
