@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +43,7 @@ def _compare(crystals: Sequence[Crystal], rows: Sequence[int], stands: list[int]
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
     matcher = StructureMatcher(stol=apart)
-    structures = {i: crystals[i].to_structure(primitive=True) for i in rows}
+    structures = {i: _reduced(crystals[i]) for i in rows}
     prints = {i: fingerprint(crystals[i]) for i in rows}
     kept: list[int] = []
     for i in rows:
@@ -50,8 +52,17 @@ def _compare(crystals: Sequence[Crystal], rows: Sequence[int], stands: list[int]
         away = {k: float(np.sqrt(np.mean((prints[k] - prints[i]) ** 2))) for k in same}
         nearest = sorted(kept, key=lambda k: away.get(k, np.inf))[:NEAREST]
         for k in nearest:
-            if away.get(k, np.inf) < SAME / 10 or matcher.fit(structures[i], structures[k]):
+            if away.get(k, np.inf) < SAME / 10 or matcher.fit(
+                structures[i], structures[k], skip_structure_reduction=True
+            ):
                 stands[i] = k
                 break
         else:
             kept.append(i)
+
+
+@lru_cache(maxsize=256)
+def _reduced(crystal: Crystal) -> Any:
+    """Its structure in the reduced cell, as StructureMatcher would make it anew for every comparison."""
+    structure = crystal.to_structure(primitive=True).get_reduced_structure(reduction_algo="niggli")
+    return structure.get_primitive_structure()
