@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import ase.io
+import pyarrow as pa
+import pyarrow.parquet as pq
 from ase.db import connect
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.io.cif import CifWriter
 
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.crystal.crystals import Crystals
+from crystalsmith.crystal.io import parquet
 from crystalsmith.data import pack
 from crystalsmith.discovery.candidate import Candidate, State
 from crystalsmith.discovery.shortlist import write_shortlist
@@ -204,6 +207,21 @@ def write_tables(path: Path) -> None:
     (path / "a.json").write_text(json.dumps([plain_row("copper")]))
     (path / "b.jsonl.gz").write_bytes(gzip.compress(lines([plain_row("Cu3Au")]).encode()))
     (path / "settings.json").write_text('{"nothing": "of interest"}')
+
+
+def write_parquet(path: Path) -> None:
+    parquet.write_parquet(path, (parquet.Row(n, c, energy=ENERGY) for n, c in CRYSTALS.items()))
+
+
+def write_shards(path: Path) -> None:
+    with parquet.ParquetShards(path, rows=1) as shards:
+        for name, crystal in CRYSTALS.items():
+            shards.add(parquet.Row(name, crystal, energy=ENERGY))
+
+
+def write_foreign_parquet(path: Path) -> None:
+    rows = [{"id": n, "energy_per_atom": ENERGY, **optimade(n)["attributes"]} for n in CRYSTALS]
+    pq.write_table(pa.Table.from_pylist(rows), path)
 
 
 def write_zip(path: Path) -> None:
@@ -410,6 +428,9 @@ FILES: dict[str, Callable[[Path], None]] = {
     "JSON lines of answers, gz": text(
         lambda: gzip.compress(lines([api_answer(n) for n in CRYSTALS]).encode())
     ),
+    "Parquet": write_parquet,
+    "Parquet of OPTIMADE": write_foreign_parquet,
+    "folder of shards": write_shards,
     "training file": lambda path: pack(list(CRYSTALS.values()), list(CRYSTALS)).save(path),
     "folder": write_folder,
     "folder, mixed": write_mixed,
@@ -448,6 +469,8 @@ LOSSLESS = (
         "db of discover",
         "dicts of ours",
         "training file",
+        "Parquet",
+        "folder of shards",
         "zip of a run",
         "zip in a zip",
         "Crystals",
@@ -461,6 +484,18 @@ LOSSLESS = (
 WITH_ENERGY = tuple(
     name
     for name in FILES
-    if name.startswith(("CSV", "relax", "discover", "rediscover", "pymatgen entries", "ASE db", "db of"))
+    if name.startswith(
+        (
+            "CSV",
+            "Parquet",
+            "folder of shards",
+            "relax",
+            "discover",
+            "rediscover",
+            "pymatgen entries",
+            "ASE db",
+            "db of",
+        )
+    )
     or "answer" in name
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shutil
 import sqlite3
 import sys
@@ -22,6 +23,7 @@ from crystals import KNOWN
 from crystalsmith.cli.main import main
 from crystalsmith.cli.output import plain as to_json
 from crystalsmith.crystal import Crystal, Site
+from crystalsmith.crystal.io import read_records
 from crystalsmith.data import pack
 from crystalsmith.diffusion import Model, load_model
 from crystalsmith.discovery.candidate import Candidate, Novelty, State
@@ -618,6 +620,17 @@ def test_a_run_on_a_server_is_that_of_a_file(model: Model, undisturbed: Outcome,
     written = [f for f in (tmp_path / "run").rglob("*") if f.is_file()]
     assert not [f for f in written if postgresql.PASSWORD.encode() in f.read_bytes()]
     assert not (tmp_path / "run" / "crystals.db").exists()
+
+
+def test_shards_hold_every_candidate(model: Model, undisturbed: Outcome, tmp_path: Path):
+    pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    shutil.copytree(undisturbed.folder, tmp_path / "run")
+    outcome = run(model, tmp_path / "run", replace(SMALL, format="parquet"))
+    records = {r.id: r for r in read_records(tmp_path / "run" / "crystals.parquet")}
+    assert {n: r.crystal for n, r in records.items()} == {n: c.crystal for n, c in outcome.candidates.items()}
+    for name, candidate in outcome.candidates.items():
+        told = [None if math.isnan(x) else x for x in (records[name].energy, records[name].e_above_hull)]
+        assert told == [candidate.energy, candidate.above_hull]
 
 
 def test_a_password_is_not_written_down():

@@ -31,7 +31,7 @@ from pages import Page
 
 # Of elements that make no compound, so that nothing but a file can know it.
 SALT = {"id": "salt", "space_group": 225, "wyckoff": [["Ne", "a"], ["Kr", "b"]], "count": 2}
-SETTINGS = SimpleNamespace(known=(), seed=7, letters="likely", potential=None, new_only=False)
+SETTINGS = SimpleNamespace(known=(), seed=7, letters="likely", potential=None, new_only=False, format="cif")
 
 
 class Folder:

@@ -80,6 +80,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--database", metavar="URL", help="a PostgreSQL server in place of crystals.db (postgresql://...)"
     )
+    options.add_settings(where, DiscoverySettings, only=("format",))
     where.add_argument("--workers", type=options.positive, metavar="N", help="default: one for each core")
     where.add_argument("--overwrite", action="store_true", help="replace another run in the folder")
     where.add_argument("--quiet", action="store_true", help="print nothing but warnings")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,28 +39,36 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status."""
-    from crystalsmith.pictures.sheet import draw_sheet
+    from crystalsmith.pictures.sheet import MOST, draw_sheet
+    from crystalsmith.reports.gallery import MOST_TURNED, write_gallery
 
-    panels, path = read_panels(args.files), Path(args.output)
-    if path.suffix.lower() == ".html":
-        from crystalsmith.reports.gallery import write_gallery
-
+    path = Path(args.output)
+    turned = path.suffix.lower() == ".html"
+    most = MOST_TURNED if turned else MOST
+    panels = read_panels(args.files, most + 1)  # one more tells that there are more
+    if turned:
         write_gallery(panels, path, title=args.title or "")
     else:
         draw_sheet(panels, path, title=args.title, columns=args.columns)
-    emit({"crystals": len(panels), "picture": path}, f"{len(panels)} crystals drawn in {path}")
+    drawn = min(len(panels), most)
+    emit({"crystals": drawn, "picture": path}, f"{drawn} crystals drawn in {path}")
     return 0
 
 
-def read_panels(sources: Sequence[str]) -> list[Panel]:
-    """Pictures of all crystals of sources that can be read, the conventional cell where there is a symmetry.
+def read_panels(sources: Sequence[str], most: int | None = None) -> list[Panel]:
+    """Pictures of crystals of sources that can be read, the conventional cell where there is a symmetry.
+
+    Args:
+        sources: files and folders, of which no more is read than is needed.
+        most: crystals; all if None.
 
     Raises:
         DataError: a source that cannot be read, or that holds no crystal.
     """
     from crystalsmith.crystal.io import readable_records
 
-    return [_panel(record) for source in sources for record in readable_records(source)]
+    records = (record for source in sources for record in readable_records(source))
+    return [_panel(record) for record in islice(records, most)]
 
 
 def _panel(record: Record) -> Panel:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from crystalsmith import __version__
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.crystals import Crystals
+from crystalsmith.crystal.io.parquet import FOLDER as SHARDS
+from crystalsmith.crystal.io.parquet import write_shards
 from crystalsmith.dft.competing import from_materials_project, missing_references
 from crystalsmith.dft.inputs import write_inputs
 from crystalsmith.dft.jobs import check_free
@@ -23,6 +25,7 @@ from crystalsmith.discovery.clock import Clock
 from crystalsmith.discovery.database import BACKENDS, CrystalDatabase, shown
 from crystalsmith.discovery.funnel import run_stages
 from crystalsmith.discovery.orders import make_orders
+from crystalsmith.discovery.report.table import SHARD_COLUMNS, shard_row
 from crystalsmith.discovery.settings import DiscoverySettings
 from crystalsmith.discovery.shortlist import SHORTLIST, write_shortlist
 from crystalsmith.discovery.stages.hull import competing_phases
@@ -51,7 +54,7 @@ DISCOVERY = RunKind(
     "run of discover",
     owned=(
         *("run.json", CLOCK, DATABASE, DATABASE + "-journal", "report.html", "candidates.csv", "dft.csv"),
-        *(SHORTLIST, "cif/", "poscar/", f"{FOLDER}/", "phonons/"),
+        *(SHORTLIST, "cif/", "poscar/", f"{SHARDS}/", f"{FOLDER}/", "phonons/"),
     ),
 )
 
@@ -202,6 +205,7 @@ def check_needs(
         RelaxationError: the potential is unknown.
     """
     modules = [module_of(settings.potential)]
+    modules += EXTRAS["parquet"] if settings.format == "parquet" else ()
     modules += EXTRAS["phonons"] if settings.phonons else ()
     modules += ["mp_api"] if materials_project else []
     modules += BACKENDS if (database or "").startswith("postgres") else ()
@@ -215,7 +219,7 @@ def _known(model: Model, settings: DiscoverySettings, hull: Hull) -> KnownPhases
     prototypes = None
     if learned_source(model) is not None:
         prototypes = Prototypes(KnownCrystals.read(model.occupations))
-    return KnownPhases(prototypes, hull.phases(settings.system), settings.known)
+    return KnownPhases(prototypes, hull.phases(settings.system), settings.known, set(settings.system))
 
 
 def _fetch(settings: DiscoverySettings, hull: Hull) -> list[tuple[str, Crystal]]:
@@ -291,6 +295,8 @@ def _write(
     with writing(folder):
         write_shortlist(folder / SHORTLIST, summary)
         write_report(folder, summary)
+    if work.settings.format == "parquet":
+        write_shards(folder, map(shard_row, work.candidates.values()), SHARD_COLUMNS)
     if summary.shortlist:
         try:
             for code in CODES:

@@ -7,6 +7,7 @@ from typing import Any
 
 from crystalsmith.errors import DiscoveryError
 from crystalsmith.runs.settings import (
+    FORMATS,
     BadValue,
     amount,
     check_settings,
@@ -122,6 +123,11 @@ class DiscoverySettings:
     known: tuple[str, ...] = ()
     keep_known: bool = option(False, "list known crystals too")
     seed: int = _count(0, "of the generator", whole)
+    format: str = option(
+        "cif",
+        "of the candidates beside the database: CIFs of the short list alone, or all in crystals.parquet too",
+        choices=FORMATS,
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -153,5 +159,6 @@ class DiscoverySettings:
                 )
 
     def identity(self) -> dict[str, Any]:
-        """Of plain JSON types."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        """What makes two runs the same, in plain JSON types: all but the format."""
+        plain = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return {k: v for k, v in plain.items() if k != "format"}

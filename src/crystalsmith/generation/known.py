@@ -169,6 +169,7 @@ class KnownPhases:
         prototypes: the training set's index; None where the network has none.
         phases: phases with ids, whose names are better than the index's.
         files: structures of the user's, anything that ``crystal.io`` reads.
+        within: elements of all crystals that will be asked about; others of the files are left aside.
 
     Raises:
         DataError: nothing in a file can be read.
@@ -179,12 +180,14 @@ class KnownPhases:
         prototypes: Prototypes | None,
         phases: Iterable[Phase] = (),
         files: Sequence[str | os.PathLike[str]] = (),
+        within: Collection[str] | None = None,
     ) -> None:
         self._prototypes = prototypes if prototypes is not None and len(prototypes) else None
         self._phases: dict[str, list[Phase]] = defaultdict(list)
         for phase in phases:
             self._phases[phase.formula].append(phase)
         self._structures: dict[str, _OfFormula] = {}
+        self._within = None if within is None else frozenset(within)
         for path in files:
             self._read(path)
         index = self._prototypes
@@ -192,7 +195,7 @@ class KnownPhases:
         self.checked = ", ".join([*parts, *(os.fspath(f) for f in files)])
 
     def _read(self, path: str | os.PathLike[str]) -> None:
-        from crystalsmith.crystal.io import readable_records
+        from crystalsmith.crystal.io import Limits, readable_records
         from crystalsmith.crystal.io.sources import open_source
         from crystalsmith.data import Dataset
         from crystalsmith.data.volumes import compositions
@@ -205,11 +208,13 @@ class KnownPhases:
                 atoms = {SYMBOLS[z]: int(counts[z]) for z in present.tolist()}
                 self._keep(dataset.ids[row], atoms, partial(_of_dataset, dataset, row))
             return
-        for record in readable_records(path):
+        for record in readable_records(path, Limits(within=self._within)):
             symbols = [SYMBOLS[int(z)] for z in record.numbers]
             self._keep(record.id, Counter(symbols), partial(_of_record, record))
 
     def _keep(self, name: str, atoms: Mapping[str, int], make: Callable[[], Any]) -> None:
+        if self._within is not None and not self._within >= atoms.keys():
+            return
         formula = reduced_formula(atoms)
         if formula not in self._structures:
             divisor = math.gcd(*atoms.values())
@@ -375,7 +380,7 @@ def known_of(
 
     references = shipped("chgnet")
     phases = references.of_system(elements) if references is not None and elements else []
-    return KnownPhases(_index(model), phases, files)
+    return KnownPhases(_index(model), phases, files, elements)
 
 
 def _index(model: AnyModel | None) -> Prototypes | None:

@@ -201,6 +201,8 @@ class Results:
     rows: tuple[Ranked, ...]
     known_phases: tuple[KnownPhase, ...] = ()
     """Known phases of what was asked for, the most stable first, with the ranks of their crystals."""
+    files: frozenset[int] | None = None
+    """Ranks of crystals that have a CIF; None where all have."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -214,7 +216,11 @@ class Results:
 
     def to_dict(self) -> list[dict[str, Any]]:
         """A mapping for each crystal, by the names of ``COLUMNS``."""
-        return [_row(ranked) for ranked in self.rows]
+        return [_row(ranked, self.has_cif(ranked)) for ranked in self.rows]
+
+    def has_cif(self, made: Ranked) -> bool:
+        """Whether the crystal has a file of its own."""
+        return self.files is None or made.rank in self.files
 
     def to_dataframe(self) -> pd.DataFrame:
         """The same as a table."""
@@ -244,11 +250,12 @@ def write_results(
         OutputError: a file cannot be written.
         DataError: a file of known crystals cannot be read.
     """
-    from crystalsmith.generation.results_page import results_page
+    from crystalsmith.generation.results_page import results_page, shown_in_full
 
     known = known_of(model, {e for r in ranked for e in r.crystal.counts}, settings.known)
     rows = tuple(replace(r, novelty=known.judge(r.crystal)) for r in ranked)
-    results = Results(rows, tuple(known_phases(orders, rows, known)))
+    files = None if settings.format == "cif" else frozenset(r.rank for r in shown_in_full(rows))
+    results = Results(rows, tuple(known_phases(orders, rows, known)), files)
     facts = {
         "Asked for": f"{sum(order.count for order in orders)} crystals in {len(orders)} orders",
         "Model": "" if model is None else model.method,
@@ -272,7 +279,7 @@ COLUMNS = (
 """Of ``crystals.csv``; lengths in Angstrom, angles in degrees, atoms in the primitive cell."""
 
 
-def _row(made: Ranked) -> dict[str, Any]:
+def _row(made: Ranked, has_cif: bool) -> dict[str, Any]:
     crystal, score = made.crystal, made.entry.score
     cell = zip(("a", "b", "c", "alpha", "beta", "gamma"), crystal.cell, strict=True)
     bonds = shortest_bonds(crystal)
@@ -301,7 +308,7 @@ def _row(made: Ranked) -> dict[str, Any]:
         "shortest_bond": f"{bonds[0].first}-{bonds[0].second}" if bonds else None,
         "shortest_bond_angstrom": round(bonds[0].length, 3) if bonds else None,
         "seed": made.entry.seed,
-        "cif": f"cif/{made.stem}.cif",
+        "cif": f"cif/{made.stem}.cif" if has_cif else None,
     }
 
 

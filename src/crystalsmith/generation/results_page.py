@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,11 @@ LISTED = 500
 _BONDS = 6  # pairs of elements whose shortest bond a card names
 
 
+def shown_in_full(rows: Iterable[Ranked]) -> list[Ranked]:
+    """The crystals that have a card of their own."""
+    return list(islice((m for m in rows if not m.stands_behind), DRAWN))
+
+
 def results_page(results: Results, *, title: str = "", facts: Mapping[str, Any] | None = None) -> str:
     """The page.
 
@@ -36,7 +42,7 @@ def results_page(results: Results, *, title: str = "", facts: Mapping[str, Any] 
         facts: what it says of the run, by name.
     """
     viewers = Viewers()
-    full = [m for m in results if not m.stands_behind][:DRAWN]
+    full = shown_in_full(results)
     cards = [
         {
             "made": m,
@@ -65,6 +71,7 @@ def results_page(results: Results, *, title: str = "", facts: Mapping[str, Any] 
         listed=min(len(results), LISTED),
         total=len(results),
         cards=cards,
+        place="all CIFs are in the folder cif" if results.files is None else "all are in crystals.parquet",
         known=_known_rows(results),
         facts=list((facts or {}).items()),
     )

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith import __version__
 from crystalsmith.crystal.crystals import Crystals
+from crystalsmith.crystal.io.parquet import FOLDER, Row, need_parquet, write_shards
 from crystalsmith.crystal.io.write import extxyz_frame
 from crystalsmith.errors import ConfigError, OutputError
 from crystalsmith.generation.generator import generate_batches
@@ -57,7 +58,7 @@ def _own_cifs(path: Path, manifest: dict[str, Any] | None) -> list[Path]:
 GENERATION = RunKind(
     "generation",
     "generated crystals",
-    owned=(JOURNAL, SCORES, CRYSTALS, PICTURE, *OWNED),
+    owned=(JOURNAL, SCORES, CRYSTALS, PICTURE, f"{FOLDER}/", *OWNED),
     files=_own_cifs,
     another={
         "orders": "other orders",
@@ -186,6 +187,8 @@ def generate_into(
     from crystalsmith.ranking import Ladder
 
     settings = settings or GenerateSettings()
+    if settings.format == "parquet":
+        need_parquet()
     if model is None:
         from crystalsmith.diffusion import load_model
 
@@ -361,17 +364,22 @@ def _write(
     """All files but the journals."""
     found = [(order, made.sound(order.id)) for order in orders]
     ranked = rank_all(found, settings.sort, model_known(model))
-    names = {f"{r.stem}.cif" for r in ranked}
+    results = write_results(folder, ranked, orders=orders, model=model, settings=settings)
+    names = {f"{r.stem}.cif" for r in results if results.has_cif(r)}
     for file in _own_cifs(folder.path, {"run": folder.identity}):
         if file.name not in names:
             file.unlink()
-    for r in ranked:
+    for r in results:
         cif = folder.path / CIFS / f"{r.stem}.cif"
-        if r.entry.crystal is not None and (not cif.exists() or not cif.stat().st_size):
+        if cif.name in names and (not cif.exists() or not cif.stat().st_size):
             # Not durable: the journal is, and a CIF that a power cut left empty is written anew.
-            folder.write(f"{CIFS}/{cif.name}", r.entry.crystal.to_cif(), durable=False)
-    folder.write(CRYSTALS, _extxyz(ranked))
-    results = write_results(folder, ranked, orders=orders, model=model, settings=settings)
+            folder.write(f"{CIFS}/{cif.name}", r.crystal.to_cif(), durable=False)
+    if settings.format == "cif":
+        folder.remove(f"{FOLDER}/")
+        folder.write(CRYSTALS, _extxyz(ranked))
+    else:
+        folder.remove(CRYSTALS)
+        write_shards(folder.path, _shard_rows(results, made), _SHARD_COLUMNS)
     if not folder.finished:
         timings = {} if ladder is None else {"judges": _judge_timings(folder, ladder)}
         status = "finished" if made.settled == made.asked else "interrupted"
@@ -411,6 +419,33 @@ def _extxyz(ranked: Iterable[Ranked]) -> Iterator[str]:
             "relaxed_energy_per_atom": score.relaxed_energy,
         }
         yield extxyz_frame(entry.crystal, info | parts, score.energy)
+
+
+_SHARD_COLUMNS = {
+    **{name: "string" for name in ("origin", "novelty", "known_as")},
+    **{name: "double" for name in ("score", "p_right", "log_prior")},
+    **{name: "int64" for name in ("rank", "duplicate_of", "seed")},
+}
+
+
+def _shard_rows(results: Results, made: Made) -> Iterator[Row]:
+    """The crystals by rank, then those that were given up."""
+    for r in results:
+        more = {
+            "rank": r.rank,
+            "origin": r.entry.origin.words,
+            "novelty": r.novelty.verdict if r.novelty else None,
+            "known_as": r.known_as or None,
+            "score": r.figure,
+            "p_right": r.entry.p_right,
+            "log_prior": r.entry.log_prior,
+            "duplicate_of": r.duplicate_of,
+            "seed": r.entry.seed,
+        }
+        yield Row(r.order.id, r.crystal, energy=r.energy, index=r.entry.index, more=more)
+    for entry in made.entries():
+        if entry.crystal is None:
+            yield Row(entry.order_id, None, f"not made: {entry.failure}", index=entry.index)
 
 
 def _draw(folder: RunFolder, ranked: Sequence[Ranked]) -> None:

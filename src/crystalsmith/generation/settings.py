@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crystalsmith.orders.settings import BATCH_ATOMS, LETTERS, MAX_TRIES
-from crystalsmith.runs.settings import check_settings, option, positive
+from crystalsmith.runs.settings import FORMATS, check_settings, option, positive
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,11 @@ class GenerateSettings:
         False, "make no crystal that is known already: other recipes take the places of known phases"
     )
     picture: bool = option(False, "draw the crystals on one sheet, crystals.png")
+    format: str = option(
+        "cif",
+        "of the crystals: a CIF each and crystals.extxyz, or shards of many in crystals.parquet",
+        choices=FORMATS,
+    )
     workers: int = option(
         1, "processes that make crystals; they are the same with any number", check=positive, metavar="N"
     )

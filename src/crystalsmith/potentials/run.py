@@ -22,11 +22,12 @@ from crystalsmith import __version__
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.crystals import Crystals
 from crystalsmith.crystal.io import named_crystals
+from crystalsmith.crystal.io.parquet import FOLDER, need_parquet, write_shards
 from crystalsmith.potentials.calculators import check_potential, load_calculator, package_of
 from crystalsmith.potentials.many import relax_many
 from crystalsmith.potentials.outcome import Outcome
 from crystalsmith.potentials.settings import STAGES, Engine, RelaxSettings
-from crystalsmith.potentials.table import COLUMNS, extxyz_frames, table_row
+from crystalsmith.potentials.table import COLUMNS, SHARD_COLUMNS, extxyz_frames, shard_rows, table_row
 from crystalsmith.runs.csv_text import csv_lines
 from crystalsmith.runs.folder import Journal, RunFolder, RunKind, check_folder
 from crystalsmith.runs.manifest import read_manifest
@@ -49,7 +50,7 @@ def _own_cifs(path: Path, manifest: dict[str, Any] | None) -> Iterator[Path]:
 RELAXATION = RunKind(
     "relaxation",
     "relaxations",
-    owned=(JOURNAL, TABLE, FRAMES),
+    owned=(JOURNAL, TABLE, FRAMES, f"{FOLDER}/"),
     files=_own_cifs,
     another={"crystals": "other crystals"},
 )
@@ -196,6 +197,9 @@ def relax_into(
         OutputError: the folder cannot be used.
     """
     settings, engine, output = settings or RelaxSettings(), engine or Engine(), Path(output)
+    as_cifs = settings.format == "cif"
+    if not as_cifs:
+        need_parquet()
     check_potential(engine.potential)
     found = dict(sources) if isinstance(sources, Mapping) else named_crystals(sources)
     identity = relax_identity(found, engine.potential, settings)
@@ -215,7 +219,8 @@ def relax_into(
             entry = Entry(name, outcome, round(seconds, 3))
             journal.append([entry.to_json()])
             _keep(entries, entry)
-            _write_cif(run, entry)
+            if as_cifs:
+                _write_cif(run, entry)
 
         todo = {name: crystal for name, crystal in found.items() if name not in entries}
         for name, crystal in todo.items():
@@ -233,9 +238,12 @@ def relax_into(
             apart=True,
         )
         result = Relaxed(output, tuple(entries[n] for n in found), len(crystals), run.seconds - began)
-        for entry in result.entries:
-            _write_cif(run, entry, again=False)
-        run.write(FRAMES, extxyz_frames((e.name, e.outcome) for e in result.entries))
+        if as_cifs:
+            for entry in result.entries:
+                _write_cif(run, entry, again=False)
+            run.write(FRAMES, extxyz_frames((e.name, e.outcome) for e in result.entries))
+        else:
+            write_shards(run.path, shard_rows((e.name, e.outcome) for e in result.entries), SHARD_COLUMNS)
         run.write(TABLE, csv_lines(result.rows(), COLUMNS))
         if todo or run.finished is None:
             run.write_manifest(

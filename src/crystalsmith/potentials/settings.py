@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from crystalsmith.errors import ConfigError
-from crystalsmith.runs.settings import check_settings, option, positive, positive_number
+from crystalsmith.runs.settings import FORMATS, check_settings, option, positive, positive_number
 
 STAGES = ("symmetric", "free")
 
@@ -38,6 +38,7 @@ class RelaxSettings:
         max_volume_change: the volume may grow or shrink by this fraction of the smaller one in a stage: with
             0.5 to 3/2 or to 2/3 of the start's; None for no limit but ``max_strain``.
         seconds: no evaluation begins later than this after the start of all stages; None for no limit.
+        format: of the files that a run writes, one of ``FORMATS``.
         max_strain: largest stretch or squeeze of any direction, as a fraction, between start and end.
         max_shift: largest way of an atom in Angstrom, the strain apart.
         max_drop: eV per atom; an energy that falls by more is a hole of the potential. None for crystals that
@@ -63,6 +64,11 @@ class RelaxSettings:
         metavar="X",
     )
     seconds: float | None = option(600.0, "time limit of one crystal", check=positive_number, metavar="S")
+    format: str = option(
+        "cif",
+        "of the results: a CIF each and relaxed.extxyz, or shards of many in crystals.parquet",
+        choices=FORMATS,
+    )
     max_strain: float = 0.4
     max_shift: float = 2.0
     max_drop: float | None = None
@@ -80,6 +86,7 @@ class RelaxSettings:
         return STAGES if self.only is None else (self.only,)
 
     def to_json(self) -> dict[str, Any]:
-        """What makes two runs the same, in plain JSON types; the inner limits only where they are others."""
+        """What makes two runs the same, in plain JSON types: all but the format, and the inner limits only
+        where they are others."""
         inner = {name: getattr(RelaxSettings, name) for name in ("max_strain", "max_shift", "max_drop")}
-        return {k: v for k, v in asdict(self).items() if k not in inner or v != inner[k]}
+        return {k: v for k, v in asdict(self).items() if k != "format" and (k not in inner or v != inner[k])}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.io.parquet import Row
 from crystalsmith.crystal.io.write import extxyz_frame
 from crystalsmith.potentials.outcome import Outcome
 from crystalsmith.runs.pool import Failed
@@ -71,6 +72,34 @@ def extxyz_frames(outcomes: Iterable[tuple[str, Outcome | Failed]]) -> Iterator[
             "reason": outcome.reason,
         }
         yield extxyz_frame(outcome.result.crystal, info, outcome.result.energy)
+
+
+SHARD_COLUMNS = {
+    "reason": "string",
+    "converged": "bool",
+    **{name: "int64" for name in ("space_group_start", "calls_symmetric", "calls_free")},
+    **{name: "double" for name in ("energy_start", "energy_symmetric", "energy_free", "fmax", "stress")},
+}
+"""Of ``crystals.parquet`` beside those of every crystal; units as above."""
+
+
+def shard_rows(outcomes: Iterable[tuple[str, Outcome | Failed]]) -> Iterator[Row]:
+    """``crystals.parquet``, crystal by crystal; those without a result give their reason."""
+    for name, outcome in outcomes:
+        if isinstance(outcome, Failed) or (result := outcome.result) is None:
+            yield Row(name, None, f"not relaxed: {outcome.reason}", more={"reason": outcome.reason})
+            continue
+        more = {
+            "reason": outcome.reason,
+            "converged": outcome.converged,
+            "space_group_start": outcome.start.space_group,
+            "energy_start": outcome.energy_start,
+            **{f"calls_{kind}": stage.calls for kind, stage in outcome.stages.items()},
+            **{f"energy_{kind}": stage.energy for kind, stage in outcome.stages.items() if stage.sound},
+            "fmax": result.fmax,
+            "stress": result.stress,
+        }
+        yield Row(name, result.crystal, energy=result.energy, more=more)
 
 
 def _volume(crystal: Crystal) -> float:

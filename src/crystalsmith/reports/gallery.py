@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +19,14 @@ if TYPE_CHECKING:
     from crystalsmith.pictures.sheet import Panel
 
 
+MOST_TURNED = 500
+"""Crystals on one page; with more it no longer opens at once."""
+
+logger = logging.getLogger(__name__)
+
+
 def write_gallery(panels: Sequence[Panel], path: Path, *, title: str = "") -> Path:
-    """Write a page of crystals.
+    """Write a page of the first ``MOST_TURNED`` crystals.
 
     Args:
         panels: the crystals with their labels.
@@ -30,6 +37,9 @@ def write_gallery(panels: Sequence[Panel], path: Path, *, title: str = "") -> Pa
         StructureError: a cell without volume.
         OutputError: the page cannot be written.
     """
+    if len(panels) > MOST_TURNED:
+        logger.warning("%s shows the first %d crystals only", path, MOST_TURNED)
+    panels = panels[:MOST_TURNED]
     viewers = Viewers()
     cards = []
     for k, panel in enumerate(panels):

@@ -250,6 +250,19 @@ class RunFolder:
             write_whole(path, text, durable=durable)
         return path
 
+    def remove(self, name: str) -> None:
+        """Remove a file of the run, or a whole folder of its where the name ends in ``/``; it need not exist.
+
+        Raises:
+            OutputError: it cannot be removed.
+        """
+        path = self.path / name.rstrip("/")
+        with writing(path):
+            if not name.endswith("/"):
+                path.unlink(missing_ok=True)
+            elif path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+
     def write_manifest(self, status: str, **facts: Any) -> Manifest:
         """Write how the run stands.
 

@@ -22,6 +22,10 @@ KEY = "option"
 """Of a field's metadata, where its ``Option`` is."""
 
 
+FORMATS = ("cif", "parquet")
+"""What a run's crystals are written as: a file each, or shards of many."""
+
+
 class BadValue(ConfigError, argparse.ArgumentTypeError):
     """A value that an option does not take; argparse names the option before the message."""
 

@@ -20,6 +20,7 @@ from crystalsmith.serving.shown import SHOWN
 
 if TYPE_CHECKING:
     from crystalsmith.crystal import Crystal
+    from crystalsmith.crystal.io import Record
     from crystalsmith.diffusion import AnyModel
     from crystalsmith.orders import Order
 
@@ -212,15 +213,24 @@ def crystal_of(folder: Path, n: int, row: Mapping[str, Any]) -> Crystal:
     if "crystal" in row:
         return Crystal.from_dict(row["crystal"])
     name = row.get("cif") or row.get("file") or (f"cif/{row['name']}.cif" if "reason" in row else None)
-    if name is None:
-        for number, record in enumerate(read_records(folder), 1):
-            if number == n and record.crystal is not None:
-                return record.crystal
-        raise NotFound("there is no such crystal")
-    path = folder / str(name)
-    if not re.fullmatch(r"cif/[^/\\\0]{1,200}\.cif", str(name)) or path.is_symlink() or not path.is_file():
-        raise NotFound("there is no such crystal")
-    return _from_cif(path, path.stat().st_mtime_ns)
+    if name is not None:
+        path = folder / str(name)
+        if not re.fullmatch(r"cif/[^/\\\0]{1,200}\.cif", str(name)) or path.is_symlink():
+            raise NotFound("there is no such crystal")
+        if path.is_file():
+            return _from_cif(path, path.stat().st_mtime_ns)
+    # Of a run whose crystals have no files of their own, or not yet.
+    for number, record in enumerate(read_records(folder), 1):
+        if record.crystal is not None and _is_of(record, number, n, row):
+            return record.crystal
+    raise NotFound("there is no such crystal")
+
+
+def _is_of(record: Record, number: int, n: int, row: Mapping[str, Any]) -> bool:
+    """Whether a record is that of row n: by order and index or by name, as far as the row tells them."""
+    if "order" in row and "index" in row:
+        return (record.id, str(record.index)) == (str(row["order"]), str(row["index"]))
+    return record.id == row["name"] if "reason" in row else number == n
 
 
 @lru_cache(maxsize=64)

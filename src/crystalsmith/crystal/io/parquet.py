@@ -35,6 +35,9 @@ FORMAT = 1
 GROUP, SHARD = 5_000, 50_000
 """Rows that are held in memory before they are written, and rows of a file."""
 
+FOLDER = "crystals.parquet"
+"""Of the shards of a run."""
+
 _MARK = b"crystalsmith"
 _PART = re.compile(r"part-(\d{5,})\.parquet")
 _BATCH = 500
@@ -118,6 +121,7 @@ def _values(row: Row) -> dict[str, Any]:
         "failure": row.failure or None,
         **row.more,
     }
+    values = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
     if crystal is not None:
         counts = crystal.counts
         values |= {
@@ -258,6 +262,22 @@ class _Open:
             self._place.__exit__(InterruptedError, error, None)
         except InterruptedError:
             pass
+
+
+def write_shards(folder: Path, rows: Iterable[Row], more: Mapping[str, str]) -> None:
+    """Write all rows of a run into its ``FOLDER``; what stood there is replaced shard by shard.
+
+    Args:
+        folder: of the run.
+        rows: in their order.
+        more: further columns with the names of their Arrow types.
+
+    Raises:
+        OutputError: pyarrow is missing, or they cannot be written.
+    """
+    with ParquetShards(folder / FOLDER, more, anew=True) as shards:
+        for row in rows:
+            shards.add(row)
 
 
 def write_parquet(path: Path, rows: Iterable[Row], more: Mapping[str, str] | None = None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from crystalsmith.crystal.io.parquet import Row
 from crystalsmith.dft.jobs import ranked_names
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.hull import KJ_PER_MOL
@@ -49,6 +50,35 @@ _COLUMNS = (
     *("score", "log_prior", "dft_code", "dft_energy_ev_atom", "dft_above_hull_ev_atom", "dft_same"),
     *("dft_space_group", "seed", "cif"),
 )
+
+
+SHARD_COLUMNS = {
+    **{n: "string" for n in ("order", "stage", "dropped_at", "why", "novelty", "nearest", "prototype")},
+    **{n: "double" for n in ("score", "log_prior", "formation_energy")},
+    "converged": "bool",
+    "seed": "int64",
+}
+"""Of ``crystals.parquet`` beside those of every crystal; eV per atom."""
+
+
+def shard_row(c: Candidate) -> Row:
+    """A candidate as it stands, in ``crystals.parquet``."""
+    dropped, novelty = c.dropped or (None, None), c.novelty
+    more = {
+        "order": str(c.order.get("id", "")),
+        "stage": c.states[-1].stage,
+        "dropped_at": dropped[0],
+        "why": dropped[1],
+        "novelty": novelty.verdict if novelty else None,
+        "nearest": novelty.nearest if novelty else None,
+        "prototype": novelty.prototype if novelty else None,
+        "score": c.score,
+        "log_prior": c.log_prior,
+        "formation_energy": c.formation,
+        "converged": c.states[-1].converged,
+        "seed": c.seed,
+    }
+    return Row(c.name, c.crystal, energy=c.energy, above_hull=c.above_hull, more=more)
 
 
 def _row(c: Candidate) -> dict[str, Any]:
