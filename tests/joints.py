@@ -15,7 +15,7 @@ from crystalsmith.discovery.calculations import write_run_inputs
 from crystalsmith.evaluation import read_samples
 from crystalsmith.evaluation.targets import target_orders
 from crystalsmith.orders import parse_order
-from crystalsmith.potentials import Engine, RelaxSettings
+from crystalsmith.potentials import RelaxSettings, Resources
 from crystalsmith.potentials.run import relax_into
 from crystalsmith.rediscovery.targets import read_targets
 
@@ -39,5 +39,5 @@ def assert_every_command_reads(
     assert len(read_panels([folder])) == len(samples)
 
     few = RelaxSettings(only="symmetric", max_calls=1)
-    relax_into(folder, scratch / "relaxed", few, Engine("ase.calculators.lj:LennardJones", 1))
+    relax_into(folder, scratch / "relaxed", few, Resources("ase.calculators.lj:LennardJones", 1))
     assert Counter(named_crystals(scratch / "relaxed").values()) == expected

@@ -16,7 +16,7 @@ from crystalsmith.crystal import Crystal, Site
 from crystalsmith.crystal.io import named_crystals
 from crystalsmith.data import pack
 from crystalsmith.generation import GenerateSettings, generate_into
-from crystalsmith.potentials import Engine
+from crystalsmith.potentials import Resources
 from crystalsmith.prototypes import PrototypeTable
 from joints import assert_every_command_reads
 from priors import clever
@@ -90,7 +90,7 @@ def vibrating(folder: Path) -> list[Crystal]:
     from crystalsmith.phonons import PhononSettings, phonons_into
 
     small = PhononSettings(length=4.0, max_atoms=8, elastic=False)
-    run = phonons_into({symbol: fcc(symbol) for symbol in LENGTHS}, folder, small, Engine(EMT, 1))
+    run = phonons_into({symbol: fcc(symbol) for symbol in LENGTHS}, folder, small, Resources(EMT, 1))
     return [study.phonons.crystal for study in run.studies.values() if study.phonons is not None]
 
 

@@ -120,7 +120,7 @@ def settings() -> str:
     from crystalsmith.generation.settings import GenerateSettings
     from crystalsmith.hull.settings import BuildSettings, HullSettings
     from crystalsmith.phonons.settings import PhononSettings
-    from crystalsmith.potentials.settings import Engine, RelaxSettings
+    from crystalsmith.potentials.settings import RelaxSettings, Resources
     from crystalsmith.rediscovery.settings import RediscoverySettings
     from crystalsmith.solving.settings import SolveSettings
 
@@ -129,7 +129,7 @@ def settings() -> str:
         SolveSettings: "solve",
         DiscoverySettings: "discover",
         RelaxSettings: "relax",
-        Engine: "of all that relax: the potential, and how many processes",
+        Resources: "of all that relax: the potential, and how many processes",
         HullSettings: "hull show",
         BuildSettings: "hull build",
         PhononSettings: "phonons",

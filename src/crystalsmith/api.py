@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from crystalsmith.phonons.settings import PhononSettings
     from crystalsmith.potentials.run import Relaxed
     from crystalsmith.potentials.settings import RelaxSettings
+    from crystalsmith.runs.engines import Engine
     from crystalsmith.solving import Solution, SolveSettings
 
 Place: TypeAlias = "str | os.PathLike[str]"
@@ -219,6 +220,7 @@ def relax(
     *,
     potential: str = "chgnet",
     workers: int | None = None,
+    engine: str | Engine | None = None,
     settings: RelaxSettings | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
@@ -231,6 +233,8 @@ def relax(
         out: folder of the run; the same call goes on where it stopped.
         potential: ``chgnet``, ``7net-0``, ``7net-l3i5``, ``mace:PATH``, or ``module:factory``.
         workers: processes; one for each core if None.
+        engine: where the work is done: local, parsl:SITE.py, slurm, pbs, kubernetes, htex-local or
+            module:factory; local if None.
         settings: when a relaxation ends; as usual if not given.
         overwrite: replace other relaxations in the folder.
         progress: told how far it is.
@@ -242,7 +246,7 @@ def relax(
     Raises:
         DataError: nothing can be read.
         RelaxationError: the potential is unknown, not installed, or cannot be loaded.
-        ConfigError: a setting that there is not.
+        ConfigError: a setting or an engine that there is not.
         OutputError: the folder cannot be used.
 
     Example:
@@ -253,12 +257,18 @@ def relax(
         [['Cu', 'Cu']]
     """
     from crystalsmith.potentials.run import relax_into
-    from crystalsmith.potentials.settings import Engine, RelaxSettings
+    from crystalsmith.potentials.settings import RelaxSettings, Resources
 
     chosen = settings_of(RelaxSettings, settings, changes)
     folder, temporary = _folder(out)
+    resources = Resources(potential, workers, engine or "local")
     relaxed = relax_into(
-        _sources(crystals), folder, chosen, Engine(potential, workers), overwrite=overwrite, progress=progress
+        _sources(crystals),
+        folder,
+        chosen,
+        resources,
+        overwrite=overwrite,
+        progress=progress,
     )
     return _keep(relaxed, temporary)
 
@@ -269,6 +279,7 @@ def phonons(
     *,
     potential: str = "chgnet",
     workers: int | None = None,
+    engine: str | Engine | None = None,
     settings: PhononSettings | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
@@ -279,7 +290,7 @@ def phonons(
     Args:
         crystals: whatever ``read`` takes, or the result of another function.
         out: folder of the run; the same call goes on where it stopped.
-        potential, workers: as for ``relax``.
+        potential, workers, engine: as for ``relax``.
         settings: how; as usual if not given.
         overwrite: replace other phonons in the folder.
         progress: told how far it is.
@@ -292,17 +303,23 @@ def phonons(
         DataError: nothing can be read.
         PhononError: phonopy or seekpath is not installed.
         RelaxationError: the potential is unknown, not installed, or cannot be loaded.
-        ConfigError: a setting that there is not.
+        ConfigError: a setting or an engine that there is not.
         OutputError: the folder cannot be used.
     """
     from crystalsmith.phonons.run import phonons_into
     from crystalsmith.phonons.settings import PhononSettings
-    from crystalsmith.potentials.settings import Engine
+    from crystalsmith.potentials.settings import Resources
 
     chosen = settings_of(PhononSettings, settings, changes)
     folder, temporary = _folder(out)
+    resources = Resources(potential, workers, engine or "local")
     found = phonons_into(
-        _sources(crystals), folder, chosen, Engine(potential, workers), overwrite=overwrite, progress=progress
+        _sources(crystals),
+        folder,
+        chosen,
+        resources,
+        overwrite=overwrite,
+        progress=progress,
     )
     return _keep(found, temporary)
 

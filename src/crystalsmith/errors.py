@@ -65,3 +65,7 @@ class PhononError(CrystalsmithError, ValueError):
 
 class PatternError(CrystalsmithError, ValueError):
     """A powder pattern, its radiation or its axis that cannot be read or used."""
+
+
+class EngineError(CrystalsmithError, RuntimeError):
+    """An engine that cannot be started, or whose workers give no results; mended, the run goes on."""

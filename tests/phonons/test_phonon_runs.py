@@ -16,7 +16,8 @@ pytest.importorskip("seekpath")
 from crystalsmith.phonons import PhononSettings, Study, phonons_into, study_crystal, study_many
 from crystalsmith.phonons.supercell import choose_supercell
 from crystalsmith.phonons.vibrations import _atoms, _phonopy, compute_phonons, relax_tightly
-from crystalsmith.potentials import Engine
+from crystalsmith.potentials import Resources
+from crystalsmith.runs.engines import Local
 from crystalsmith.runs.manifest import read_manifest
 from crystalsmith.runs.pool import Failed
 
@@ -69,7 +70,7 @@ def test_a_crystal_that_fails_costs_no_other(workers):
     crystals = {**BAD, "cu": fcc("Cu"), "ni": fcc("Ni", 3.5)}
     seen = []
     found = study_many(
-        crystals, EMT, SMALL, workers=workers, on_done=lambda name, study, seconds: seen.append(name)
+        crystals, EMT, SMALL, engine=Local(workers), on_done=lambda name, study, seconds: seen.append(name)
     )
     assert sorted(seen) == sorted(found) == sorted(crystals)
     assert {name for name, study in found.items() if isinstance(study, Study)} == {"cu", "ni"}
@@ -97,13 +98,13 @@ def test_what_goes_wrong_in_a_library_is_told_of_its_crystal(monkeypatch):
         return real(crystal)
 
     monkeypatch.setattr(vibrations, "band_path", path)
-    found = study_many({"ni": fcc("Ni", 3.5), "cu": fcc("Cu")}, EMT, SMALL, workers=1)
+    found = study_many({"ni": fcc("Ni", 3.5), "cu": fcc("Cu")}, EMT, SMALL, engine=Local(1))
     assert found["ni"] == Failed("IndexError: list index out of range") and isinstance(found["cu"], Study)
 
 
 def test_a_run_is_a_call_and_its_folder_says_what_it_is(tmp_path):
-    engine = Engine(EMT, workers=1)
-    run = phonons_into({"cu": fcc("Cu"), **BAD}, tmp_path / "out", SMALL, engine)
+    resources = Resources(EMT, workers=1)
+    run = phonons_into({"cu": fcc("Cu"), **BAD}, tmp_path / "out", SMALL, resources)
     assert list(run.studies) == ["cu"] and set(run.lost) == set(BAD)
     manifest = read_manifest(tmp_path / "out")
     assert (manifest["kind"], manifest["status"], manifest["asked"]) == ("phonons", "finished", 5)
@@ -111,25 +112,25 @@ def test_a_run_is_a_call_and_its_folder_says_what_it_is(tmp_path):
     assert run.rows()[0]["verdict"] == "stable" and run.to_dataframe().shape[0] == 5
     json.dumps(run.to_dict())
     # More crystals of the same settings may follow; others may not, unless told.
-    more = phonons_into({"ni": fcc("Ni", 3.5)}, tmp_path / "out", SMALL, engine)
+    more = phonons_into({"ni": fcc("Ni", 3.5)}, tmp_path / "out", SMALL, resources)
     assert list(more.studies) == ["ni"]
     (tmp_path / "out" / "mine.json").write_text("{}")
     with pytest.raises(OutputError, match="another length"):
-        phonons_into({"cu": fcc("Cu")}, tmp_path / "out", PhononSettings(length=5.0), engine)
+        phonons_into({"cu": fcc("Cu")}, tmp_path / "out", PhononSettings(length=5.0), resources)
     other = PhononSettings(length=5.0, elastic=False)
-    phonons_into({"ni": fcc("Ni", 3.5)}, tmp_path / "out", other, engine, overwrite=True)
+    phonons_into({"ni": fcc("Ni", 3.5)}, tmp_path / "out", other, resources, overwrite=True)
     left = {p.name for p in (tmp_path / "out").iterdir() if p.suffix == ".json"}
     assert left == {"ni.json", "mine.json", "manifest.json"}
 
 
 def test_a_folder_of_an_earlier_version_is_gone_on_with(tmp_path):
     """It held the files of each crystal and nothing else."""
-    out, engine = tmp_path / "out", Engine(EMT, workers=1)
-    phonons_into({"cu": fcc("Cu")}, out, SMALL, engine)
+    out, resources = tmp_path / "out", Resources(EMT, workers=1)
+    phonons_into({"cu": fcc("Cu")}, out, SMALL, resources)
     (out / "manifest.json").unlink()
     (out / "run.log").unlink()
     before = (out / "cu.json").read_bytes()
     with pytest.raises(OutputError, match="made with other settings"):
-        phonons_into({"cu": fcc("Cu")}, out, PhononSettings(length=5.0), engine)
-    run = phonons_into({"cu": fcc("Cu"), "ni": fcc("Ni", 3.5)}, out, SMALL, engine)
+        phonons_into({"cu": fcc("Cu")}, out, PhononSettings(length=5.0), resources)
+    run = phonons_into({"cu": fcc("Cu"), "ni": fcc("Ni", 3.5)}, out, SMALL, resources)
     assert list(run.studies) == ["cu", "ni"] and (out / "cu.json").read_bytes() == before

@@ -18,9 +18,9 @@ from crystalsmith.crystal import NUMBERS, Crystal, Site
 from crystalsmith.crystal.validity import SOUND
 from crystalsmith.errors import DataError, OutputError, RelaxationError
 from crystalsmith.potentials import (
-    Engine,
     Outcome,
     RelaxSettings,
+    Resources,
     energies_of_many,
     load_calculator,
     relax_crystal,
@@ -32,6 +32,7 @@ from crystalsmith.potentials import (
 from crystalsmith.potentials.calculators import known_elements, module_of, package_of, unknown_to
 from crystalsmith.potentials.relaxation import Relaxation
 from crystalsmith.potentials.run import RELAXATION, relax_into, same_crystal
+from crystalsmith.runs.engines import Local
 from crystalsmith.runs.manifest import read_manifest
 from crystalsmith.runs.pool import Failed
 
@@ -62,7 +63,7 @@ def test_what_fails_costs_itself_alone(workers):
         CRYSTALS,
         NAME,
         QUICK,
-        workers=workers,
+        engine=Local(workers),
         on_done=lambda name, outcome, seconds: seen.append((name, outcome)),
         progress=lambda *how: told.append(how),
     )
@@ -81,13 +82,13 @@ def test_the_rest_is_left_when_the_time_is_over():
         CRYSTALS,
         NAME,
         QUICK,
-        workers=1,
+        engine=Local(1),
         on_done=lambda name, outcome, seconds: seen.append(name),
         over=lambda: len(seen) >= 2,
     )
     assert list(found) == seen == ["cu", "am"]
-    assert relax_many(CRYSTALS, NAME, QUICK, workers=1, over=lambda: True) == {}
-    assert energies_of_many(CRYSTALS, NAME, workers=1, over=lambda: True) == {}
+    assert relax_many(CRYSTALS, NAME, QUICK, engine=Local(1), over=lambda: True) == {}
+    assert energies_of_many(CRYSTALS, NAME, engine=Local(1), over=lambda: True) == {}
     with pytest.raises(RelaxationError, match="unknown potential"):
         relax_many(CRYSTALS, "nonsense", QUICK)
     with pytest.raises(RelaxationError, match="unknown potential"):
@@ -97,7 +98,7 @@ def test_the_rest_is_left_when_the_time_is_over():
 def test_energies_of_many_are_those_of_each():
     crystals = {f"{name}{k}": c for k in range(8) for name, c in CRYSTALS.items() if name != "close"}
     batches = []
-    found = energies_of_many(crystals, NAME, workers=1, on_done=lambda part: batches.append(len(part)))
+    found = energies_of_many(crystals, NAME, engine=Local(1), on_done=lambda part: batches.append(len(part)))
     assert list(found) == list(crystals) and batches == [16, 16]
     for name, energy in found.items():
         assert math.isfinite(energy.value) == ("am" not in name) == (energy.reason is None)
@@ -253,7 +254,7 @@ def test_a_run_is_a_call_and_takes_what_python_has(tmp_path):
     from ase.build import bulk
 
     sources = [bulk("Cu", "fcc", 3.7), fcc("Ni", 3.6)]
-    run = relax_into(sources, tmp_path / "out", QUICK, Engine(NAME, workers=1))
+    run = relax_into(sources, tmp_path / "out", QUICK, Resources(NAME, workers=1))
     assert len(run.entries) == 2 and not run.lost and run.reasons == {"converged": 2}
     assert [row["space_group"] for row in run.rows()] == [225, 225] and run.to_dataframe().shape[0] == 2
     assert str(run).startswith("2 of 2 crystals relaxed, 2 converged")
@@ -261,15 +262,15 @@ def test_a_run_is_a_call_and_takes_what_python_has(tmp_path):
     assert (manifest["kind"], manifest["status"], manifest["relaxed"]) == (RELAXATION.name, "finished", 2)
     assert (tmp_path / "out" / "run.log").exists()
     with pytest.raises(DataError):
-        relax_into([], tmp_path / "none", QUICK, Engine(NAME))
+        relax_into([], tmp_path / "none", QUICK, Resources(NAME))
 
 
 def test_a_folder_whose_crystals_were_read_in_another_way_is_gone_on_with(tmp_path):
     """An earlier version searched the symmetry of each file anew: other last digits, the same crystals."""
-    out, engine = tmp_path / "out", Engine(NAME, workers=1)
-    relax_into({"cu": fcc("Cu", 3.7000000000000033), "bad": Failed("unreadable")}, out, QUICK, engine)
+    out, resources = tmp_path / "out", Resources(NAME, workers=1)
+    relax_into({"cu": fcc("Cu", 3.7000000000000033), "bad": Failed("unreadable")}, out, QUICK, resources)
     journal = (out / "journal.jsonl").read_bytes()
-    again = relax_into({"cu": fcc("Cu", 3.7), "bad": Failed("cannot be read")}, out, QUICK, engine)
+    again = relax_into({"cu": fcc("Cu", 3.7), "bad": Failed("cannot be read")}, out, QUICK, resources)
     assert (out / "journal.jsonl").read_bytes() == journal and again.lost == {"bad": "unreadable"}
     for other in (
         {"cu": fcc("Cu", 3.71), "bad": Failed("x")},
@@ -278,7 +279,7 @@ def test_a_folder_whose_crystals_were_read_in_another_way_is_gone_on_with(tmp_pa
         {"cu": fcc("Cu", 3.7), "ni": fcc("Ni")},
     ):
         with pytest.raises(OutputError, match="other crystals"):
-            relax_into(other, out, QUICK, engine)
+            relax_into(other, out, QUICK, resources)
 
 
 def test_the_same_crystal():

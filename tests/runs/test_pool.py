@@ -18,12 +18,12 @@ from crystalsmith.errors import CrystalsmithError, StructureError
 from crystalsmith.runs.pool import (
     DIED,
     Failed,
-    _Pickler,
     available_cores,
     guarded,
     parallel_each,
     parallel_map,
 )
+from crystalsmith.runs.worker import Pickler
 
 
 def work(x):
@@ -142,9 +142,9 @@ def test_tensors_can_go_to_any_number_of_workers():
     """torch's own way sends them as open files, which one worker could take and no other."""
     import torch
 
-    sent = bytes(_Pickler.dumps({"weights": torch.arange(5.0)}))
+    sent = bytes(Pickler.dumps({"weights": torch.arange(5.0)}))
     for _ in range(3):
-        assert _Pickler.loads(sent)["weights"].tolist() == [0, 1, 2, 3, 4]
+        assert Pickler.loads(sent)["weights"].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_items_are_taken_as_workers_come_to_them_and_no_more_is_begun_after_the_end():

@@ -22,7 +22,7 @@ from crystalsmith.evaluation.run import evaluate_sets
 from crystalsmith.evaluation.settings import Settings
 from crystalsmith.generation import GenerateSettings, generate_into
 from crystalsmith.generation.journal import Entry
-from crystalsmith.potentials import Engine, RelaxSettings
+from crystalsmith.potentials import RelaxSettings, Resources
 from crystalsmith.potentials.run import relax_into
 from crystalsmith.rediscovery.run import rediscover_into
 from crystalsmith.rediscovery.settings import RediscoverySettings
@@ -55,7 +55,7 @@ def generation(path: Path) -> None:
 
 def relaxation(path: Path) -> None:
     crystals = {"cu": fcc("Cu", 3.7), "al": fcc("Al", 4.0), "rutile": KNOWN["rutile"]}
-    relax_into(crystals, path, RelaxSettings(max_calls=12), Engine(EMT, 1))
+    relax_into(crystals, path, RelaxSettings(max_calls=12), Resources(EMT, 1))
 
 
 def pattern() -> Pattern:
@@ -133,7 +133,7 @@ def phonons(path: Path) -> None:
     from crystalsmith.phonons import PhononSettings, phonons_into
 
     small = PhononSettings(length=4.0, max_atoms=8, elastic=False)
-    phonons_into({"cu": fcc("Cu", 3.6), "salt": KNOWN["rock salt"]}, path, small, Engine(EMT, workers=1))
+    phonons_into({"cu": fcc("Cu", 3.6), "salt": KNOWN["rock salt"]}, path, small, Resources(EMT, workers=1))
 
 
 def evaluation(path: Path) -> None:

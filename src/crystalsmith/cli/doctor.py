@@ -39,6 +39,7 @@ _FOR = {
     "materials-project": "hull build --materials-project",
     "evaluate": "all figures of evaluate",
     "tensorboard": "curves of train",
+    "cluster": "--engine on a cluster",
     "web": "serve, and pictures that turn",
 }
 """What an extra is needed for."""

@@ -37,14 +37,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     from crystalsmith.cli.options import add_settings
     from crystalsmith.cli.relax import FILES
     from crystalsmith.phonons.settings import PhononSettings
-    from crystalsmith.potentials.settings import Engine
+    from crystalsmith.potentials.settings import Resources
 
     parser.add_argument("files", nargs="+", metavar="FILES", help=FILES)
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace other phonons in the folder")
     parser.add_argument("--quiet", action="store_true", help="no progress, no table")
     how = parser.add_argument_group("how to compute")
-    add_settings(how, Engine)
+    add_settings(how, Resources)
     add_settings(how, PhononSettings)
     parser.set_defaults(run=run, resumes=True)
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from crystalsmith.cli.relax import print_lost
     from crystalsmith.phonons.run import phonons_into
     from crystalsmith.phonons.settings import PhononSettings
-    from crystalsmith.potentials.settings import Engine
+    from crystalsmith.potentials.settings import Resources
     from crystalsmith.runs.progress import Display
 
     with Display(quiet=args.quiet) as progress:
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             args.files,
             args.output,
             settings_from(args, PhononSettings),
-            settings_from(args, Engine),
+            settings_from(args, Resources),
             arguments=arguments_of(args),
             overwrite=args.overwrite,
             progress=progress,

@@ -39,14 +39,14 @@ def add_parser(commands: Any) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from crystalsmith.cli.options import add_settings
-    from crystalsmith.potentials.settings import Engine, RelaxSettings
+    from crystalsmith.potentials.settings import RelaxSettings, Resources
 
     parser.add_argument("files", nargs="+", metavar="FILES", help=FILES)
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace other relaxations in the folder")
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
     how = parser.add_argument_group("how to relax")
-    add_settings(how, Engine)
+    add_settings(how, Resources)
     add_settings(how, RelaxSettings)
     parser.set_defaults(run=run, resumes=True)
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from crystalsmith.cli.options import arguments_of, settings_from
     from crystalsmith.cli.output import emit
     from crystalsmith.potentials.run import relax_into
-    from crystalsmith.potentials.settings import Engine, RelaxSettings
+    from crystalsmith.potentials.settings import RelaxSettings, Resources
     from crystalsmith.runs.progress import Display
 
     with Display(quiet=args.quiet) as progress:
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             args.files,
             args.output,
             settings_from(args, RelaxSettings),
-            settings_from(args, Engine),
+            settings_from(args, Resources),
             arguments=arguments_of(args),
             overwrite=args.overwrite,
             progress=progress,

@@ -32,6 +32,7 @@ from crystalsmith.hull.settings import BuildSettings
 from crystalsmith.hull.system import parse_system
 from crystalsmith.potentials import Energy, Outcome, RelaxSettings, energies_of_many, relax_many
 from crystalsmith.potentials.calculators import check_potential, package_of, process_calculator
+from crystalsmith.runs.engines import Local
 from crystalsmith.runs.folder import Journal
 from crystalsmith.runs.lock import FolderLock
 from crystalsmith.runs.pool import Failed
@@ -290,7 +291,7 @@ def _single_points(
     energies_of_many(
         _crystals(dataset, todo),
         settings.potential,
-        workers=settings.workers,
+        engine=Local(settings.workers),
         seconds=SECONDS,
         on_done=take,
         progress=lambda stage, done, _: progress(stage, before + done, len(rows)),
@@ -330,7 +331,7 @@ def _relaxations(
                 seconds=SECONDS,
             ),
             stage="relaxations",
-            workers=settings.workers,
+            engine=Local(settings.workers),
             on_done=take,
             progress=lambda stage, done, _: progress(stage, len(rows) - left, len(rows)),
             over=(lambda: False) if fresh else late,

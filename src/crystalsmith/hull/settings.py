@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crystalsmith.potentials.settings import Engine
+from crystalsmith.potentials.settings import Resources
 from crystalsmith.runs.settings import amount, check_settings, option, positive
 
 ON_HULL = 1e-4
@@ -37,7 +37,7 @@ class HullSettings:
 
 
 @dataclass(frozen=True)
-class BuildSettings(Engine):
+class BuildSettings(Resources):
     """How reference energies are computed.
 
     Attributes:

@@ -29,8 +29,9 @@ from crystalsmith.potentials.calculators import (
 )
 from crystalsmith.potentials.many import each, never
 from crystalsmith.potentials.run import same_crystal
-from crystalsmith.potentials.settings import Engine
+from crystalsmith.potentials.settings import Resources
 from crystalsmith.runs.atomic import replacing, write_whole, writing
+from crystalsmith.runs.engines import Engine, check_engine, engine_of
 from crystalsmith.runs.folder import RunFolder, RunKind, check_folder
 from crystalsmith.runs.pool import Failed
 from crystalsmith.runs.progress import Progress, silent
@@ -92,7 +93,7 @@ def phonons_into(
     sources: Any,
     output: str | os.PathLike[str],
     settings: PhononSettings | None = None,
-    engine: Engine | None = None,
+    resources: Resources | None = None,
     *,
     arguments: Mapping[str, Any] | None = None,
     overwrite: bool = False,
@@ -104,7 +105,7 @@ def phonons_into(
         sources: one source or several, as ``crystal.io.named_crystals`` takes them, or crystals by name.
         output: the folder; crystals may be added to it by further runs of the same settings.
         settings: how; the usual ones if not given.
-        engine: potential and processes.
+        resources: potential, and where the work is done.
         arguments: how the run was started, for the manifest only.
         overwrite: replace other phonons in the folder.
         progress: told how far it is.
@@ -115,36 +116,38 @@ def phonons_into(
         RelaxationError: the potential is unknown, not installed, or cannot be loaded.
         OutputError: the folder cannot be used.
     """
-    settings, engine, output = settings or PhononSettings(), engine or Engine(), Path(output)
+    settings, resources, output = settings or PhononSettings(), resources or Resources(), Path(output)
     check_installed()
-    check_potential(engine.potential)
+    check_potential(resources.potential)
+    check_engine(resources.engine)
     found = dict(sources) if isinstance(sources, Mapping) else named_crystals(sources)
     crystals = {name: c for name, c in found.items() if not isinstance(c, Failed)}
     lost = {name: c.reason for name, c in found.items() if isinstance(c, Failed)}
-    identity = _made_with(settings, engine.potential)
+    identity = _made_with(settings, resources.potential)
 
     def read(name: str) -> Study | None:
-        return read_finished(output, name, crystals[name], settings, engine.potential)
+        return read_finished(output, name, crystals[name], settings, resources.potential)
 
     old = check_folder(output, PHONONS, identity, overwrite=overwrite)
     # All are looked at before one is computed, so that a folder of another run is refused at once.
     studies = {n: s for n in crystals if old is not None and not overwrite and (s := read(n)) is not None}
     todo = {name: crystal for name, crystal in crystals.items() if name not in studies}
     if todo:
-        load_calculator(engine.potential)  # what is wrong with it shows here, before anything is written
-    packages = ("phonopy", "seekpath", package_of(engine.potential))
+        load_calculator(resources.potential)  # what is wrong with it shows here, before anything is written
+    packages = ("phonopy", "seekpath", package_of(resources.potential))
     with RunFolder.open(
         output, PHONONS, identity, arguments=arguments, overwrite=overwrite, packages=packages
     ) as run:
-        new = study_many(
-            todo,
-            engine.potential,
-            settings,
-            folder=output,
-            workers=engine.workers,
-            progress=lambda stage, n, _: progress(stage, len(studies) + n, len(crystals)),
-            apart=True,
-        )
+        with engine_of(resources.engine, resources.workers, output) as engine:
+            new = study_many(
+                todo,
+                resources.potential,
+                settings,
+                folder=output.resolve(),
+                engine=engine,
+                progress=lambda stage, n, _: progress(stage, len(studies) + n, len(crystals)),
+                apart=True,
+            )
         lost |= {name: study.reason for name, study in new.items() if isinstance(study, Failed)}
         all_ = studies | {n: s for n, s in new.items() if isinstance(s, Study)}
         ordered = {name: all_[name] for name in crystals if name in all_}
@@ -165,7 +168,7 @@ def study_many(
     *,
     folder: Path | None = None,
     stage: str = "phonons",
-    workers: int | None = None,
+    engine: Engine | None = None,
     on_done: Callable[[str, Study | Failed, float], None] | None = None,
     progress: Progress = silent,
     over: Callable[[], bool] = never,
@@ -178,7 +181,7 @@ def study_many(
         potential: as for ``load_calculator``.
         settings: the usual ones if not given.
         folder: exists; where the files of each are written. None for none.
-        stage, workers, on_done, progress, over, apart: as for ``potentials.many.each``.
+        stage, engine, on_done, progress, over, apart: as for ``potentials.many.each``.
 
     Raises:
         PhononError: a library is not installed.
@@ -191,7 +194,7 @@ def study_many(
         partial(_study, potential, settings, folder),
         {name: (name, crystal) for name, crystal in crystals.items()},
         stage=stage,
-        workers=workers,
+        engine=engine,
         # The limit proper is looked at between calls; this one is for a call that never ends.
         seconds=None if settings.seconds is None else 2 * settings.seconds + 60,
         on_done=on_done,

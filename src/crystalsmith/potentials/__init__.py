@@ -6,14 +6,14 @@ from crystalsmith.potentials.energies import Energy, single_points
 from crystalsmith.potentials.many import energies_of_many, relax_many
 from crystalsmith.potentials.outcome import Outcome, relax_crystal
 from crystalsmith.potentials.relaxation import Relaxation, relax_free, relax_symmetric
-from crystalsmith.potentials.settings import Engine, RelaxSettings
+from crystalsmith.potentials.settings import RelaxSettings, Resources
 
 __all__ = [
     "Energy",
-    "Engine",
     "Outcome",
     "RelaxSettings",
     "Relaxation",
+    "Resources",
     "check_potential",
     "disagreement",
     "energies_of_many",

@@ -12,7 +12,8 @@ from crystalsmith.potentials.calculators import check_potential, process_calcula
 from crystalsmith.potentials.energies import BATCH, Energy, single_points
 from crystalsmith.potentials.outcome import Outcome, relax_crystal
 from crystalsmith.potentials.settings import RelaxSettings
-from crystalsmith.runs.pool import Failed, parallel_each
+from crystalsmith.runs.engines import Engine, Local
+from crystalsmith.runs.pool import Failed
 from crystalsmith.runs.progress import Progress, silent
 
 T = TypeVar("T")
@@ -32,7 +33,7 @@ def each(
     items: Mapping[str, T],
     *,
     stage: str,
-    workers: int | None = None,
+    engine: Engine | None = None,
     seconds: float | None = None,
     on_done: Callable[[str, R | Failed, float], None] | None = None,
     progress: Progress = silent,
@@ -45,7 +46,7 @@ def each(
         function: of a module, so that it can be sent to another process.
         items: by name.
         stage: name that ``progress`` is told.
-        workers: processes; one for each core if None.
+        engine: where it is done; processes of this machine, one for each core, if None.
         seconds: limit for one item, after which its process is killed.
         on_done: called in this process with name, result and seconds of items as they are done.
         progress: told how many are done.
@@ -58,7 +59,7 @@ def each(
         progress(stage, 0, len(names))
     if not names or over():
         return results
-    running = parallel_each(function, items.values(), workers=workers, seconds=seconds, apart=apart)
+    running = (engine or Local()).each(function, items.values(), seconds=seconds, apart=apart)
     try:
         for done in running:
             for place, result, spent in done:
@@ -79,7 +80,7 @@ def relax_many(
     settings: RelaxSettings | None = None,
     *,
     stage: str = "relaxing",
-    workers: int | None = None,
+    engine: Engine | None = None,
     on_done: Callable[[str, Outcome | Failed, float], None] | None = None,
     progress: Progress = silent,
     over: Callable[[], bool] = never,
@@ -91,7 +92,7 @@ def relax_many(
         crystals: by name.
         potential: as for ``load_calculator``.
         settings: the usual ones if not given.
-        stage, workers, on_done, progress, over, apart: as for ``each``.
+        stage, engine, on_done, progress, over, apart: as for ``each``.
 
     Returns:
         What came of each, or why nothing did: a potential that cannot be loaded, a process that died, a call
@@ -106,7 +107,7 @@ def relax_many(
         partial(_relax, potential, settings),
         crystals,
         stage=stage,
-        workers=workers,
+        engine=engine,
         # The limit proper is looked at between calls; this one is for a call that never ends.
         seconds=None if settings.seconds is None else 2 * settings.seconds + 60,
         on_done=on_done,
@@ -121,7 +122,7 @@ def energies_of_many(
     potential: str,
     *,
     stage: str = "single points",
-    workers: int | None = None,
+    engine: Engine | None = None,
     seconds: float = ENERGY_SECONDS,
     on_done: Callable[[Mapping[str, Energy]], None] | None = None,
     progress: Progress = silent,
@@ -137,7 +138,7 @@ def energies_of_many(
         potential: as for ``load_calculator``.
         seconds: limit for a batch.
         on_done: called with the energies of a batch as they come.
-        stage, workers, progress, over, apart: as for ``each``.
+        stage, engine, progress, over, apart: as for ``each``.
 
     Raises:
         RelaxationError: the potential is unknown or not installed.
@@ -166,7 +167,7 @@ def energies_of_many(
             partial(_energies, potential),
             {str(k): [crystals[name] for name in part] for k, part in enumerate(batches)},
             stage=stage,
-            workers=workers,
+            engine=engine,
             seconds=seconds,
             on_done=take,
             over=over,

@@ -26,9 +26,10 @@ from crystalsmith.crystal.io.parquet import FOLDER, need_parquet, write_shards
 from crystalsmith.potentials.calculators import check_potential, load_calculator, package_of
 from crystalsmith.potentials.many import relax_many
 from crystalsmith.potentials.outcome import Outcome
-from crystalsmith.potentials.settings import STAGES, Engine, RelaxSettings
+from crystalsmith.potentials.settings import STAGES, RelaxSettings, Resources
 from crystalsmith.potentials.table import COLUMNS, SHARD_COLUMNS, extxyz_frames, shard_rows, table_row
 from crystalsmith.runs.csv_text import csv_lines
+from crystalsmith.runs.engines import check_engine, engine_of
 from crystalsmith.runs.folder import Journal, RunFolder, RunKind, check_folder
 from crystalsmith.runs.manifest import read_manifest
 from crystalsmith.runs.pool import Failed
@@ -174,7 +175,7 @@ def relax_into(
     sources: Any,
     output: str | os.PathLike[str],
     settings: RelaxSettings | None = None,
-    engine: Engine | None = None,
+    resources: Resources | None = None,
     *,
     arguments: Mapping[str, Any] | None = None,
     overwrite: bool = False,
@@ -186,7 +187,7 @@ def relax_into(
         sources: one source or several, as ``crystal.io.named_crystals`` takes them, or crystals by name.
         output: the folder.
         settings: how; the usual ones if not given.
-        engine: potential and processes.
+        resources: potential, and where the work is done.
         arguments: how the run was started, for the manifest only.
         overwrite: replace other relaxations in the folder.
         progress: told how far it is.
@@ -194,21 +195,24 @@ def relax_into(
     Raises:
         DataError: a source that cannot be read, or none of its crystals can.
         RelaxationError: the potential is unknown, not installed, or cannot be loaded.
+        ConfigError: the engine is unknown or not installed.
+        EngineError: its workers give no results.
         OutputError: the folder cannot be used.
     """
-    settings, engine, output = settings or RelaxSettings(), engine or Engine(), Path(output)
+    settings, resources, output = settings or RelaxSettings(), resources or Resources(), Path(output)
     as_cifs = settings.format == "cif"
     if not as_cifs:
         need_parquet()
-    check_potential(engine.potential)
+    check_potential(resources.potential)
+    check_engine(resources.engine)
     found = dict(sources) if isinstance(sources, Mapping) else named_crystals(sources)
-    identity = relax_identity(found, engine.potential, settings)
+    identity = relax_identity(found, resources.potential, settings)
     if not overwrite:
         _take_up_earlier(output, identity, found)
     old = check_folder(output, RELAXATION, identity, overwrite=overwrite)
     if old is None or old["status"] != "finished" or overwrite:
-        load_calculator(engine.potential)  # what is wrong with it shows here, before anything is written
-    packages = (package_of(engine.potential),)
+        load_calculator(resources.potential)  # what is wrong with it shows here, before anything is written
+    packages = (package_of(resources.potential),)
     with RunFolder.open(
         output, RELAXATION, identity, arguments=arguments, overwrite=overwrite, packages=packages
     ) as run:
@@ -228,15 +232,16 @@ def relax_into(
                 done(name, crystal, 0.0)
         began, before = run.seconds, len(entries)
         crystals = {name: c for name, c in todo.items() if not isinstance(c, Failed)}
-        relax_many(
-            crystals,
-            engine.potential,
-            settings,
-            workers=engine.workers,
-            on_done=done,
-            progress=lambda stage, n, _: progress(stage, before + n, len(found)),
-            apart=True,
-        )
+        with engine_of(resources.engine, resources.workers, output) as engine:
+            relax_many(
+                crystals,
+                resources.potential,
+                settings,
+                engine=engine,
+                on_done=done,
+                progress=lambda stage, n, _: progress(stage, before + n, len(found)),
+                apart=True,
+            )
         result = Relaxed(output, tuple(entries[n] for n in found), len(crystals), run.seconds - began)
         if as_cifs:
             for entry in result.entries:

@@ -6,24 +6,27 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from crystalsmith.errors import ConfigError
+from crystalsmith.runs.engines import ENGINE_HELP, Engine
 from crystalsmith.runs.settings import FORMATS, check_settings, option, positive, positive_number
 
 STAGES = ("symmetric", "free")
 
 
 @dataclass(frozen=True)
-class Engine:
-    """Whose energies and forces, and how many processes ask for them.
+class Resources:
+    """Whose energies and forces, and where they are asked for.
 
     Attributes:
         potential: as for ``load_calculator``.
-        workers: processes; one for each core if None.
+        workers: processes of this machine, or of each node; one for each core if None.
+        engine: where they are, as for ``runs.engines.engine_of``.
     """
 
     potential: str = option(
         "chgnet", "chgnet (default), 7net-0, 7net-l3i5, mace:PATH, or module:factory", metavar="NAME"
     )
     workers: int | None = option(None, "processes (default: one for each core)", check=positive, metavar="N")
+    engine: str | Engine = option("local", ENGINE_HELP, metavar="ENGINE")
 
 
 @dataclass(frozen=True)

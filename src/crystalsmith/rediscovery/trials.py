@@ -14,6 +14,7 @@ from crystalsmith.potentials import RelaxSettings, relax_symmetric
 from crystalsmith.potentials.calculators import process_calculator
 from crystalsmith.potentials.many import each
 from crystalsmith.rediscovery.match import TOLERANCES, displacements
+from crystalsmith.runs.engines import Local
 from crystalsmith.runs.folder import Journal
 from crystalsmith.runs.pool import Failed
 from crystalsmith.runs.progress import Progress, silent
@@ -189,5 +190,5 @@ class Trials:
 
         progress(stage, sum(k in self.rows for k in keys), len(keys))
         # The search looks at the time between calls; the limit here is for a call that never ends.
-        each(assess, todo, stage=stage, workers=workers, seconds=SECONDS + 60, on_done=take)
+        each(assess, todo, stage=stage, engine=Local(workers), seconds=SECONDS + 60, on_done=take)
         return [self.rows[key] for key in keys]

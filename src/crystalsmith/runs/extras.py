@@ -20,6 +20,7 @@ EXTRAS = {
     "parquet": ("pyarrow",),
     "postgresql": ("ase_db_backends",),
     "tensorboard": ("tensorboard",),
+    "cluster": ("parsl",),
     "web": ("nicegui", "plotly"),
 }
 """Modules of the extras in pyproject.toml, which a test compares."""

@@ -114,10 +114,10 @@ def relax(given: Mapping[str, Any], allowed: Allowed) -> Checked:
         ConfigError: a setting that there is not, or nothing to relax.
         TooLarge: more crystals than one job may have.
     """
-    from crystalsmith.potentials.settings import Engine, RelaxSettings
+    from crystalsmith.potentials.settings import RelaxSettings, Resources
 
     _refuse_unknown(given, ("run", "names", "upload", *RELAX))
-    settings = _settings(given, RELAX, RelaxSettings, Engine)
+    settings = _settings(given, RELAX, RelaxSettings, Resources)
     RelaxSettings(**{k: v for k, v in settings.items() if k != "potential"})
     crystals, name = _crystals(given, allowed)
     _check_number(len(crystals), allowed)

@@ -30,12 +30,12 @@ def relax(
     """Crystals relaxed with a potential."""
     from crystalsmith.crystal import Crystal
     from crystalsmith.potentials.run import relax_into
-    from crystalsmith.potentials.settings import Engine, RelaxSettings
+    from crystalsmith.potentials.settings import RelaxSettings, Resources
 
-    engine = Engine(options.get("potential", "chgnet"), workers())
+    resources = Resources(options.get("potential", "chgnet"), workers())
     settings = RelaxSettings(**{k: v for k, v in options.items() if k != "potential"})
     crystals = {name: Crystal.from_dict(one) for name, one in data["crystals"].items()}
-    relax_into(crystals, folder, settings, engine, arguments=options, progress=progress)
+    relax_into(crystals, folder, settings, resources, arguments=options, progress=progress)
 
 
 def solve(

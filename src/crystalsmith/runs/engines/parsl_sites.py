@@ -1,0 +1,214 @@
+"""Parsl as an executor: sites that the package ships, and those of the user's files.
+
+A site is a Python file with a function ``site(workers, folder)`` that returns a ``parsl.Config``, or with the
+``config`` itself. What it leaves open is filled in here so that nothing is asked of the internet, nothing is
+written outside of the run's folder, and lost workers are noticed.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from crystalsmith.errors import ConfigError, EngineError
+from crystalsmith.runs.engines.remote import Backend
+from crystalsmith.runs.extras import need
+from crystalsmith.runs.worker import failed_by
+
+SHIPPED = Path(__file__).with_name("sites")
+
+_POOL = "process_worker_pool.py "
+_STAFF_SECONDS = 15.0  # between two questions who is there
+
+
+def check_site(text: str) -> None:
+    """Refuse a site that cannot be, without starting anything.
+
+    Raises:
+        ConfigError: parsl is not installed, or the file is missing, fails, or gives no configuration.
+    """
+    need(f"engine {text}", "parsl")
+    config_of(text, None, Path())
+
+
+def most_slots(text: str, workers: int | None) -> int:
+    """Tasks that a site works on at once when all its nodes are there.
+
+    Raises:
+        ConfigError: as for ``check_site``.
+    """
+    return sum(map(_slots, config_of(text, workers, Path()).executors))
+
+
+def config_of(text: str, workers: int | None, folder: Path) -> Any:
+    """The configuration of a site, a new one at each call, for an executor runs once.
+
+    Args:
+        text: name of a site that is shipped, or ``parsl:FILE``.
+        workers: processes of each node; what the site says if None.
+        folder: for all that Parsl writes.
+
+    Raises:
+        ConfigError: the file is missing, fails, or gives no configuration.
+    """
+    from parsl.config import Config
+
+    kind, _, rest = text.partition(":")
+    file = Path(rest) if kind == "parsl" else SHIPPED / f"{text.replace('-', '_')}.py"
+    if not file.is_file():
+        raise ConfigError(f"engine {text} needs a file of a site, and {rest or 'no file'} is not one")
+    with _own_addresses():
+        try:
+            found = runpy.run_path(str(file))
+            make = found.get("site")
+            config = make(workers, folder) if callable(make) else found.get("config")
+        except (Exception, SystemExit) as error:
+            raise ConfigError(f"engine {text}: {file} fails: {failed_by(error).reason}") from error
+    if not isinstance(config, Config):
+        raise ConfigError(f"engine {text}: {file} must define site(workers, folder) or config")
+    _fill_in(config, folder)
+    return config
+
+
+def start_site(text: str, workers: int | None, folder: Path) -> Backend:
+    """Start a site.
+
+    Raises:
+        ConfigError: as for ``check_site``.
+        EngineError: Parsl does not start.
+    """
+    from parsl.dataflow.dflow import DataFlowKernel
+
+    config = config_of(text, workers, folder)
+    try:
+        kernel = DataFlowKernel(config)
+    except Exception as error:
+        raise EngineError(f"engine {text} cannot be started: {failed_by(error).reason}") from error
+    return Backend(
+        _Parsl(kernel),
+        max(1, sum(map(_slots, config.executors))),
+        partial(_stop, kernel),
+        partial(_trouble, config.executors),
+        _Staff(config.executors),
+    )
+
+
+class _Parsl(Executor):
+    """A kernel of Parsl."""
+
+    def __init__(self, kernel: Any) -> None:
+        self._kernel, self._apps = kernel, {}  # type: ignore[var-annotated]
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """As of every executor."""
+        from parsl.app.python import PythonApp
+
+        if fn not in self._apps:
+            self._apps[fn] = PythonApp(fn, data_flow_kernel=self._kernel)
+        future: Future[Any] = self._apps[fn](*args, **kwargs)
+        return future
+
+
+class _Staff:
+    """Whether any worker has come, asked seldom: the answer costs the interchange time."""
+
+    def __init__(self, executors: Any) -> None:
+        self._executors, self._asked, self._found = executors, -_STAFF_SECONDS, False
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if now - self._asked >= _STAFF_SECONDS:
+            self._asked, self._found = now, any(map(_has_workers, self._executors))
+        return self._found
+
+
+def _has_workers(executor: Any) -> bool:
+    managers = getattr(executor, "connected_managers", None)
+    if managers is None:
+        return True
+    with suppress(Exception):  # the interchange does not answer, which shows elsewhere
+        return any(manager["active"] for manager in managers())
+    return False
+
+
+def _slots(executor: Any) -> int:
+    """Workers of an executor of Parsl when it has all its blocks."""
+    most = getattr(executor, "max_threads", None)
+    if isinstance(most, int):
+        return most
+    provider, workers = getattr(executor, "provider", None), getattr(executor, "workers_per_node", 1)
+    blocks = getattr(provider, "max_blocks", 1) * getattr(provider, "nodes_per_block", 1)
+    return max(1, int(workers * blocks))
+
+
+def _trouble(executors: Any) -> str:
+    """Why nothing will come of executors."""
+    for executor in executors:
+        if getattr(executor, "bad_state_is_set", False):
+            return failed_by(executor.executor_exception).reason
+        interchange = getattr(executor, "interchange_proc", None)
+        if interchange is not None and interchange.poll() is not None:
+            return f"the interchange of {executor.label} has ended with status {interchange.returncode}"
+    return ""
+
+
+def _stop(kernel: Any, at_work: bool) -> None:
+    """End a kernel; Parsl ends its nodes' jobs first, and waits for nothing that is at work."""
+    for executor in kernel.executors.values():
+        interchange = getattr(executor, "interchange_proc", None)
+        if interchange is not None and interchange.poll() is not None:
+            # Asked for its managers it would not answer, for minutes.
+            with suppress(Exception):
+                executor.provider.cancel(list(executor.blocks_to_job_id.values()))
+            executor.set_bad_state_and_fail_all(EngineError("its interchange has ended"))
+    kernel.cleanup()
+
+
+@contextmanager
+def _own_addresses() -> Iterator[None]:
+    """Parsl looks up addresses of this machine, without a question to a server on the internet."""
+    from parsl.executors.high_throughput import executor
+
+    before = executor.get_all_addresses
+    executor.get_all_addresses = own_addresses
+    try:
+        yield
+    finally:
+        executor.get_all_addresses = before
+
+
+def own_addresses() -> set[str]:
+    """IPv4 addresses of this machine's interfaces, under which workers may reach it."""
+    import psutil
+
+    found = {
+        address.address
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if address.family.name == "AF_INET"
+    }
+    return found or {"127.0.0.1"}
+
+
+def _fill_in(config: Any, folder: Path) -> None:
+    """What a run asks of every site."""
+    config.run_dir = str(folder / "parsl")
+    config.usage_tracking, config.retries, config.exit_mode = 0, 0, "cleanup"
+    for executor in config.executors:
+        if getattr(executor, "interchange_launch_cmd", None) == ["interchange.py"]:
+            executor.interchange_launch_cmd = [sys.executable, "-m", f"{__package__}.interchange"]
+        command = getattr(executor, "launch_cmd", None) or ""
+        if command.startswith(_POOL) and not getattr(executor.provider, "worker_init", ""):
+            executor.launch_cmd = worker_command() + command[len(_POOL) :]
+
+
+def worker_command() -> str:
+    """Starts Parsl's manager of a node with the Python of this process, whatever is on the PATH."""
+    return f"{sys.executable} -m parsl.executors.high_throughput.process_worker_pool "

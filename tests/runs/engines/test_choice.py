@@ -1,0 +1,93 @@
+"""Engines by name: what is refused at once, and in which words."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hostile import collect, root
+
+from crystalsmith.errors import ConfigError, EngineError
+from crystalsmith.runs.engines import Local, check_engine, engine_of
+from crystalsmith.runs.extras import missing
+
+needs_parsl = pytest.mark.skipif(bool(missing(["parsl"])), reason="parsl is not installed")
+
+
+def no_executor():
+    return 7
+
+
+def fails():
+    raise ZeroDivisionError("in the factory")
+
+
+def threads():
+    return ThreadPoolExecutor(2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("slrum", "unknown engine 'slrum'.*did you mean slurm"),
+        ("", "unknown engine ''"),
+        ("a b:c", "unknown engine"),
+        ("no_such_module:make", "there is no module no_such_module"),
+        ("math:no_such_function", "there is no function no_such_function in math"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_refused_in_one_line(text, message, tmp_path):
+    with pytest.raises(ConfigError, match=message) as error:
+        with engine_of(text, 1, tmp_path / "run"):
+            pass
+    assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
+
+
+def test_parsl_that_is_not_installed_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setattr("crystalsmith.runs.extras._is_installed", lambda module: module != "parsl")
+    with pytest.raises(ConfigError, match=r"engine slurm needs parsl, not installed here.*cluster"):
+        check_engine("slurm")
+
+
+@needs_parsl
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1/0", "fails: ZeroDivisionError: division by zero"),
+        ("def site(workers, folder):\n    raise SystemExit('no account')", "fails: SystemExit: no account"),
+        ("config = 3", "must define site"),
+        ("", "must define site"),
+        (None, "needs a file of a site"),
+    ],
+)
+def test_a_file_that_makes_no_site_is_refused_in_one_line(content, message, tmp_path):
+    file = tmp_path / "site.py"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ConfigError, match=message) as error:
+        check_engine(f"parsl:{file}")
+    assert "\n" not in str(error.value)
+
+
+def test_local_is_the_default_and_writes_nothing(tmp_path):
+    for text in (None, "local"):
+        with engine_of(text, 3, tmp_path / "run") as engine:
+            assert engine == Local(3) and engine.slots == 3
+    assert not (tmp_path / "run").exists()
+    own = Local(1)
+    with engine_of(own, 5, None) as engine:
+        assert engine is own
+
+
+def test_any_executor_of_a_function_is_an_engine(tmp_path):
+    with engine_of(f"{__name__}:threads", None, tmp_path / "run") as engine:
+        found = collect(engine, root, [float(k) for k in range(30)], seconds=60)
+        assert engine.slots == 2
+    assert found == {k: k**0.5 for k in range(30)} and not any((tmp_path / "run").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("no_executor", "gives a int"), ("fails", "ZeroDivisionError: in the factory")]
+)
+def test_a_factory_that_makes_none_ends_the_run(name, message, tmp_path):
+    with pytest.raises(EngineError, match=message):
+        with engine_of(f"{__name__}:{name}", None, tmp_path / "run") as engine:
+            collect(engine, root, [1.0])
