@@ -14,6 +14,7 @@ from crystalsmith.cli.main import main
 from crystalsmith.diffusion import load_model
 from crystalsmith.errors import ConfigError, OutputError
 from crystalsmith.generation.trajectory import plot_trajectory, record, record_like, request_of
+from crystalsmith.pictures import film
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +80,18 @@ def test_a_gif_moves_and_holds_its_end(made, tmp_path):
 
 def test_a_strip_and_refusals(made, tmp_path, monkeypatch):
     assert plot_trajectory(made, tmp_path / "strip.png", columns=3).stat().st_size > 5000
-    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(film, "_ffmpeg", lambda: None)
     with pytest.raises(OutputError, match="needs ffmpeg"):
         plot_trajectory(made, tmp_path / "film.mp4")
     with pytest.raises(OutputError, match="must end in"):
         plot_trajectory(made, tmp_path / "film.avi")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["strip.png"]
+
+
+def test_an_mp4_is_written_where_there_is_ffmpeg(made, tmp_path):
+    if film._ffmpeg() is None:
+        pytest.skip("neither ffmpeg nor imageio-ffmpeg, of the extra film, is installed")
+    assert plot_trajectory(made, tmp_path / "film.mp4", size=120).read_bytes()[4:8] == b"ftyp"
 
 
 def test_the_papers_method_is_refused(known):

@@ -146,7 +146,8 @@ def test_make_by_keyboard_watch_reload_and_look(visit: Callable[..., Visit]) -> 
     page.reload()  # in the middle of it, or just after
     page.wait_for_selector("h1")
     page.locator("h2", has_text="NaCl").wait_for()
-    assert page.get_by_role("status").filter(has_text="1 crystal").count() == 1
+    page.get_by_role("status").filter(has_text="1 crystal").wait_for()  # it is ranked
+    page.locator("h2", has_text="NaCl").wait_for()
     page.wait_for_function(f"!!{DRAWN}")
     page.locator(".plot svg").first.wait_for()
     seen.check()

@@ -88,6 +88,8 @@ def test_a_comparison_that_makes_no_sense_is_told(words, told):
         (Column("x", "x"), '"><img src=x onerror=1>', "&#34;&gt;&lt;img src=x onerror=1&gt;"),
         (Column("x", "x", "number", 2), -1.5, "−1.50"),
         (Column("x", "x", "percent", 1), 0.123, "12.3&nbsp;%"),
+        (Column("x", "x", "chance"), 0.9999, "&gt; 99 %"),
+        (Column("x", "x", "chance"), 0.0, "&lt; 1 %"),
         (Column("x", "x", "group"), 136, "<i>P4<sub>2</sub>/mnm</i> (136)"),
         (Column("x", "x", "group"), 500, "500"),
         (Column("x", "x", "number"), None, "–"),

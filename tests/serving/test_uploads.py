@@ -6,8 +6,11 @@ import gzip
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 
 from crystals import KNOWN
@@ -17,6 +20,8 @@ from crystalsmith.serving import uploads
 from crystalsmith.serving.errors import NotFound, TooLarge
 from crystalsmith.serving.plain_patterns import pattern_of
 from crystalsmith.serving.uploads import Uploads, about_upload, safe_name, shown_name
+from crystalsmith.solving import SolveSettings
+from crystalsmith.solving.fitting import Observation
 
 XY = "".join(f"{10 + 0.1 * k:.1f} {5 + 50 * (k % 40 == 0)}\n" for k in range(400)).encode()
 NAME, CRYSTAL = next(iter(KNOWN.items()))
@@ -62,6 +67,24 @@ def test_a_pattern_is_kept_whatever_it_does_not_say(kept: Uploads):
     assert len(pattern.intensity) == 400 and pattern.radiation.name == "CuKa"
     about = about_upload(found)
     assert (about["radiation"], about["points"], len(about["x"])) == (None, 400, 400)
+
+
+@pytest.mark.parametrize("axis", ["q", "d"])
+def test_the_command_goes_on_with_a_job_whose_columns_were_no_angles(
+    kept: Uploads, tmp_path: Path, axis: Literal["q", "d"]
+):
+    angles = 10 + 0.1 * np.arange(400)
+    q = 4 * np.pi * np.sin(np.radians(angles / 2)) / 1.5406
+    x = q if axis == "q" else 2 * np.pi / q
+    text = "".join(f"{v:.6f} {100 + 900 * (k % 50 == 0)}\n" for k, v in enumerate(x)).encode()
+    found = kept.take("a.xy", text, "pattern")
+    of_job = pattern_of(kept.get(found["id"])["pattern"], "a.xy", "CuKa1", axis)
+    (tmp_path / "a.xy").write_bytes(text)
+    job = SolveSettings(formula="NaCl", radiation="CuKa1")
+    command = replace(job, axis=axis)
+    assert command.identity() == job.identity()
+    read = [Observation.read(of_job, job), Observation.read(tmp_path / "a.xy", command)]
+    assert read[0].hash == read[1].hash
 
 
 def test_long_patterns_are_drawn_by_their_highest_points(kept: Uploads):

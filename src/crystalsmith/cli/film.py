@@ -40,7 +40,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
         "--output",
         action="append",
         metavar="FILE",
-        help=".gif, .mp4 (with ffmpeg), .html (with the extra web), .png, .svg or .pdf (some frames), .extxyz"
+        help=".gif, .mp4 (ffmpeg or extra film), .html (extra web), .png, .svg or .pdf (some frames), .extxyz"
         " or .json (all frames); repeatable (default: film.gif)",
     )
     parser.add_argument(

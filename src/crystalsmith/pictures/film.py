@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from crystalsmith.pictures.contact_sheet import inch_page, paint, subscripted, t
 from crystalsmith.pictures.plotting import INK, QUIET
 from crystalsmith.pictures.raster import cell_pixels, reach
 from crystalsmith.runs.atomic import replacing
+from crystalsmith.runs.extras import install_command
 
 Pixels = NDArray[np.uint8]
 
@@ -60,8 +62,9 @@ def draw_film(
         raise OutputError(f"cannot make the film {path}: its name must end in {' or '.join(FILMS)}")
     if not frames:
         raise StructureError("a film needs at least one frame")
-    if path.suffix.lower() == ".mp4" and shutil.which("ffmpeg") is None:
-        raise OutputError(f"cannot make the film {path}: MP4 needs ffmpeg, which is not installed; use .gif")
+    if path.suffix.lower() == ".mp4" and _ffmpeg() is None:
+        how = install_command(["imageio_ffmpeg"])
+        raise OutputError(f"cannot make the film {path}: MP4 needs ffmpeg ({how} brings one); or use .gif")
     pictures = _pictures(frames, captions, title, size)
     with replacing(path) as partial:
         if path.suffix.lower() == ".gif":
@@ -118,9 +121,20 @@ def _write_gif(pictures: Sequence[Pixels], path: Path, fps: float) -> None:
     )
 
 
+def _ffmpeg() -> str | None:
+    """The program: the machine's own, or the one of the package imageio-ffmpeg; None where neither is."""
+    found = shutil.which("ffmpeg")
+    if found is None:
+        with suppress(ImportError, RuntimeError):
+            from imageio_ffmpeg import get_ffmpeg_exe
+
+            found = str(get_ffmpeg_exe())
+    return found
+
+
 def _write_mp4(pictures: Sequence[Pixels], path: Path, fps: float) -> None:
     height, width = pictures[0].shape[:2]
-    command = ["ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
+    command = [_ffmpeg() or "ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
     command += ["-s", f"{width}x{height}", "-r", str(fps), "-i", "-", "-pix_fmt", "yuv420p"]
     command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-movflags", "+faststart", "-f", "mp4", str(path)]
     held = [*pictures, *[pictures[-1]] * round(_HOLD * fps)]

@@ -22,10 +22,16 @@ EXTRAS = {
     "tensorboard": ("tensorboard",),
     "cluster": ("parsl",),
     "web": ("nicegui", "plotly"),
+    "film": ("imageio_ffmpeg",),
 }
 """Modules of the extras in pyproject.toml, which a test compares."""
 
-_PACKAGES = {"mp_api": "mp-api", "mace": "mace-torch", "ase_db_backends": "ase-db-backends"}
+_PACKAGES = {
+    "mp_api": "mp-api",
+    "mace": "mace-torch",
+    "ase_db_backends": "ase-db-backends",
+    "imageio_ffmpeg": "imageio-ffmpeg",
+}
 """Packages that are not named like their module."""
 
 

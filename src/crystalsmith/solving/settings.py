@@ -223,11 +223,14 @@ class SolveSettings:
             raise ConfigError("z counts formula units, so it needs the formula; give atoms or the formula")
 
     def identity(self) -> dict[str, Any]:
-        """What results depend on, in plain data: not the number of processes."""
+        """What results depend on, in plain data: not the number of processes.
+
+        Nor what the first column of a file is: the pattern counts, in 2theta, wherever it came from.
+        """
         left_out = ("workers", "index_seconds")
         return {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
+            for name, value in {**asdict(self), "axis": None}.items()
             if name not in left_out
         }
 

@@ -16,7 +16,7 @@ COLUMNS = (
     Column("space_group", "space group", "group"),
     Column("lattice", "lattice (Å)"),
     Column("atoms", "atoms", "number", 0, "in the primitive cell"),
-    Column("p_right", "right", "percent", 0, "estimated probability to be the structure asked for"),
+    Column("p_right", "right", "chance", 0, "estimated probability to be the structure asked for"),
     Column("score", "score", "number", 2, "log-odds of the judges; higher is better"),
     Column("energy", "energy (eV/atom)", "number", 3),
     Column("above_known", "above hull (eV/atom)", "number", 3, "of the known crystal that it is"),

@@ -11,9 +11,9 @@ from typing import Any, Literal
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import CrystalsmithError
 
-Sort = Literal["text", "formula", "group", "number", "percent", "yes", "time"]
-"""How values of a column are shown: ``group`` holds numbers of space groups, ``yes`` true or false, ``time``
-seconds since 1970."""
+Sort = Literal["text", "formula", "group", "number", "percent", "chance", "yes", "time"]
+"""How values of a column are shown: ``group`` holds numbers of space groups, ``chance`` probabilities,
+``yes`` true or false, ``time`` seconds since 1970."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from crystalsmith.serving.opened.record import Column, Opened, Step, filled
 
 COLUMNS = (
     Column("rank", "rank", "number", 0),
-    Column("p", "right", "percent", 1, "probability that this is the sample's structure"),
+    Column("p", "right", "chance", 0, "probability that this is the sample's structure"),
     Column("formula", "formula", "formula"),
     Column("space_group", "space group", "group"),
     Column("lattice", "lattice (Å)"),

@@ -93,7 +93,7 @@ def _column(columns: Sequence[Column], words: str) -> tuple[Column, int]:
             for column in columns:
                 if any(fits(said.casefold(), name) for said in (column.key, column.label)):
                     return column, len(words) - words.casefold().rfind(parts[start].casefold())
-    named = ", ".join(c.label for c in columns if c.sort in ("number", "percent", "group"))
+    named = ", ".join(c.label for c in columns if c.sort in ("number", "percent", "chance", "group"))
     raise ConfigError(f"there is no column {words!r} to compare; there are {named}")
 
 
@@ -106,7 +106,7 @@ def _value(column: Column, text: str) -> Any:
         number = float(text.rstrip("%"))
     except ValueError:
         raise ConfigError(f"{column.label} is compared with a number, not with {text[:40]!r}") from None
-    return number / 100 if column.sort == "percent" else number
+    return number / 100 if column.sort in ("percent", "chance") else number
 
 
 def _test(column: Column, compare: Callable[[Any, Any], bool], value: Any) -> Callable[[Row], bool]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from crystalsmith.serving.service import Service
 
-PAGES: tuple[str, ...] = ("layout", "viewer", "make", "look", "compare", "solve", "runs", "relax")
+PAGES: tuple[str, ...] = ("layout", "viewer", "make", "look", "compare", "solve", "discover", "runs", "relax")
 """Modules of this package, in the order in which they are registered."""
 
 

@@ -13,7 +13,12 @@ from nicegui import app, ui
 from crystalsmith import __version__
 from crystalsmith.serving.pages.parts import button, element, html, text
 
-SECTIONS = (("make", "Make", "/"), ("solve", "Solve", "/solve"), ("runs", "Runs", "/runs"))
+SECTIONS = (
+    ("make", "Make", "/"),
+    ("solve", "Solve", "/solve"),
+    ("discover", "Discover", "/discover"),
+    ("runs", "Runs", "/runs"),
+)
 """Name, words and address of what the navigation shows."""
 
 STYLE = "/assets/style.css"

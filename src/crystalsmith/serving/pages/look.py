@@ -94,6 +94,7 @@ class LookPage:
         self._rows: list[dict[str, Any]] = []
         self._shown = AT_ONCE
         self._chosen = 0
+        self._over_now = job is None or job.is_over
         self._cards: dict[int, ui.element] = {}
         with element("div", "row ends"):
             with element("div", "stack tight"):
@@ -102,7 +103,7 @@ class LookPage:
                 self._told = text("p", "", "quiet", role="status")
             self._files = element("div", "row tight")
         if job is not None:
-            JobPanel(service, job, on_over=self._over)
+            JobPanel(service, job, on_progress=self._grow, on_over=self._over)
         self._place = element("div")
 
     async def show(self) -> None:
@@ -111,14 +112,32 @@ class LookPage:
             await self._fill()
 
     async def _over(self, job: Job) -> None:
+        self._over_now = True
         await self._fill()
+
+    async def _grow(self, job: Job) -> None:
+        """Cards of the first that are made, in the order in which they come; ranks are known in the end."""
+        if job.is_over or len(self._rows) >= AT_ONCE:
+            return
+        rows = await self._found()
+        if len(rows) <= len(self._rows):
+            return
+        begun, self._rows = bool(self._rows), rows
+        self._told.set_text("The first ones; they are ranked in the end.")
+        if begun:
+            self._add_new_cards()
+        else:
+            await self._lay_out()
+
+    async def _found(self) -> list[dict[str, Any]]:
+        try:
+            return await answer(self._service.crystals, self._run)
+        except CrystalsmithError:
+            return []
 
     async def _fill(self) -> None:
         """The crystals, once they are there."""
-        try:
-            self._rows = await answer(self._service.crystals, self._run)
-        except CrystalsmithError:
-            self._rows = []
+        self._rows = await self._found()
         self._place.clear()
         if not self._rows:
             with self._place:
@@ -126,6 +145,12 @@ class LookPage:
             return
         self._told.set_text(told(self._rows))
         self._add_files()
+        await self._lay_out()
+
+    async def _lay_out(self) -> None:
+        """Cards beside the panel of the one that is chosen."""
+        self._place.clear()
+        self._chosen = 0
         with self._place, element("div", "look"):
             with element("section", "stack tight cards", **{"aria-label": "Crystals"}):
                 self._add_choices()
@@ -157,7 +182,9 @@ class LookPage:
             present = {
                 key: words for key, words in SORTS.items() if any(r.get(key) is not None for r in self._rows)
             }
-            self._sort: Field = select_field("Order", present or SORTS, on_change=self._again)
+            if "rank" not in present:
+                present = {"n": "as made", **present}
+            self._sort: Field = select_field("Order", present, on_change=self._again)
 
     def _listed(self) -> list[dict[str, Any]]:
         """The rows that are wanted, in the order that is wanted."""
@@ -184,6 +211,18 @@ class LookPage:
         self._further.set_visibility(len(rows) > self._shown)
         self._mark()
 
+    def _add_new_cards(self) -> None:
+        """Those that are not there yet, without drawing the others anew."""
+        if self._sort.value != "n":
+            self._add_cards()
+            return
+        with self._list:
+            for row in self._listed()[: self._shown]:
+                if row["n"] not in self._cards:
+                    with element("li"):
+                        self._cards[row["n"]] = self._card(row)
+        self._further.set_visibility(len(self._listed()) > self._shown)
+
     def _card(self, row: Mapping[str, Any]) -> ui.element:
         n = row["n"]
         with element("button", "card", type="button").on("click", lambda: self.choose(n), []) as card:
@@ -207,9 +246,11 @@ class LookPage:
         self._mark()
         self._panel.clear()
         with self._panel:
-            ui.run_javascript(f"history.replaceState(null, '', '?n={n}')")
-            found = await crystal_panel(self._service, self._run, n)
-            if found is not None:
+            if self._over_now:  # numbers change when they are ranked
+                ui.run_javascript(f"history.replaceState(null, '', '?n={n}')")
+            over = self._over_now
+            found = await crystal_panel(self._service, self._run, n, brief=not over)
+            if found is not None and over:
                 self._add_compare(n)
 
     def _add_compare(self, n: int) -> None:

@@ -1,19 +1,22 @@
-"""Relax: crystals of a run, chosen and relaxed with a potential in the background."""
+"""Relax: crystals of a run or of a file, chosen and relaxed with a potential in the background."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
 from crystalsmith.errors import CrystalsmithError
-from crystalsmith.serving.opened import Opened
+from crystalsmith.serving.opened import Column, Opened
 from crystalsmith.serving.opening import opened_of
 from crystalsmith.serving.pages.fields import select_field, text_field
 from crystalsmith.serving.pages.layout import frame
 from crystalsmith.serving.pages.parts import answer, button, element, link, text
 from crystalsmith.serving.pages.run_table import RunTable
 from crystalsmith.serving.pages.runs import named
+from crystalsmith.serving.pages.uploads import upload_field
 
 if TYPE_CHECKING:
     from crystalsmith.serving.service import Service
@@ -35,9 +38,24 @@ ONLY = {
 }
 """Stages in words."""
 
+UPLOADED = (
+    Column("name", "name"),
+    Column("formula", "formula", "formula"),
+    Column("space_group", "space group", "group"),
+    Column("atoms", "atoms", "number", 0),
+)
+"""Columns of crystals that were uploaded."""
+
+LEAD = "Let a potential move atoms and cell to rest, then rank by energy above the known phases."
+
 
 def register(service: Service) -> None:
-    """Add the page."""
+    """Add the pages: for crystals of a run, and for those of a file."""
+
+    @ui.page("/relax")
+    def relax_upload() -> None:
+        with frame("Relax crystals of yours", active="runs", lead=LEAD):
+            UploadPage(service)
 
     @ui.page("/relax/{run_id}")
     async def relax(run_id: str) -> None:
@@ -48,13 +66,46 @@ def register(service: Service) -> None:
             with frame("No such run", active="runs", lead="It was removed, or its address is wrong."):
                 link("To all runs", "/runs")
             return
-        lead = "Let a potential move atoms and cell to rest, then rank by energy above the known phases."
-        with frame(f"Relax crystals of {name}", active="runs", lead=lead):
+        with frame(f"Relax crystals of {name}", active="runs", lead=LEAD):
             if opened.crystals:
-                RelaxPage(service, run_id, opened)
+                RelaxPage(service, {"run": run_id}, opened)
             else:
                 text("p", "This run has no crystals yet.", "empty")
                 link("To the run", f"/runs/{run_id}")
+
+
+class UploadPage:
+    """A field for a file of crystals, and the form once there is one.
+
+    Args:
+        service: that makes the job.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        hint = "CIF, POSCAR, extended XYZ, JSON, or a zip of them"
+        with element("section", "panel stack", **{"aria-label": "The crystals"}):
+            self._upload = upload_field("File of crystals", "structure", self._took, hint=hint)
+        self._place = element("div", "stack", **{"aria-live": "polite"})
+
+    def _took(self) -> None:
+        self._place.clear()
+        if not self._upload.upload:
+            return
+        found = self._upload.found
+        with self._place:
+            for name, reason in list((found.get("failures") or {}).items())[:5]:
+                text("p", f"{name}: {reason}", "fault-note")
+            if found.get("crystals"):
+                RelaxPage(self._service, {"upload": self._upload.upload}, uploaded(found["crystals"]))
+            else:
+                text("p", "There is no crystal in it.", "empty")
+
+
+def uploaded(crystals: Sequence[Mapping[str, Any]]) -> Opened:
+    """Crystals of an upload, as ``Service.upload`` tells of them, laid out like a run's."""
+    names: dict[str, Mapping[str, Any]] = {str(row["name"]): {} for row in crystals}
+    return Opened(Path(), "upload", columns=UPLOADED, rows=tuple(crystals), crystals=names)
 
 
 class RelaxPage:
@@ -62,12 +113,12 @@ class RelaxPage:
 
     Args:
         service: that makes the job.
-        run_id: of the run whose crystals are relaxed.
-        opened: that run.
+        source: whose crystals are relaxed: ``run`` or ``upload``, and its id.
+        opened: that run, or the upload laid out like one.
     """
 
-    def __init__(self, service: Service, run_id: str, opened: Opened) -> None:
-        self._service, self._id, self._opened = service, run_id, opened
+    def __init__(self, service: Service, source: Mapping[str, str], opened: Opened) -> None:
+        self._service, self._source, self._opened = service, source, opened
         with element("section", "panel flat stack", **{"aria-label": "How"}):
             with element("div", "grid"):
                 self._potential = select_field("Potential", POTENTIALS)
@@ -102,7 +153,7 @@ class RelaxPage:
 
     async def _begin(self) -> None:
         options: dict[str, Any] = {
-            "run": self._id,
+            **self._source,
             "names": list(self._table.ticked),
             "potential": self._potential.value,
         }

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from nicegui.element import Element
 
 from crystalsmith.errors import ConfigError
-from crystalsmith.reports.words import NOTHING, formula_html, group_html
+from crystalsmith.reports.words import NOTHING, chance, formula_html, group_html
 from crystalsmith.reports.words import number as numeral
 from crystalsmith.serving.opened import Column, Opened
 from crystalsmith.serving.opened.sorting import chosen
@@ -21,7 +21,7 @@ PAGE = 50
 LONGEST = 90
 """Letters of a cell."""
 
-NUMERIC = ("number", "percent", "yes")
+NUMERIC = ("number", "percent", "chance", "yes")
 
 
 class RunTable(Element, component="cs_table.js"):
@@ -177,6 +177,8 @@ def cell_html(column: Column, value: Any) -> Markup:
         return Markup('<span class="{}">{}</span>').format(
             "good" if value else "quiet", "yes" if value else "no"
         )
+    if column.sort == "chance" and isinstance(value, int | float):
+        return Markup("{}").format(chance(float(value)))
     if column.sort in ("number", "percent") and isinstance(value, int | float):
         if column.sort == "percent":
             return Markup("{}&nbsp;%").format(numeral(100 * value, column.digits))

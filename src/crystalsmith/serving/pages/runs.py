@@ -42,6 +42,8 @@ def register(service: Service) -> None:
         with frame(
             "Runs", active="runs", lead="All run folders that this server was given, and its own jobs."
         ):
+            with element("div", "row"):
+                link("Relax crystals of yours", "/relax", "cs small")
             place = element("div", "stack")
         await ui.context.client.connected()
         rows = await answer(listed, service)

@@ -14,7 +14,7 @@ MOST = 16_000_000
 """Bytes that are not even sent; the server has its own limit."""
 
 _ACCEPT = {
-    "structure": ".cif,.vasp,.poscar,.xyz,.extxyz,.json,.txt",
+    "structure": ".cif,.vasp,.poscar,.xyz,.extxyz,.json,.jsonl,.zip,.txt",
     "pattern": ".xy,.xye,.xrdml,.ras,.raw,.brml,.udf,.csv,.dat,.txt,.cif,.gsa,.fxye,.cpi,.asc",
 }
 
