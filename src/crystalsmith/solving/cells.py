@@ -26,7 +26,7 @@ _BEND = 0.14  # the same of the cosines of its angles
 _ANGLE = 1.5  # degrees by which a cell may miss what a family demands
 _REACH = 3  # multiples of each vector that are looked at
 
-_CENTRINGS = {
+CENTRINGS = {
     "P": np.eye(3),
     "I": np.array([[-0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.5, 0.5, -0.5]]),
     "F": np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]),
@@ -83,10 +83,10 @@ class Cell:
 @lru_cache(maxsize=64)
 def lattices(cell: Cell) -> tuple[np.ndarray, ...]:
     """(3, 3) reduced lattices that a cell can stand for: its own, and those with the cell centred."""
-    return tuple(_reduced(rows @ cell.lattice) for rows in _CENTRINGS.values())
+    return tuple(reduced(rows @ cell.lattice) for rows in CENTRINGS.values())
 
 
-def _reduced(lattice: np.ndarray) -> np.ndarray:
+def reduced(lattice: np.ndarray) -> np.ndarray:
     """The same lattice in short vectors of positive volume, so that few multiples need be looked at."""
     rows = lattice.copy()
     for _ in range(50):
@@ -141,7 +141,7 @@ def on_cell(crystal: Crystal, cell: Cell, stretch: float = STRETCH) -> Crystal |
 
 def _reduced_with(lattice: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A reduced lattice, and the (3, 3) whole numbers that make it of the one given."""
-    rows = _reduced(lattice)
+    rows = reduced(lattice)
     return rows, np.rint(rows @ np.linalg.inv(lattice))
 
 

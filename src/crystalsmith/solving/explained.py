@@ -8,6 +8,7 @@ weighed against chance, as a large cell has lines everywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -55,34 +56,58 @@ def explained(crystal: Crystal, shift: float, observation: Observation) -> float
         shift: degrees by which the pattern is shifted.
         observation: the pattern.
     """
+    ((h, _),) = reflections_of([crystal.space_group], crystal.lattice[None], longest(observation))
+    length = np.linalg.norm(h @ np.linalg.inv(crystal.lattice).T, axis=1)
+    return explained_by(length, PARAMETERS[lattice_family(crystal.space_group)], observation, shift)
+
+
+def longest(observation: Observation) -> float:
+    """1/d of the last line that a pattern can show, 1/Angstrom."""
+    ready = observation.prepared
+    end = min(ready.two_theta[-1] + 1, 179.0)
+    return float(2 * np.sin(np.radians(end) / 2) / min(ready.radiation.wavelengths))
+
+
+@lru_cache(maxsize=4)
+def strongest(observation: Observation, most: int) -> np.ndarray:
+    """(n,) points of the prepared pattern where its strongest peaks are, the strongest first."""
     ready = observation.prepared
     x = ready.two_theta
-    step = float(x[1] - x[0])
     middle = float(ready.width(float(x[len(x) // 2])))
-    peaks = x[seen_peaks(ready.intensity, ready.sigma, middle / step)[:MOST_PEAKS]]
-    if not len(peaks):
+    return seen_peaks(ready.intensity, ready.sigma, middle / float(x[1] - x[0]))[:most]
+
+
+def explained_by(length: np.ndarray, parameters: int, observation: Observation, shift: float = 0.0) -> float:
+    """By how much lines explain the peaks of a pattern better than chance would, in natural units.
+
+    Args:
+        length: (n,) 1/d of the lines, 1/Angstrom.
+        parameters: free ones of their cell.
+        observation: the pattern.
+        shift: degrees by which the pattern is shifted.
+    """
+    ready = observation.prepared
+    x = ready.two_theta
+    place = strongest(observation, MOST_PEAKS)
+    if not len(place):
         return 0.0
-    radiation = ready.radiation
-    longest = 2 * np.sin(np.radians(min(x[-1] + 1, 179.0)) / 2) / min(radiation.wavelengths)
-    ((h, _),) = reflections_of([crystal.space_group], crystal.lattice[None], float(longest))
-    length = np.linalg.norm(h @ np.linalg.inv(crystal.lattice).T, axis=1)
+    step = float(x[1] - x[0])
     covered = np.zeros(len(x) + 1)
-    for wavelength in radiation.wavelengths:
+    for wavelength in ready.radiation.wavelengths:
         sine = 0.5 * wavelength * length
-        place = 2 * np.degrees(np.arcsin(sine[sine < 0.9999])) + shift
-        half = NEAR * np.maximum(np.asarray(ready.width(place)), 2 * step)
-        first = np.clip(np.ceil((place - half - x[0]) / step), 0, len(x)).astype(int)
-        last = np.clip(np.floor((place + half - x[0]) / step) + 1, 0, len(x)).astype(int)
+        middle = 2 * np.degrees(np.arcsin(sine[sine < 0.9999])) + shift
+        half = NEAR * np.maximum(np.asarray(ready.width(middle)), 2 * step)
+        first = np.clip(np.ceil((middle - half - x[0]) / step), 0, len(x)).astype(int)
+        last = np.clip(np.floor((middle + half - x[0]) / step) + 1, 0, len(x)).astype(int)
         np.add.at(covered, first, 1.0)
         np.add.at(covered, last, -1.0)
     inside = np.cumsum(covered)[:-1] > 0.5
     window = max(1, round(AROUND / step))
     total = np.concatenate([[0.0], np.cumsum(inside)])
-    place = np.rint((peaks - x[0]) / step).astype(int)
     low, high = np.clip(place - window, 0, len(x)), np.clip(place + window + 1, 0, len(x))
     chance = np.clip((total[high] - total[low]) / (high - low), 0.01, 0.98)
     gain = np.where(inside[place], np.log((1 - FOREIGN) / chance), np.log(FOREIGN / (1 - chance)))
-    return float(gain.sum()) - PER_PARAMETER * PARAMETERS[lattice_family(crystal.space_group)]
+    return float(gain.sum()) - PER_PARAMETER * parameters
 
 
 def convincing_cells(

@@ -39,11 +39,11 @@ from crystalsmith.solving.answers import (
 )
 from crystalsmith.solving.candidates import make_candidates
 from crystalsmith.solving.cells import Cell
-from crystalsmith.solving.explained import convincing_cells
 from crystalsmith.solving.fitting import Observation, fit_all, refine_all
 from crystalsmith.solving.kept import Kept
 from crystalsmith.solving.outputs import KEPT, OWNED, named, write_outputs
 from crystalsmith.solving.question import formulas, orders_of
+from crystalsmith.solving.searched import found_cells
 from crystalsmith.solving.settings import SolveSettings
 from crystalsmith.solving.standing import PATTERN, STANDING, Standing
 from crystalsmith.solving.trials import Fitted, Trial, fits_in, trials_of
@@ -60,7 +60,7 @@ CELLS, FITS, REFINED, ENERGIES = "cells.jsonl", "fits.jsonl", "refined.jsonl", "
 RIETVELD = "rietveld.jsonl"
 """Journals of a run beside those of its candidates, ``crystals.jsonl`` and ``scores.jsonl``."""
 
-ROUNDS = (0.2, 0.5, 1.0)
+ROUNDS = (0.1, 0.2, 0.5, 1.0)
 """Parts of the candidates after which a run looks whether one of them is the answer."""
 
 SURE = 0.95
@@ -273,7 +273,7 @@ class _Work:
         trials: dict[str, Trial] = {}
         order: list[Trial] = []
         answers: list[Answer] = []
-        found: list[Cell] = []  # by candidates that are wrong, but whose lines are not
+        found: list[Cell] = []  # of candidates that are wrong, but whose lines are not, or of the lines alone
         for number, part in enumerate(ROUNDS, start=1):
             made = self.made(max(1, round(part * self.settings.candidates)), cells, found)
             cells = [*cells, *(cell for cell in found if cell not in cells)]
@@ -289,8 +289,8 @@ class _Work:
             likeliest = max(range(len(p)), key=p.__getitem__, default=0)
             if p and p[likeliest] >= SURE and settled(answers[likeliest].evidence):
                 break
-            if not self.given and not found:
-                found = convincing_cells(self.observation, list(trials.values()), fits.found)
+            if not self.given and not found and number < len(ROUNDS):
+                found = found_cells(self.observation, list(trials.values()), fits.found)
         for more in (more_symmetric, exchanged):
             if fresh := more(answers):
                 fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
