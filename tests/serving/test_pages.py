@@ -153,6 +153,19 @@ def test_make_by_keyboard_watch_reload_and_look(visit: Callable[..., Visit]) -> 
     seen.check()
 
 
+def test_crystals_appear_while_they_are_made(visit: Callable[..., Visit], server: Server) -> None:
+    olivine = [["Li", "a"], ["Fe", "c"], ["P", "c"], ["O", "c"], ["O", "c"], ["O", "d"]]
+    job = server.submit("generate", {"orders": {"space_group": 62, "wyckoff": olivine, "count": 500}})
+    page = visit().open(f"/look/{job}")
+    page.get_by_text("The first ones; they are ranked in the end.").wait_for()
+    page.locator("button.card").first.wait_for()
+    page.locator("h2", has_text="LiFePO4").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Go on").wait_for()
+    page.get_by_role("status").filter(has_text=" crystals").wait_for()
+    assert server.job(job)["state"] == "cancelled"
+
+
 def test_crystals_are_chosen_and_compared(visit: Callable[..., Visit], made: str) -> None:
     seen = visit(1200, True)
     page = seen.open(f"/look/{made}")
