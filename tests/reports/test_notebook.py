@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
+import os
+import subprocess
 import sys
 from html import unescape
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 import crystalsmith
 from crystalsmith.crystal.crystals import Crystals
@@ -95,6 +101,89 @@ def test_a_plot_is_a_figure(known, tmp_path):
     figure.savefig(tmp_path / "corundum.png")
     assert (tmp_path / "corundum.png").stat().st_size > 5000
     assert any("Al" in text.get_text() for text in figure.axes[0].texts)
+
+
+def test_a_plot_shows_itself_at_its_size_for_sharp_screens(known):
+    figure = known["corundum"].plot()
+    png, size = figure._repr_png_()
+    with Image.open(io.BytesIO(png)) as picture:
+        assert picture.format == "PNG" and picture.width == pytest.approx(2 * size["width"], abs=2)
+    assert size["width"] == round(figure.get_figwidth() * figure.dpi)
+
+
+CELLS = """
+from crystalsmith.crystal import Crystal, Site
+salt = Crystal(225, (5.64, 5.64, 5.64, 90, 90, 90), (Site("Na", "a"), Site("Cl", "b")))
+salt
+# %%
+salt.view(height=300)
+# %%
+salt.plot()
+"""
+"""Of a notebook."""
+
+RUN = """
+import json, sys
+import nbformat
+from nbclient import NotebookClient
+cells = [nbformat.v4.new_code_cell(text) for text in json.load(sys.stdin)]
+book = nbformat.v4.new_notebook(cells=cells)
+NotebookClient(book, timeout=600, startup_timeout=600, kernel_name="python3").execute()
+json.dump([dict(cell.outputs[-1].data) for cell in book.cells], sys.stdout)
+"""
+"""Runs cells in a kernel; apart, because it has an event loop of its own."""
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """What a kernel of Jupyter shows of each cell, by type."""
+    for name in ("nbclient", "nbformat", "ipykernel"):
+        pytest.importorskip(name, reason="needs a kernel of Jupyter: pip install nbclient ipykernel")
+    pytest.importorskip("nicegui", reason="three.js comes with the extra web")
+    folder = tmp_path_factory.mktemp("jupyter")
+    kernel = folder / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    words = {"argv": command, "display_name": "Python", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(words), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", RUN],
+        input=json.dumps(CELLS.split("# %%")),
+        capture_output=True,
+        text=True,
+        timeout=900,
+        cwd=folder,
+        env={
+            **os.environ,
+            "JUPYTER_PATH": str(folder),
+            "JUPYTER_RUNTIME_DIR": str(folder),
+            "IPYTHONDIR": str(folder),
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout))
+
+
+def test_a_kernel_of_jupyter_shows_crystals_drawings_and_plots(outputs):
+    crystal, drawing, plot = outputs
+    assert "<svg" in crystal["text/html"] and "(225)" in crystal["text/html"]
+    assert "<iframe" in drawing["text/html"]
+    with Image.open(io.BytesIO(base64.b64decode(plot["image/png"]))) as picture:
+        assert picture.width > 300
+
+
+def test_what_the_kernel_shows_turns_in_a_browser_and_asks_nothing_of_a_network(outputs, browser):
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(300_000)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.set_content(outputs[1]["text/html"])
+    frame = page.frame_locator("iframe")
+    frame.locator("canvas").wait_for()
+    frame.get_by_text("Na", exact=True).first.wait_for()
+    context.close()
+    assert [url for url in asked if not url.startswith(("about:", "data:", "blob:"))] == []
 
 
 def test_the_package_names_the_function_for_films():

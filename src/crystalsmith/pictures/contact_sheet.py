@@ -11,13 +11,13 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from pymatgen.core.composition import Composition
 
 from crystalsmith.errors import ConfigError, StructureError, SymmetryError
 from crystalsmith.pictures.ball_and_stick import Drawing, ball, draw_cell, element_color
+from crystalsmith.pictures.shown import ShownFigure
 from crystalsmith.runs.atomic import replacing
 from crystalsmith.symmetry import space_group
 
@@ -135,8 +135,7 @@ def _columns(count: int) -> int:
 
 def inch_page(width: float, height: float) -> tuple[Figure, Axes]:
     """A new figure and axes over the whole of it, with inches from its lower left corner as coordinates."""
-    figure = Figure(figsize=(width, height), facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = ShownFigure(figsize=(width, height), facecolor="white")
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
     axes.set_xlim(0.0, width)

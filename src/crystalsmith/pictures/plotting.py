@@ -32,12 +32,11 @@ STYLE: Any = {
 
 def new_figure(width: float, height: float, title: str, subtitle: str) -> tuple[Figure, Axes]:
     """A figure (inches) and its axes, without a window system."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15))
-    FigureCanvasAgg(figure)
+    from crystalsmith.pictures.shown import ShownFigure
+
+    figure = ShownFigure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15))
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=24)
     axes.text(0, 1.015, subtitle, transform=axes.transAxes, color=QUIET, va="bottom", ha="left")
