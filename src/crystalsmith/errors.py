@@ -55,6 +55,10 @@ class HullError(CrystalsmithError, ValueError):
     """Reference phases that are missing, damaged, or of another potential."""
 
 
+class TrainingError(CrystalsmithError, RuntimeError):
+    """Processes that train together and do not find each other, or lost one of them."""
+
+
 class DiscoveryError(CrystalsmithError, ValueError):
     """A run of the funnel that cannot begin or go on."""
 

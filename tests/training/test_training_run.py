@@ -328,7 +328,7 @@ def parts_together(values: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         index = next(batches)
         for rank in range(c.processes):
             generator = torch.Generator().manual_seed(c.seed * 1_000_003 + state.step * 64 + rank)
-            part = index[rank :: c.processes]
+            part = examples.share(index, rank, c.processes)
             clean = equivalent(examples.batch(part), generator)
             order = torch.randperm(len(part), generator=generator)
             spread = (order + torch.rand(len(part), generator=generator)) / len(part)

@@ -57,8 +57,12 @@ def run(args: argparse.Namespace) -> int:
 
     keep_freed_memory()
     from crystalsmith.training import train
+    from crystalsmith.training.together import place_of_torchrun
 
     path = train({} if args.config is None else args.config, overrides, quiet=args.quiet)
+    place = place_of_torchrun()
+    if place is not None and place.rank > 0:  # one of them says it
+        return 0
     emit({"model": path}, None if args.quiet else f"trained model: {path}")
     return 0
 

@@ -65,11 +65,11 @@ class TrainConfig:
         save_minutes: minutes between two saved states at most.
         validate_every: steps between validations.
         validation_crystals: how many rows of the validation set are used.
-        device: cpu or cuda.
+        device: cpu or cuda; of several processes each takes a GPU of its own.
         bfloat16: messages in bfloat16, geometry and sums in float32.
         compile: compile the interaction layers with torch.compile: a third faster, needs a C++ compiler.
-        processes: CPU processes that share each batch; one a core is fastest on an idle machine, 1 on a
-            shared one.
+        processes: processes of this machine that share each batch; one a core is fastest on an idle machine,
+            1 on a shared one. Left out under torchrun, which starts them itself.
         threads: CPU threads of each process.
     """
 

@@ -92,6 +92,13 @@ class Examples:
         )
         return CrystalBatch(layout, self.w[rows], self.strain[index])
 
+    def share(self, index: Tensor, part: int, parts: int) -> Tensor:
+        """The rows of a batch that fall to one of several processes: of all sizes, so that none waits long."""
+        if parts == 1:
+            return index
+        order = np.argsort(-self.cost[index.cpu().numpy()], kind="stable")
+        return index[torch.as_tensor(order, device=index.device)][part::parts]
+
     def epochs(self, orbits: int, seed: int, crystals: int = 0, even: int = 0) -> Iterator[Tensor]:
         """Rows of one batch after another, for ever; epochs are shuffled.
 

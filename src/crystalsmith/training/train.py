@@ -1,25 +1,22 @@
-"""The training loop: resumable after a kill at any moment, on one process or several."""
+"""The training loop: resumable after a kill at any moment, in one process or several."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.data import Dataset
 from crystalsmith.diffusion import AnyModel, save_model
-from crystalsmith.errors import ConfigError, DataError
+from crystalsmith.errors import ConfigError, DataError, TrainingError
 from crystalsmith.runs.folder import RunFolder, RunKind, check_folder
 from crystalsmith.runs.progress import Display
 from crystalsmith.runs.stop import Stop, deferred_stop, masked
@@ -29,6 +26,7 @@ from crystalsmith.training.guides import Guides
 from crystalsmith.training.log import Log
 from crystalsmith.training.methods import METHODS
 from crystalsmith.training.state import RunState, new_state
+from crystalsmith.training.together import Place, met, place_of_torchrun, start_together, sum_over_all
 
 TRAINING = RunKind(
     "training",
@@ -74,38 +72,26 @@ def train(
     if c.device != "cpu" and not torch.cuda.is_available():
         raise ConfigError("torch finds no GPU here; set device to cpu")
     out = Path(c.out)
-    check_folder(out, TRAINING, _identity(c))
-    if c.processes == 1:
-        _run(0, c, quiet, "")
+    place = place_of_torchrun()
+    if place is not None and c.processes not in (1, place.size):
+        raise ConfigError(
+            f"torchrun started {place.size} processes, not {c.processes}; leave out 'processes'"
+        )
+    if place is None or place.rank == 0:
+        check_folder(out, TRAINING, _identity(c))
+    if place is not None:
+        _run(place, replace(c, processes=place.size), quiet)
+    elif c.processes == 1:
+        _run(Place(), c, quiet)
     else:
         _begin(c)  # what cannot be gone on with is refused here, in place of in all processes
-        _run_together(c, quiet)
+        start_together(_run_one_of, (c, quiet), c.processes)
     return out / "model.safetensors"
 
 
 def _identity(c: TrainConfig) -> dict[str, Any]:
     """What no run may change while it goes on; its length and rates may, and the network shows by itself."""
     return {"method": c.method}
-
-
-def _run_together(c: TrainConfig, quiet: bool) -> None:
-    """Run in all processes. A signal is passed on to them, so that they stop after the same step."""
-    with tempfile.TemporaryDirectory() as folder, deferred_stop() as stop:
-        store = Path(folder) / "rendezvous"
-        with masked("SIG_BLOCK"):  # until they can note them
-            running = mp.start_processes(
-                _run, args=(c, quiet, str(store)), nprocs=c.processes, start_method="spawn", join=False
-            )
-        told = False
-        try:
-            while not running.join(timeout=0.2):
-                if stop and not told:
-                    told = True
-                    for process in running.processes:
-                        process.terminate()
-        finally:
-            for process in running.processes:
-                process.kill()
 
 
 def usable(c: TrainConfig, path: str) -> Dataset:
@@ -136,21 +122,29 @@ def _begin(c: TrainConfig) -> tuple[Dataset, AnyModel, RunState]:
     return data, model, state
 
 
-def _run(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
-    if rank:
-        _train(rank, c, quiet, store, None)
+def _run_one_of(rank: int, c: TrainConfig, quiet: bool, store: str) -> None:
+    _run(Place(rank, c.processes, rank, store), c, quiet)
+
+
+def _run(place: Place, c: TrainConfig, quiet: bool) -> None:
+    if place.rank:
+        _train(place, c, quiet, None)
         return
     # Held by the process that writes, so that one which outlives its parent still keeps others out.
     with RunFolder.open(c.out, TRAINING, _identity(c), arguments=asdict(c)) as run:
-        state = _train(rank, c, quiet, store, run)
+        state = _train(place, c, quiet, run)
         run.write_manifest("finished", steps=state.step, seen=state.seen, skipped=state.skipped)
 
 
-def _train(rank: int, c: TrainConfig, quiet: bool, store: str, run: RunFolder | None) -> RunState:
+def _train(place: Place, c: TrainConfig, quiet: bool, run: RunFolder | None) -> RunState:
     torch.set_num_threads(c.threads)
     keep_freed_memory()
-    if store:
-        dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=c.processes)
+    c = replace(c, device=place.device(c.device))
+    with met(place, c.device):
+        return _train_with_others(place, c, quiet, run)
+
+
+def _train_with_others(place: Place, c: TrainConfig, quiet: bool, run: RunFolder | None) -> RunState:
     data, model, state = _begin(c)
     method = METHODS[c.method]
     volume = method.atomic_volume(model)
@@ -162,20 +156,24 @@ def _train(rank: int, c: TrainConfig, quiet: bool, store: str, run: RunFolder | 
     model.network.mixed_precision = c.bfloat16
     if c.compile:
         method.compile(model)
-    log = Log(Path(c.out) / "log.csv", state.step) if rank == 0 else None
+    log = Log(Path(c.out) / "log.csv", state.step) if place.rank == 0 else None
     # Together, all are told of a signal several times over: by the terminal, and by their parent.
     with (
         deferred_stop(patient=c.processes > 1) as stop,
         masked("SIG_UNBLOCK"),
-        Display(quiet=quiet or rank > 0) as progress,
+        Display(quiet=quiet or place.rank > 0) as progress,
     ):
-        _loop(c, rank, model, examples, validation, state, log, progress, stop)
-        if rank == 0:
+        lost = None
+        try:
+            _loop(c, place.rank, model, examples, validation, state, log, progress, stop)
+        except TrainingError as error:  # the step in hand has changed nothing yet
+            lost = error
+        if run is not None:
             _save(c, model, state, Path(c.out) / "state.safetensors")
-            if run is not None and stop:
-                run.log.info("stopped after step %d; the state is saved", state.step)
-    if store:
-        dist.destroy_process_group()
+        if lost is not None:
+            raise lost
+        if run is not None and stop:
+            run.log.info("stopped after step %d; the state is saved", state.step)
     return state
 
 
@@ -201,8 +199,8 @@ def _loop(
     while state.seen < c.crystals and not ends:
         tick = state.step + state.skipped
         index = next(batches)
-        generator = torch.Generator().manual_seed(c.seed * 1_000_003 + tick * 64 + rank)
-        part = index[rank :: c.processes]
+        generator = torch.Generator().manual_seed(c.seed * 1_000_003 + tick * max(64, c.processes) + rank)
+        part = examples.share(index, rank, c.processes)
         share = len(part) * c.processes / len(index)
         clean = examples.batch(part)
         guide = None if examples.guides is None else examples.guides.draw(part, generator, c.unguided)
@@ -215,7 +213,7 @@ def _loop(
             flat = torch.cat(
                 [*(g.flatten() for g in gradients), gradients[0].new_tensor([float(bool(stop))])]
             )
-            dist.all_reduce(flat)
+            sum_over_all(flat)
             ends, flat = bool(flat[-1] > 0), flat[:-1] / c.processes
             for p, g in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
                 p.grad = g.view_as(p)
