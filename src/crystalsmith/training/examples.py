@@ -93,7 +93,7 @@ class Examples:
         return CrystalBatch(layout, self.w[rows], self.strain[index])
 
     def share(self, index: Tensor, part: int, parts: int) -> Tensor:
-        """The rows of a batch that fall to one of several processes: of all sizes, so that none waits long."""
+        """The rows of a batch that fall to one of several processes: some of every size for each of them."""
         if parts == 1:
             return index
         order = np.argsort(-self.cost[index.cpu().numpy()], kind="stable")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -76,7 +76,7 @@ def place_of_torchrun(environment: Mapping[str, str] | None = None) -> Place | N
 
 
 @contextmanager
-def met(place: Place, device: str) -> Any:
+def met(place: Place, device: str) -> Iterator[None]:
     """Within, the processes of a run have found each other, by NCCL on GPUs and by Gloo otherwise."""
     if not place.store:
         yield

@@ -202,11 +202,14 @@ def _loop(
         generator = torch.Generator().manual_seed(c.seed * 1_000_003 + tick * max(64, c.processes) + rank)
         part = examples.share(index, rank, c.processes)
         share = len(part) * c.processes / len(index)
-        clean = examples.batch(part)
-        guide = None if examples.guides is None else examples.guides.draw(part, generator, c.unguided)
-        position, lattice = method.losses(c, model, clean, generator, guide)
-        loss = (position + c.lattice_weight * lattice) * share
-        loss.backward()
+        if len(part):  # a batch may have fewer crystals than there are processes; the first has always one
+            clean = examples.batch(part)
+            guide = None if examples.guides is None else examples.guides.draw(part, generator, c.unguided)
+            position, lattice = method.losses(c, model, clean, generator, guide)
+            loss = (position + c.lattice_weight * lattice) * share
+            loss.backward()
+        else:
+            position = lattice = torch.zeros(())
         if c.processes > 1:
             gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
             # With the gradients goes whether to stop, so that all do after the same step.
