@@ -18,7 +18,6 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from random import Random
 
 from crystalsmith.runs.engines import engine_of
@@ -151,17 +150,11 @@ def validate(a: argparse.Namespace) -> None:
     print(f"off by {100 * statistics.median(sizes_of):.1f} % (median), {100 * sizes_of[-1]:.1f} % (worst)")
 
 
-def nap(seconds: float) -> float:
-    """An item that takes time and no processor, so that a busy machine does not spoil the measurement."""
-    time.sleep(seconds)
-    return seconds
-
-
 def timed(engine: str, workers: int, items: list[float]) -> float:
-    """Seconds that an engine takes."""
+    """Seconds that an engine takes for items that need time and no processor: a busy machine spoils less."""
     began = time.perf_counter()
     with engine_of(engine, workers, None) as chosen:
-        for _ in chosen.each(partial(nap), items):
+        for _ in chosen.each(time.sleep, items):
             pass
     return time.perf_counter() - began
 
