@@ -39,6 +39,7 @@ from crystalsmith.solving.answers import (
 )
 from crystalsmith.solving.candidates import make_candidates
 from crystalsmith.solving.cells import Cell
+from crystalsmith.solving.explained import convincing_cells
 from crystalsmith.solving.fitting import Observation, fit_all, refine_all
 from crystalsmith.solving.kept import Kept
 from crystalsmith.solving.outputs import KEPT, OWNED, named, write_outputs
@@ -290,7 +291,9 @@ class _Work:
             if p and p[likeliest] >= SURE and settled(answers[likeliest].evidence):
                 break
             if not self.given and not found and number < len(ROUNDS):
-                found = found_cells(self.observation, list(trials.values()), fits.found)
+                # Lines are searched once: later candidates hardly change what volumes are possible.
+                look = found_cells if number == 1 else convincing_cells
+                found = look(self.observation, list(trials.values()), fits.found)
         for more in (more_symmetric, exchanged):
             if fresh := more(answers):
                 fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
