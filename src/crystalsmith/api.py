@@ -364,6 +364,7 @@ def discover(
     model: Model | None = None,
     phases: Hull | None = None,
     workers: int | None = None,
+    engine: str | Engine | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
     **settings: Any,
@@ -375,7 +376,7 @@ def discover(
         out: folder of the run; the same call goes on where it stopped.
         model: from ``load_model``; the one that ships if not given.
         phases: what competes, the ``hull`` of the function of that name; those that ship if not given.
-        workers: processes; one for each core if None.
+        workers, engine: as for ``relax``.
         overwrite: replace another run in the folder.
         progress: told how far it is.
         settings: fields of ``DiscoverySettings``, such as ``crystals=200`` or ``potential="7net-0"``.
@@ -397,7 +398,14 @@ def discover(
     chosen = settings_of(DiscoverySettings, None, {**settings, "system": elements})
     folder, temporary = _folder(out)
     found = discover_into(
-        chosen, folder, model=model, hull=phases, workers=workers, overwrite=overwrite, progress=progress
+        chosen,
+        folder,
+        model=model,
+        hull=phases,
+        workers=workers,
+        engine=engine,
+        overwrite=overwrite,
+        progress=progress,
     )
     return _keep(found, temporary)
 
@@ -408,6 +416,7 @@ def evaluate(
     train: Sources | None = None,
     *,
     workers: int | None = None,
+    engine: str | Engine | None = None,
     cache: Place | None = None,
     settings: EvaluationSettings | None = None,
     **changes: Any,
@@ -418,7 +427,7 @@ def evaluate(
         generated: one set, or sets by name; each whatever ``read`` takes.
         reference: real crystals; where ids agree, also the targets of match rates.
         train: what the generator was trained on, for novelty.
-        workers: processes; one for each core if None.
+        workers, engine: as for ``relax``.
         cache: file in which costly vectors are kept; that of the command if not given.
         settings: which figures; all that apply if not given.
         changes: fields of ``evaluation.Settings``, such as ``metrics=["validity"]``.
@@ -441,6 +450,7 @@ def evaluate(
         None if train is None else _sources(train),
         settings_of(Settings, settings, changes),
         workers=workers,
+        engine=engine,
         cache=cache or default_cache(),
     )
 

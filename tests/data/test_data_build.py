@@ -211,7 +211,7 @@ def test_a_structure_has_a_time_limit(source: Path, tmp_path: Path, monkeypatch:
         for batch in parallel_each(function, items, **options):
             yield [(k, Failed("took too long: 1 s") if k == 4 else found, t) for k, found, t in batch]
 
-    monkeypatch.setattr(module, "parallel_each", each)
+    monkeypatch.setattr("crystalsmith.runs.engines.local.parallel_each", each)
     report = build(source, tmp_path / "out", workers=1)
     assert limits == [module.SECONDS] and report.kept == 25
     assert report.dropped == {"took too long": 1} and report.examples == {

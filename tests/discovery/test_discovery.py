@@ -218,7 +218,7 @@ def test_nothing_is_computed_twice(model: Model, undisturbed: Outcome, monkeypat
     def refuse(*arguments: Any, **options: Any) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("crystalsmith.potentials.many.parallel_each", refuse)
+    monkeypatch.setattr("crystalsmith.runs.engines.local.parallel_each", refuse)
     monkeypatch.setattr("crystalsmith.discovery.stages.generation.generate_batches", refuse)
     monkeypatch.setattr(CrystalDatabase, "update", refuse)
     assert plain(run(model, undisturbed.folder)) == plain(undisturbed)

@@ -13,6 +13,7 @@ from crystalsmith.errors import EvaluationError
 from crystalsmith.evaluation.cache import Cache, default_cache
 from crystalsmith.evaluation.features import GEOMETRY, Feature, Workshop, matrix
 from crystalsmith.evaluation.measures.arrays import Arrays, crystal_arrays
+from crystalsmith.runs.engines import Local
 from crystalsmith.runs.pool import Failed
 
 CALLS: list[bytes] = []
@@ -111,7 +112,7 @@ def test_features_are_computed_once(tmp_path):
     for round_ in range(2):
         CALLS.clear()
         with Cache(tmp_path / "c.sqlite") as cache:
-            workshop = Workshop(cache, workers=1)
+            workshop = Workshop(cache, engine=Local(1))
             found = workshop.vectors(COUNTED, arrays)
         assert [v[0] if isinstance(v, np.ndarray) else v.reason for v in found] == [
             9,
@@ -137,11 +138,11 @@ def test_what_was_done_before_an_interruption_is_kept(tmp_path, monkeypatch):
     CALLS.clear()
     feature = Feature("stopped", 1, stop)
     with Cache(tmp_path / "c.sqlite") as cache, pytest.raises(KeyboardInterrupt):
-        Workshop(cache, workers=1).vectors(feature, arrays)
+        Workshop(cache, engine=Local(1)).vectors(feature, arrays)
     with Cache(tmp_path / "c.sqlite") as cache:
         CALLS.clear()
         CALLS.extend([b""] * 6)
-        workshop = Workshop(cache, workers=1)
+        workshop = Workshop(cache, engine=Local(1))
         workshop.vectors(feature, arrays)
     assert workshop.timings["stopped"]["cached"] == 5
 
@@ -152,7 +153,7 @@ def test_keys_tell_features_versions_and_contents_apart(tmp_path):
     swapped = Arrays(quartz.lattice, quartz.fractional, quartz.numbers[::-1].copy())
     assert len({a.digest for a in (quartz, moved, swapped)}) == 3
     with Cache(None) as cache:
-        workshop = Workshop(cache, workers=1)
+        workshop = Workshop(cache, engine=Local(1))
         for feature in (COUNTED, Feature("counted", 2, counted), GEOMETRY):
             assert not isinstance(workshop.vectors(feature, [quartz])[0], Failed)
         assert workshop.timings["counted"]["computed"] == 2

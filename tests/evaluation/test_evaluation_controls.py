@@ -13,6 +13,7 @@ from crystalsmith.evaluation import Cache, Sample, SampleSet, Workshop, controls
 from crystalsmith.evaluation.measures.arrays import Arrays, crystal_arrays
 from crystalsmith.evaluation.measures.geometry import Geometry, geometry, standard_crystal
 from crystalsmith.runs import extras
+from crystalsmith.runs.engines import Local
 
 NAMES = ["rutile", "quartz", "rock salt", "wurtzite"]
 
@@ -25,7 +26,7 @@ def model():
 
 @pytest.fixture
 def workshop():
-    return Workshop(Cache(None), workers=1)
+    return Workshop(Cache(None), engine=Local(1))
 
 
 def emt():

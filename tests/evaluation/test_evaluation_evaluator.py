@@ -16,6 +16,7 @@ from crystalsmith.evaluation.measures.arrays import Arrays, crystal_arrays
 from crystalsmith.evaluation.report.console import print_evaluation
 from crystalsmith.evaluation.report.page import to_html
 from crystalsmith.evaluation.report.tables import to_csv, to_json
+from crystalsmith.runs.engines import Local
 
 NAMES = [name for name, crystal in KNOWN.items() if crystal.n_atoms <= 12]
 
@@ -57,7 +58,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def workshop(cache):
-    return Workshop(cache, workers=1)
+    return Workshop(cache, engine=Local(1))
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +240,7 @@ def test_missing_packages_leave_metrics_out_or_refuse(reference, workshop, monke
 
 def test_the_same_sets_give_the_same_figures(reference, train, workshop, evaluation):
     sets = [sample_set("good", rng=np.random.default_rng(3)), sample_set("elements", shuffled_elements)]
-    again = evaluate(sets, reference, train, workshop=Workshop(Cache(None), workers=1))
+    again = evaluate(sets, reference, train, workshop=Workshop(Cache(None), engine=Local(1)))
     for column, before in zip(again.columns, evaluation.columns[:2], strict=True):
         for key, figure in column.figures.items():
             assert figure == before.figures[key] or np.isnan(figure.value), key

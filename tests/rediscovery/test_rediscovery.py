@@ -30,6 +30,7 @@ from crystalsmith.rediscovery.run import rediscover_into
 from crystalsmith.rediscovery.settings import RediscoverySettings
 from crystalsmith.rediscovery.targets import Target, read_targets
 from crystalsmith.rediscovery.trials import Outcome, State, Trial, Trials, assess
+from crystalsmith.runs.engines import Local
 from crystalsmith.runs.folder import Journal
 from crystalsmith.runs.pool import Failed
 from fake_model import FakeModel
@@ -366,14 +367,14 @@ def test_a_journal_drops_a_line_that_was_cut_off_and_refuses_a_damaged_one(tmp_p
         assert (stage, total) == ("matching", 3)
         told.append(done)
 
-    Trials(Journal(path)).carry_out(trials, 1, "matching", tell)
+    Trials(Journal(path)).carry_out(trials, Local(1), "matching", tell)
     assert told == sorted(told) and told[0] == 0 and told[-1] == 3
     text = path.read_bytes()
     assert len(text.splitlines()) == 2  # equal trials are one
     path.write_bytes(text[:-30])
     journal = Trials(Journal(path))
     assert len(journal.rows) == 1
-    outcomes = journal.carry_out(trials, 1, "matching", tell)
+    outcomes = journal.carry_out(trials, Local(1), "matching", tell)
     assert path.read_bytes() == text and not any(isinstance(o, Failed) for o in outcomes)
     path.write_bytes(text[: len(text) // 3] + b"\n" + text)
     with pytest.raises(OutputError, match="line 1 is damaged"):

@@ -48,9 +48,7 @@ def add_parser(commands: Any) -> None:
     build.add_argument(
         "--max-z", type=options.positive, metavar="Z", help="leave out elements beyond this atomic number"
     )
-    build.add_argument(
-        "--workers", type=options.positive, metavar="N", help="processes (default: one per core)"
-    )
+    options.add_workers(build)
     build.add_argument("--quiet", action="store_true", help="no progress bar, no table")
     build.set_defaults(run=_build, resumes=True)
 
@@ -145,6 +143,7 @@ def _build(args: argparse.Namespace) -> int:
             args.output,
             symprec=args.symprec,
             workers=args.workers,
+            engine=args.engine,
             progress=silent if args.quiet else progress,
             max_atoms=args.max_atoms,
             max_z=args.max_z,

@@ -81,7 +81,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--database", metavar="URL", help="a PostgreSQL server in place of crystals.db (postgresql://...)"
     )
     options.add_settings(where, DiscoverySettings, only=("format",))
-    where.add_argument("--workers", type=options.positive, metavar="N", help="default: one for each core")
+    options.add_workers(where)
     where.add_argument("--overwrite", action="store_true", help="replace another run in the folder")
     where.add_argument("--quiet", action="store_true", help="print nothing but warnings")
     options.add_model_options(parser)
@@ -123,6 +123,7 @@ def run(args: argparse.Namespace) -> int:
             materials_project=args.materials_project,
             arguments=_arguments(args),
             workers=args.workers,
+            engine=args.engine,
             overwrite=args.overwrite,
             progress=progress,
             finished=lambda count: None if args.quiet else _print_stage(count),

@@ -81,9 +81,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="of the relaxation (default: chgnet); none for none",
     )
     machine = parser.add_argument_group("machine")
-    machine.add_argument(
-        "--workers", type=options.positive, metavar="N", help="processes (default: one per core)"
-    )
+    options.add_workers(machine)
     machine.add_argument(
         "--cache", metavar="FILE", help="where fingerprints are kept (default: user's cache)"
     )
@@ -110,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
             options.settings_from(args, Settings),
             with_controls=Controls(Path(args.controls_folder), potential) if args.controls else None,
             workers=args.workers,
+            engine=args.engine,
             cache=None if args.no_cache else args.cache or default_cache(),
             progress=progress,
         )

@@ -168,6 +168,7 @@ def _build(args: argparse.Namespace) -> int:
         max_above_hull=settings.max_above_hull,
         elements=not args.no_elements,
         workers=settings.workers,
+        engine=settings.engine,
         optional=bool(files),
     )
     with Display(quiet=args.quiet) as progress:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from crystalsmith.errors import CheckpointError, ConfigError, OutputError
+from crystalsmith.runs.engines import ENGINE_HELP
 from crystalsmith.runs.settings import (  # re-exported for commands with options of their own
     amount,
     group_range,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add_model_options",
     "add_settings",
+    "add_workers",
     "amount",
     "arguments_of",
     "check_writable",
@@ -89,13 +91,32 @@ def settings_from(args: argparse.Namespace, settings: type[T], **fixed: Any) -> 
 
 def arguments_of(args: argparse.Namespace) -> dict[str, Any]:
     """How a command was started, for the manifest of its run."""
-    hidden = ("run", "resumes", "command", "output", "overwrite", "quiet", "json", "verbose", "workers")
+    hidden = (
+        "run",
+        "resumes",
+        "command",
+        "output",
+        "overwrite",
+        "quiet",
+        "json",
+        "verbose",
+        "workers",
+        "engine",
+    )
     return {name: value for name, value in vars(args).items() if name not in hidden}
 
 
 def _shown(value: Any, many: bool) -> str:
     """A default as one types it: ``16-230`` is a range, ``1 2`` are several values."""
     return (" " if many else "-").join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def add_workers(parser: Any) -> None:
+    """Options of commands whose work is done by several processes, here or elsewhere."""
+    parser.add_argument(
+        "--workers", type=positive, metavar="N", help="processes (default: one for each core)"
+    )
+    parser.add_argument("--engine", default="local", metavar="ENGINE", help=ENGINE_HELP)
 
 
 def check_writable(path: Path) -> None:

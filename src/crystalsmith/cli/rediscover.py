@@ -45,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     from crystalsmith.rediscovery.settings import RediscoverySettings
 
-    relaxation = ("potential", "relax", "calls", "workers")
+    relaxation = ("potential", "relax", "calls", "workers", "engine")
     parser.add_argument("targets", metavar="TARGETS", help="known crystals, in any form")
     parser.add_argument(
         "-o", "--output", default="rediscovered", metavar="FOLDER", help="default: rediscovered"

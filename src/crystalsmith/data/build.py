@@ -21,8 +21,9 @@ from crystalsmith.crystal.io.sources import Source, open_source
 from crystalsmith.data.dataset import VERSION, Dataset, concatenate, pack
 from crystalsmith.errors import CrystalsmithError, DataError, StructureError
 from crystalsmith.runs.atomic import write_whole
+from crystalsmith.runs.engines import Engine, check_engine, engine_of
 from crystalsmith.runs.lock import LOCK, FolderLock
-from crystalsmith.runs.pool import Failed, parallel_each
+from crystalsmith.runs.pool import Failed
 from crystalsmith.runs.progress import Progress, silent
 
 CHUNK = 256
@@ -69,6 +70,7 @@ def build(
     *,
     symprec: float = 0.1,
     workers: int | None = None,
+    engine: str | Engine | None = None,
     progress: Progress = silent,
     max_atoms: int | None = None,
     max_z: int | None = None,
@@ -82,6 +84,7 @@ def build(
         out: the file to write; an existing one is replaced when the build is complete.
         symprec: tolerance (Angstrom) of the symmetry search.
         workers: processes; as many as this process may use cores if not given.
+        engine: where they are, as for ``runs.engines.engine_of``.
         progress: told how many structures are done.
         max_atoms: drop structures with more atoms in the primitive cell.
         max_z: drop structures with elements beyond this atomic number.
@@ -100,10 +103,12 @@ def build(
     settings = _Settings(symprec, max_atoms, max_z)
     described = [{"name": s.path.name, "kind": s.kind, "sha256": s.sha256()} for s in opened]
     job = {"sources": described, "settings": vars(settings), "chunk": CHUNK, "version": VERSION}
+    check_engine(engine)
     lock = _lock(out)
     try:
         _make_room(lock.path.parent, job)
-        paths = _make_parts(opened, lock.path.parent, settings, workers, progress)
+        with engine_of(engine, workers, out.with_name(out.name + ".engine")) as running:
+            paths = _make_parts(opened, lock.path.parent, settings, running, progress)
         report = _join(paths, out, described, settings, [s.path for s in opened])
         shutil.rmtree(lock.path.parent, ignore_errors=True)
         return report
@@ -187,7 +192,7 @@ def _chunks(sources: Sequence[Source]) -> Iterator[list[Item]]:
 
 
 def _make_parts(
-    sources: Sequence[Source], parts: Path, settings: _Settings, workers: int | None, progress: Progress
+    sources: Sequence[Source], parts: Path, settings: _Settings, engine: Engine, progress: Progress
 ) -> list[Path]:
     """Make the missing part files; all of them in the order of the sources."""
     total = 0 if progress is silent else sum(s.count() for s in sources)
@@ -210,9 +215,7 @@ def _make_parts(
                 at_work[next(numbers)] = path, place, item.id
                 yield item
 
-    with closing(
-        parallel_each(partial(_make, settings), todo(), workers=workers, seconds=SECONDS, chunk=16)
-    ) as results:
+    with closing(engine.each(partial(_make, settings), todo(), seconds=SECONDS, chunk=16)) as results:
         progress("structures", done, total)
         for batch in results:
             for k, found, _ in batch:

@@ -39,6 +39,7 @@ from crystalsmith.orders.sources import learned_source
 from crystalsmith.potentials import check_potential
 from crystalsmith.potentials.calculators import module_of, package_of
 from crystalsmith.runs.atomic import writing
+from crystalsmith.runs.engines import Engine, check_engine, engine_of
 from crystalsmith.runs.extras import EXTRAS, need
 from crystalsmith.runs.folder import RunFolder, RunKind, check_folder
 from crystalsmith.runs.progress import Progress, silent
@@ -122,6 +123,7 @@ def discover_into(
     materials_project: bool = False,
     arguments: Mapping[str, Any] | None = None,
     workers: int | None = None,
+    engine: str | Engine | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
     finished: Callable[[StageCount], None] = lambda count: None,
@@ -138,6 +140,7 @@ def discover_into(
         materials_project: fetch structures of reference phases that are missing, for DFT inputs.
         arguments: how the run was started, for the report only.
         workers: processes; one for each core if None.
+        engine: where they are, as for ``runs.engines.engine_of``.
         overwrite: remove what another run left in the folder.
         progress: told of progress.
         finished: told of every stage that is over.
@@ -148,10 +151,13 @@ def discover_into(
         OrderError: no order can be satisfied.
         OutputError: the folder cannot be written, holds other files or another run, or is in use.
         RelaxationError: the potential cannot be loaded.
+        ConfigError: the engine is unknown or not installed.
+        EngineError: its workers give no results.
     """
     from crystalsmith.diffusion import load_model
 
     check_needs(settings, database=database, materials_project=materials_project)
+    check_engine(engine)
     settings.check_formulas()
     hull = Hull(shipped(settings.potential)) if hull is None else hull
     if missing := hull.missing(settings.system):
@@ -182,13 +188,14 @@ def discover_into(
         if run.finished is None:
             run.write_manifest("running", id=name)
         clock = Clock.open(folder / CLOCK, settings.minutes)
-        work = Work(
-            *(settings, model, orders, hull, known, store, clock, candidates, failures),
-            folder=folder,
-            workers=workers,
-            progress=progress,
-        )
-        counts, ranked = run_stages(work, finished)
+        with engine_of(engine, workers, folder) as running:
+            work = Work(
+                *(settings, model, orders, hull, known, store, clock, candidates, failures),
+                folder=folder,
+                engine=running,
+                progress=progress,
+            )
+            counts, ranked = run_stages(work, finished)
         summary = _summary(work, counts, ranked, run.arguments, notes)
         summary, ending = _write(work, summary, fetched, structures)
         run.write_manifest("finished", id=name, candidates=len(candidates), shortlist=len(ranked))

@@ -28,7 +28,6 @@ from crystalsmith.generation import crystal_seed
 from crystalsmith.potentials import Outcome, RelaxSettings, check_potential, relax_many
 from crystalsmith.potentials.many import each
 from crystalsmith.runs.atomic import writing
-from crystalsmith.runs.engines import Local
 from crystalsmith.runs.extras import need
 from crystalsmith.runs.journal import append_journal, read_journal
 from crystalsmith.runs.pool import Failed
@@ -126,7 +125,7 @@ def random_crystals(model: SampleSet, workshop: Workshop, folder: Path, *, seed:
         _random,
         {job.key: job for job in jobs.values() if job.key not in kept.rows},
         stage="PyXtal control",
-        engine=Local(workshop.workers),
+        engine=workshop.engine,
         seconds=RANDOM_SECONDS,
         on_done=lambda key, row, seconds: kept.add(key, row, seconds),
         progress=workshop.progress,
@@ -156,7 +155,7 @@ def relaxed_crystals(
         potential,
         RelaxSettings(**RELAX, only="symmetric", seconds=RELAX_SECONDS, max_volume_change=None),  # type: ignore[arg-type]
         stage=f"{name} control",
-        engine=Local(workshop.workers),
+        engine=workshop.engine,
         on_done=lambda key, outcome, seconds: kept.add(key, _relaxed(outcome), seconds),
         progress=workshop.progress,
     )

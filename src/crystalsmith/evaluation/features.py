@@ -17,7 +17,8 @@ from crystalsmith.evaluation.measures.crystal_nn import crystal_nn
 from crystalsmith.evaluation.measures.geometry import geometry
 from crystalsmith.evaluation.measures.matching import rms_displacement
 from crystalsmith.evaluation.measures.validity import composition_is_valid
-from crystalsmith.runs.pool import Failed, parallel_each
+from crystalsmith.runs.engines import Engine, Local
+from crystalsmith.runs.pool import Failed
 from crystalsmith.runs.progress import Progress, silent
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ class Workshop:
 
     Args:
         cache: where vectors are kept.
-        workers: processes; one a core if not given.
+        engine: where it is done; processes of this machine, one a core, if not given.
         progress: told how it goes.
         seconds: time limit for one vector.
 
@@ -74,12 +75,12 @@ class Workshop:
         self,
         cache: Cache,
         *,
-        workers: int | None = None,
+        engine: Engine | None = None,
         progress: Progress = silent,
         seconds: float = SECONDS,
     ) -> None:
         self.cache = cache
-        self.workers = workers
+        self.engine = engine or Local()
         self.progress = progress
         self.seconds = seconds
         self.timings: dict[str, dict[str, float]] = {}
@@ -105,7 +106,7 @@ class Workshop:
             unsaved.clear()
 
         names, stage = list(todo), f"{feature.name}{f' of {label}' if label else ''}"
-        done = parallel_each(feature.function, todo.values(), workers=self.workers, seconds=self.seconds)
+        done = self.engine.each(feature.function, todo.values(), seconds=self.seconds)
         try:
             for some in done if todo else ():
                 for place, result, _ in some:

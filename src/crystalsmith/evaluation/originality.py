@@ -16,7 +16,8 @@ from crystalsmith.evaluation.measures.arrays import Arrays
 from crystalsmith.evaluation.measures.geometry import Geometry
 from crystalsmith.evaluation.prepared import Prepared
 from crystalsmith.evaluation.samples import SampleSet
-from crystalsmith.runs.pool import Failed, parallel_map
+from crystalsmith.runs.engines import Local, mapped
+from crystalsmith.runs.pool import Failed
 
 
 def measure_originality(context: Context, part: Prepared, column: Column, both_ok: np.ndarray | None) -> None:
@@ -54,9 +55,7 @@ def _tell_apart(context: Context, part: Prepared, train: SampleSet | None) -> tu
     work = [([part.present(k) for k in rows], known.get(b, [])) for b, rows in crowded.items()]
     began = time.perf_counter()
     workshop = context.workshop
-    results = parallel_map(
-        uniqueness.compare_bucket, work, workers=workshop.workers if len(work) > 100 else 1
-    )
+    results = mapped(workshop.engine if len(work) > 100 else Local(1), uniqueness.compare_bucket, work)
     workshop.spent("duplicates", time.perf_counter() - began, len(work), 0)
     for rows, result in zip(crowded.values(), results, strict=True):
         if isinstance(result, Failed):

@@ -16,6 +16,7 @@ from crystalsmith.evaluation.features import Workshop
 from crystalsmith.evaluation.figures import Evaluation
 from crystalsmith.evaluation.samples import SampleSet, read_samples
 from crystalsmith.evaluation.settings import Settings
+from crystalsmith.runs.engines import Engine, check_engine, engine_of
 from crystalsmith.runs.progress import Progress, silent
 
 
@@ -40,6 +41,7 @@ def evaluate_sets(
     *,
     with_controls: Controls | None = None,
     workers: int | None = None,
+    engine: str | Engine | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
@@ -52,6 +54,7 @@ def evaluate_sets(
         settings: which figures, and how.
         with_controls: make these columns too.
         workers: processes; one for each core if None.
+        engine: where they are, as for ``runs.engines.engine_of``.
         cache: file in which costly vectors are kept; none if None.
         progress: told how it goes.
 
@@ -60,6 +63,7 @@ def evaluate_sets(
         EvaluationError: sets that cannot be compared, or a figure or control that lacks what it needs.
     """
     settings = settings or Settings()
+    check_engine(engine)
     if with_controls is not None:
         # Before any work, what would be refused after it.
         if train is None:
@@ -71,8 +75,8 @@ def evaluate_sets(
         raise EvaluationError(f"two sets have the name {twice}; tell them apart: a={twice} b=...")
     real = read_samples(reference)
     trained = None if train is None else read_samples(train)
-    with Cache(cache) as kept:
-        workshop = Workshop(kept, workers=workers, progress=progress)
+    with Cache(cache) as kept, engine_of(engine, workers, None) as running:
+        workshop = Workshop(kept, engine=running, progress=progress)
         if with_controls is not None and trained is not None:
             sets += _controls(with_controls, sets[0], trained, settings, workshop)
         evaluation = evaluate(sets, real, trained, settings=settings, workshop=workshop)

@@ -21,6 +21,7 @@ from crystalsmith.orders.order import Order
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
+    from crystalsmith.runs.engines import Engine
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,13 @@ Maker = Callable[
 
 
 def batch_maker(
-    model: AnyModel, workers: int, on_event: Callable[[BatchStep], None] | None, **options: Any
+    model: AnyModel, engine: Engine, on_event: Callable[[BatchStep], None] | None, **options: Any
 ) -> Maker:
     """What makes the crystals of batches.
 
     Args:
         model: the model.
-        workers: processes.
+        engine: where the work is done.
         on_event: told of every sampler step that is made in this process.
         **options: for ``Model.sample``.
 
@@ -128,12 +129,13 @@ def batch_maker(
 
     def in_processes(batches: Iterator[list[Member]], known: Container[Key]) -> Any:
         start = list(islice(batches, 2))
-        if len(start) < 2:  # not worth the start of processes
+        if len(start) < 2 and here_alone:  # not worth the start of processes
             yield from one_by_one(iter(start), known)
             return
-        yield from _by_workers(chain(start, batches), known, model, workers, options)
+        yield from _by_workers(chain(start, batches), known, model, engine, options)
 
-    if workers == 1:
+    here_alone = engine.name == "local"
+    if here_alone and engine.slots == 1:
         return one_by_one
     if str(getattr(model, "device", "cpu")) != "cpu":
         raise ConfigError("several workers are for the CPU; on a GPU larger batches are faster (batch_atoms)")
@@ -148,13 +150,13 @@ def _by_workers(
     batches: Iterator[list[Member]],
     known: Container[Key],
     model: AnyModel,
-    workers: int,
+    engine: Engine,
     options: dict[str, Any],
 ) -> Iterator[tuple[list[Member], list[Crystal | str] | None]]:
     """Batches in order, as they come back from processes."""
     import torch
 
-    from crystalsmith.runs.pool import Failed, parallel_each
+    from crystalsmith.runs.pool import Failed
 
     waiting: deque[tuple[list[Member], int | None]] = deque()
     results: dict[int, list[Crystal | str]] = {}
@@ -175,7 +177,7 @@ def _by_workers(
             yield batch, None if place is None else results.pop(place)
 
     work = partial(_sample_here, model, options, torch.get_num_threads())
-    with closing(parallel_each(work, items(), workers=workers, chunk=1)) as done:
+    with closing(engine.each(work, items(), chunk=1)) as done:
         for parts in done:
             for place, made, _ in parts:
                 if isinstance(made, Failed):

@@ -21,6 +21,7 @@ from crystalsmith.generation.tries import BatchStep, Generated, Key
 from crystalsmith.orders.limits import OrderWarning, check_orders, choose_sampler, positive
 from crystalsmith.orders.order import Order, parse_orders
 from crystalsmith.orders.settings import BATCH_ATOMS, LETTERS, MAX_TRIES
+from crystalsmith.runs.engines import Engine, Local
 
 if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
@@ -105,6 +106,7 @@ def generate_batches(
     letters: str = LETTERS[0],
     best_of: int = 1,
     workers: int = 1,
+    engine: Engine | None = None,
     prototypes: Templates | str | os.PathLike[str] | None = None,
     on_event: Callable[[BatchStep], None] | None = None,
     done: Mapping[Key, str | None] | None = None,
@@ -129,6 +131,7 @@ def generate_batches(
         best_of: drafts of each crystal, K; all of them are yielded, draft j of crystal i with index i K + j.
         workers: processes that sample; with several, ``on_event`` is not told of steps. Crystals are the
             same with any number. Close the iterator to end them early.
+        engine: where it is done, in place of ``workers``.
         prototypes: known arrangements that crystals are made from beside the network's: a file of them, a
             ``prototypes.Library``, or "none"; the model's own if None.
         on_event: told of every sampler step.
@@ -160,7 +163,7 @@ def generate_batches(
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise ConfigError(f"seed must be a whole number, not {seed!r}")
     sampler, steps = choose_sampler(model.method, sampler, steps)
-    make = batch_maker(model, workers, on_event, steps=steps, sampler=sampler)
+    make = batch_maker(model, engine or Local(workers), on_event, steps=steps, sampler=sampler)
     if prototypes is None or isinstance(prototypes, (str, os.PathLike)):
         prototypes = library_of(model, prototypes, known)
     drafter = drafter_of(with_known(model, prototypes), letters, new_only, prototypes)

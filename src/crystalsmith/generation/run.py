@@ -33,6 +33,7 @@ from crystalsmith.generation.settings import GenerateSettings
 from crystalsmith.generation.tries import BatchStep
 from crystalsmith.orders import Order, parse_orders, sort_out
 from crystalsmith.orders.limits import Refusal, choose_sampler
+from crystalsmith.runs.engines import Engine, check_engine, engine_of
 from crystalsmith.runs.folder import RunFolder, RunKind
 from crystalsmith.runs.manifest import read_manifest
 from crystalsmith.runs.progress import Progress, silent
@@ -187,6 +188,7 @@ def generate_into(
     from crystalsmith.ranking import Ladder
 
     settings = settings or GenerateSettings()
+    check_engine(settings.engine)
     if settings.format == "parquet":
         need_parquet()
     if model is None:
@@ -220,7 +222,8 @@ def generate_into(
             folder.finished = None
             folder.write_manifest("running", **made.facts())
         try:
-            _work(made, checked.orders, settings, model, ladder, library, progress)
+            with engine_of(settings.engine, settings.workers, folder.path, unset=1) as engine:
+                _work(made, checked.orders, settings, model, ladder, library, engine, progress)
         except KeyboardInterrupt:
             _write(folder, made, checked.orders, settings, model, ladder)
             raise
@@ -312,6 +315,7 @@ def _work(
     model: AnyModel,
     ladder: Ladder | None,
     library: Library | None,
+    engine: Engine,
     progress: Progress,
 ) -> None:
     """Make what is missing."""
@@ -339,7 +343,7 @@ def _work(
         max_tries=settings.max_tries,
         letters=settings.letters,
         best_of=settings.best_of,
-        workers=settings.workers,
+        engine=engine,
         prototypes=NONE if library is None else library,
         on_event=tell,
         done=made.done,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crystalsmith.orders.settings import BATCH_ATOMS, LETTERS, MAX_TRIES
+from crystalsmith.runs.engines import ENGINE_HELP, Engine
 from crystalsmith.runs.settings import FORMATS, check_settings, option, positive
 
 
@@ -79,6 +80,7 @@ class GenerateSettings:
     workers: int = option(
         1, "processes that make crystals; they are the same with any number", check=positive, metavar="N"
     )
+    engine: str | Engine = option("local", ENGINE_HELP, metavar="ENGINE")
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -32,7 +32,7 @@ from crystalsmith.hull.settings import BuildSettings
 from crystalsmith.hull.system import parse_system
 from crystalsmith.potentials import Energy, Outcome, RelaxSettings, energies_of_many, relax_many
 from crystalsmith.potentials.calculators import check_potential, package_of, process_calculator
-from crystalsmith.runs.engines import Local
+from crystalsmith.runs.engines import Engine, check_engine, engine_of
 from crystalsmith.runs.folder import Journal
 from crystalsmith.runs.lock import FolderLock
 from crystalsmith.runs.pool import Failed
@@ -116,6 +116,7 @@ def build_references(
     """
     settings, output = settings or BuildSettings(), Path(output)
     check_potential(settings.potential)
+    check_engine(settings.engine)
     if output.is_dir():
         raise OutputError(f"{output} is a folder; name a file to write")
     if not output.resolve().parent.is_dir():
@@ -146,9 +147,10 @@ def build_references(
     lock = FolderLock.take(output.with_name(output.name + ".lock"))
     try:
         found = _Energies.open(output.with_name(output.name + ".journal"), identity)
-        _single_points(dataset, rows, found, settings, progress)
-        if settings.max_calls > 1:
-            _relaxations(dataset, rows, found, settings, progress)
+        with engine_of(settings.engine, settings.workers, _scratch(output)) as engine:
+            _single_points(dataset, rows, found, settings, engine, progress)
+            if settings.max_calls > 1:
+                _relaxations(dataset, rows, found, settings, engine, progress)
         own = _collect(dataset, rows, found, settings, identity)
         if not len(own) and not start:
             reason = next(iter(found.failures.values()), "none was asked for")
@@ -224,6 +226,7 @@ def load_phases(
     max_above_hull: float,
     elements: bool = True,
     workers: int | None = None,
+    engine: str | Engine = "local",
     optional: bool = False,
 ) -> Dataset:
     """Crystals whose energies shall be the references of a hull.
@@ -234,13 +237,14 @@ def load_phases(
         max_above_hull: of those, eV per atom.
         elements: add the known structures of the elements, which a hull cannot do without.
         workers: processes that read.
+        engine: where they are.
         optional: nothing but the elements will do.
 
     Raises:
         HullError: no source, or none that could be fetched.
         DataError: a source that cannot be read.
     """
-    parts = [_read(Path(source), workers) for source in sources]
+    parts = [_read(Path(source), workers, engine) for source in sources]
     if materials_project is not None:
         parts.append(fetch_system(parse_system(materials_project), max_above_hull))
     if not parts and not optional:
@@ -248,14 +252,19 @@ def load_phases(
     return concatenate([*parts, *([element_dataset()] if elements else [])])
 
 
-def _read(source: Path, workers: int | None) -> Dataset:
+def _read(source: Path, workers: int | None, engine: str | Engine) -> Dataset:
     if source.suffix == ".safetensors":
         return Dataset.open(source)
     with TemporaryDirectory() as folder:
-        built = build([source], Path(folder) / "phases.safetensors", workers=workers)
+        built = build([source], Path(folder) / "phases.safetensors", workers=workers, engine=engine)
         for reason, number in built.dropped.items():
             logger.warning("%s: left out %d: %s (%s)", source, number, reason, built.examples.get(reason, ""))
         return Dataset.open(built.path).subset()
+
+
+def _scratch(output: Path) -> Path:
+    """Of an engine."""
+    return output.with_name(output.name + ".engine")
 
 
 def stable_rows(dataset: Dataset, max_above_hull: float) -> np.ndarray:
@@ -270,7 +279,12 @@ def _crystals(dataset: Dataset, rows: Sequence[int]) -> dict[str, Crystal]:
 
 
 def _single_points(
-    dataset: Dataset, rows: np.ndarray, found: _Energies, settings: BuildSettings, progress: Progress
+    dataset: Dataset,
+    rows: np.ndarray,
+    found: _Energies,
+    settings: BuildSettings,
+    engine: Engine,
+    progress: Progress,
 ) -> None:
     todo = [r for r in rows.tolist() if r not in found.energies and r not in found.failures]
     before = len(rows) - len(todo)
@@ -291,7 +305,7 @@ def _single_points(
     energies_of_many(
         _crystals(dataset, todo),
         settings.potential,
-        engine=Local(settings.workers),
+        engine=engine,
         seconds=SECONDS,
         on_done=take,
         progress=lambda stage, done, _: progress(stage, before + done, len(rows)),
@@ -299,7 +313,12 @@ def _single_points(
 
 
 def _relaxations(
-    dataset: Dataset, rows: np.ndarray, found: _Energies, settings: BuildSettings, progress: Progress
+    dataset: Dataset,
+    rows: np.ndarray,
+    found: _Energies,
+    settings: BuildSettings,
+    engine: Engine,
+    progress: Progress,
 ) -> None:
     todo = [r for r in rows.tolist() if r in found.energies and r not in found.tried]
     began = time.monotonic()
@@ -331,7 +350,7 @@ def _relaxations(
                 seconds=SECONDS,
             ),
             stage="relaxations",
-            engine=Local(settings.workers),
+            engine=engine,
             on_done=take,
             progress=lambda stage, done, _: progress(stage, len(rows) - left, len(rows)),
             over=(lambda: False) if fresh else late,

@@ -138,7 +138,7 @@ class Relaxed:
 
     def rows(self) -> list[dict[str, Any]]:
         """The lines of ``relaxed.csv``; numbers that are not there are left out."""
-        return [table_row(e.name, e.outcome, e.seconds) for e in self.entries]
+        return [table_row(e.name, e.outcome) for e in self.entries]
 
     def to_dataframe(self) -> Any:
         """``rows`` as a pandas DataFrame."""

@@ -29,16 +29,14 @@ COLUMNS = (
     "stress",
     "volume",
     "volume_relaxed",
-    "seconds",
 )
 """Energies in eV per atom, forces in eV/Angstrom, stress in eV/Angstrom^3, volumes in Angstrom^3 per atom;
 those without a stage are of the crystal given, ``fmax`` and ``stress`` of the result."""
 
 
-def table_row(name: str, outcome: Outcome | Failed, seconds: float) -> dict[str, Any]:
+def table_row(name: str, outcome: Outcome | Failed) -> dict[str, Any]:
     """Values by column; what there is not is left out."""
     row: dict[str, Any] = {"name": name, "converged": False, "reason": outcome.reason}
-    row["seconds"] = round(seconds, 1)
     if isinstance(outcome, Failed):
         return row
     row |= {

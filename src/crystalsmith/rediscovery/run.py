@@ -23,6 +23,7 @@ from crystalsmith.rediscovery.match import TOLERANCES
 from crystalsmith.rediscovery.settings import RediscoverySettings
 from crystalsmith.rediscovery.targets import Target, read_targets
 from crystalsmith.rediscovery.trials import Trial, Trials
+from crystalsmith.runs.engines import Engine, check_engine, engine_of
 from crystalsmith.runs.folder import RunFolder, RunKind
 from crystalsmith.runs.pool import Failed
 from crystalsmith.runs.progress import Progress, silent
@@ -112,6 +113,7 @@ def rediscover_into(
     settings = settings or RediscoverySettings()
     if settings.potential is not None:
         check_potential(settings.potential)
+    check_engine(settings.engine)
     if not (isinstance(targets, Sequence) and targets and all(isinstance(t, Target) for t in targets)):
         targets = read_targets(targets)
     model = load_model() if model is None else model
@@ -119,7 +121,10 @@ def rediscover_into(
     for rows in orders.values():  # refused before anything is made
         sort_out(parse_orders(rows, "targets"), model)
     # Its parts know what they depend on: the runs of generate have identities, trials have keys.
-    with RunFolder.open(output, REDISCOVERY, {}, arguments=arguments, overwrite=overwrite) as run:
+    with (
+        RunFolder.open(output, REDISCOVERY, {}, arguments=arguments, overwrite=overwrite) as run,
+        engine_of(settings.engine, settings.workers, run.path) as engine,
+    ):
         trials = Trials(run.journal(TRIALS))
         known = len(trials.rows)
         made: dict[str, dict[str, list[Entry]]] = {}
@@ -129,7 +134,12 @@ def rediscover_into(
             result = generate_into(
                 parse_orders(rows, "targets"),
                 run.path / setting,
-                GenerateSettings(seed=settings.seed, best_of=settings.best_of, potential=settings.potential),
+                GenerateSettings(
+                    seed=settings.seed,
+                    best_of=settings.best_of,
+                    potential=settings.potential,
+                    engine="local" if engine.name == "local" else engine,
+                ),
                 model=model,
                 overwrite=overwrite,
                 progress=lambda stage, *n, setting=setting: progress(f"generating, {setting}", *n),
@@ -141,7 +151,7 @@ def rediscover_into(
             fresh += result.made_now
         findings = []
         for setting in settings.settings:
-            for finding in _compare(targets, setting, made[setting], settings, trials, progress):
+            for finding in _compare(targets, setting, made[setting], settings, trials, engine, progress):
                 why = refused[setting].get(finding.target.id, "")
                 findings.append(replace(finding, refused=why))
         _write(run, findings, settings, model)
@@ -156,6 +166,7 @@ def _compare(
     crystals: Mapping[str, Sequence[Entry]],
     settings: RediscoverySettings,
     journal: Trials,
+    engine: Engine,
     progress: Progress,
 ) -> list[Finding]:
     """Match and relax the crystals of one setting, all targets in one go."""
@@ -171,7 +182,7 @@ def _compare(
             trials.append(Trial(entry.crystal, target.crystal, potential, settings.calls))
             places.append((target.id, rank, entry.index))
     stage = f"relaxing, {setting}" if settings.potential else f"matching, {setting}"
-    outcomes = journal.carry_out(trials, settings.workers, stage, progress)
+    outcomes = journal.carry_out(trials, engine, stage, progress)
     attempts: dict[str, list[Attempt]] = {target.id: [] for target in targets}
     failures: dict[str, list[str]] = {target.id: [] for target in targets}
     for (name, rank, index), outcome in zip(places, outcomes, strict=True):
@@ -189,7 +200,7 @@ def _write(
     run: RunFolder, findings: Sequence[Finding], settings: RediscoverySettings, model: AnyModel
 ) -> None:
     results = {
-        "plan": asdict(settings),
+        "plan": {k: v for k, v in asdict(replace(settings, engine="local")).items() if k != "engine"},
         "checkpoint": model.hash,
         "versions": versions(),
         "tolerances": [t._asdict() for t in TOLERANCES],

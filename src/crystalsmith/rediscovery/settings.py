@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crystalsmith.errors import ConfigError
+from crystalsmith.runs.engines import ENGINE_HELP, Engine
 from crystalsmith.runs.settings import check_settings, option, positive
 
 SETTINGS = {
@@ -63,6 +64,7 @@ class RediscoverySettings:
     workers: int | None = option(
         None, "processes that relax (default: one for each core)", check=positive, metavar="N"
     )
+    engine: str | Engine = option("local", ENGINE_HELP, metavar="ENGINE")
 
     def __post_init__(self) -> None:
         check_settings(self)

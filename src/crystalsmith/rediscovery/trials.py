@@ -14,7 +14,7 @@ from crystalsmith.potentials import RelaxSettings, relax_symmetric
 from crystalsmith.potentials.calculators import process_calculator
 from crystalsmith.potentials.many import each
 from crystalsmith.rediscovery.match import TOLERANCES, displacements
-from crystalsmith.runs.engines import Local
+from crystalsmith.runs.engines import Engine
 from crystalsmith.runs.folder import Journal
 from crystalsmith.runs.pool import Failed
 from crystalsmith.runs.progress import Progress, silent
@@ -163,13 +163,13 @@ class Trials:
         self.rows[str(data["key"])] = found
 
     def carry_out(
-        self, trials: Sequence[Trial], workers: int | None, stage: str, progress: Progress = silent
+        self, trials: Sequence[Trial], engine: Engine, stage: str, progress: Progress = silent
     ) -> list[Outcome | Failed]:
         """Do what is not on disk yet; outcomes are there as they come.
 
         Args:
             trials: n of them.
-            workers: processes; one for each core if None.
+            engine: where it is done.
             stage: name that ``progress`` is told.
             progress: told how many trials are settled.
 
@@ -190,5 +190,5 @@ class Trials:
 
         progress(stage, sum(k in self.rows for k in keys), len(keys))
         # The search looks at the time between calls; the limit here is for a call that never ends.
-        each(assess, todo, stage=stage, engine=Local(workers), seconds=SECONDS + 60, on_done=take)
+        each(assess, todo, stage=stage, engine=engine, seconds=SECONDS + 60, on_done=take)
         return [self.rows[key] for key in keys]

@@ -11,6 +11,7 @@ from crystalsmith.generation.generator import generate_batches
 from crystalsmith.generation.library import NONE
 from crystalsmith.generation.made import Made
 from crystalsmith.orders import Order
+from crystalsmith.runs.engines import Engine
 from crystalsmith.runs.progress import Progress
 from crystalsmith.solving.settings import SolveSettings
 
@@ -32,6 +33,7 @@ def make_candidates(
     model: AnyModel,
     ladder: Ladder | None,
     library: Library | None,
+    engine: Engine,
     progress: Progress,
 ) -> list[tuple[Entry, float | None]]:
     """Make what is missing of the candidates of a run.
@@ -39,10 +41,11 @@ def make_candidates(
     Args:
         folder: of the run, where the journals are.
         orders: from ``question.orders_of``.
-        settings: seed and processes.
+        settings: with the seed.
         model: the generator.
         ladder: judges of crystals without the pattern; None for none.
         library: known arrangements that crystals are made from.
+        engine: where they are made.
         progress: told how far it is.
 
     Returns:
@@ -70,7 +73,7 @@ def make_candidates(
             orders,
             seed=settings.seed,
             max_tries=TRIES,
-            workers=settings.workers,
+            engine=engine,
             prototypes=NONE if library is None else library,
             on_event=tell,
             done=made.done,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from crystalsmith.diffraction import Pattern, PeakList
 from crystalsmith.errors import ConfigError, OrderError
 from crystalsmith.orders import Order, sort_out
 from crystalsmith.potentials import check_potential
+from crystalsmith.runs.engines import Engine, Local, check_engine, engine_of
 from crystalsmith.runs.extras import need
 from crystalsmith.runs.folder import RunFolder, RunKind
 from crystalsmith.runs.progress import Progress, silent
@@ -182,6 +183,7 @@ def solve_into(
         need("indexing", "rietx")
     if settings.potential is not None:
         check_potential(settings.potential)
+    check_engine(settings.engine)
     formulas(settings)  # refused before anything is read
     observation = Observation.read(pattern, settings)
     if model is None:
@@ -204,7 +206,8 @@ def solve_into(
     ):
         began = folder.seconds
         work.begin(folder)
-        answers, verdict, cells, tried = work.carry_out()
+        with engine_of(settings.engine, settings.workers, folder.path, unset=1) as work.engine:
+            answers, verdict, cells, tried = work.carry_out()
         answers = named(answers[:KEPT], model)
         notes = tuple(dict.fromkeys(work.notes))
         for note in notes:
@@ -237,6 +240,7 @@ class _Work:
     ladder: Ladder | None
     library: Library | None
     progress: Progress
+    engine: Engine = field(default_factory=Local)
 
     def __post_init__(self) -> None:
         self.notes: list[str] = [*self.observation.notes]
@@ -351,7 +355,14 @@ class _Work:
         if on_found:
             orders = [*orders, *self.on_cells(found, on_found, "found")]
         return make_candidates(
-            self.folder.path, orders, self.settings, self.model, self.ladder, self.library, self.progress
+            self.folder.path,
+            orders,
+            self.settings,
+            self.model,
+            self.ladder,
+            self.library,
+            self.engine,
+            self.progress,
         )
 
     def indexed(self) -> list[Cell]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from crystalsmith.errors import ConfigError
+from crystalsmith.runs.engines import ENGINE_HELP, Engine
 from crystalsmith.runs.settings import (
     BadValue,
     check_settings,
@@ -203,6 +204,7 @@ class SolveSettings:
     workers: int = option(
         1, "processes that make crystals; they are the same with any number", check=positive, metavar="N"
     )
+    engine: str | Engine = option("local", ENGINE_HELP, metavar="ENGINE")
 
     def __post_init__(self) -> None:
         for name, read in (
@@ -223,14 +225,15 @@ class SolveSettings:
             raise ConfigError("z counts formula units, so it needs the formula; give atoms or the formula")
 
     def identity(self) -> dict[str, Any]:
-        """What results depend on, in plain data: not the number of processes.
+        """What results depend on, in plain data: not where they are made.
 
         Nor what the first column of a file is: the pattern counts, in 2theta, wherever it came from.
         """
-        left_out = ("workers", "index_seconds")
+        left_out = ("workers", "engine", "index_seconds")
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in {**asdict(self), "axis": None}.items()
+            for name, value in {**values, "axis": None}.items()
             if name not in left_out
         }
 

@@ -2,9 +2,11 @@
 
 import math
 import os
+import threading
 import time
 from collections import deque
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from itertools import repeat
 
 from crystalsmith.runs.engines.remote import Backend, Remote
@@ -25,7 +27,8 @@ class Hostile(Executor):
 
     def __init__(self, faults=(), then="fine", slots=2, lose=lambda jobs: False):
         self.faults, self.then, self.slots, self.lose = deque(faults), then, slots, lose
-        self.held, self.answers, self.sizes, self.stopped = [], [], [], 0
+        self.held: deque = deque()
+        self.answers, self.sizes, self.stopped = [], [], 0
         self.kinds = []
 
     def submit(self, fn, /, token, asker, digest, function, *more):
@@ -57,12 +60,17 @@ class Hostile(Executor):
         self.answers.append(answer)
         if fault == "late":
             self.held.append((future, answer))
+            threading.Timer(0.5, self.release).start()  # where there is no next one
             return future
         future.set_result(answer)
-        for other, old in self.held:
-            other.set_result(old)
-        self.held.clear()
+        self.release()
         return future
+
+    def release(self):
+        while self.held:
+            with suppress(IndexError):  # the other thread was quicker
+                future, answer = self.held.popleft()
+                future.set_result(answer)
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         self.stopped += 1

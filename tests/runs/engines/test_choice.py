@@ -81,7 +81,7 @@ def test_any_executor_of_a_function_is_an_engine(tmp_path):
     with engine_of(f"{__name__}:threads", None, tmp_path / "run") as engine:
         found = collect(engine, root, [float(k) for k in range(30)], seconds=60)
         assert engine.slots == 2
-    assert found == {k: k**0.5 for k in range(30)} and not any((tmp_path / "run").iterdir())
+    assert found == {k: k**0.5 for k in range(30)} and not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,41 @@ def test_a_factory_that_makes_none_ends_the_run(name, message, tmp_path):
     with pytest.raises(EngineError, match=message):
         with engine_of(f"{__name__}:{name}", None, tmp_path / "run") as engine:
             collect(engine, root, [1.0])
+
+
+@needs_parsl
+def test_sites_that_ship_take_what_they_are_told_and_ask_nobody(monkeypatch, tmp_path):
+    """Without a question to the internet which address this machine has; heartbeats tell what is lost."""
+    import socket
+
+    from crystalsmith.runs.engines.parsl_sites import config_of, most_slots
+
+    def refuse(*words, **more):
+        raise AssertionError("asked the network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    for name, value in {
+        "PARTITION": "long",
+        "ACCOUNT": "me",
+        "NODES": "5",
+        "CORES": "32",
+        "WALLTIME": "1-02:00:00",
+        "OPTIONS": r"#SBATCH --mem=8G\n#SBATCH --nice",
+        "PORTS": "54000-54010",
+    }.items():
+        monkeypatch.setenv(f"SITE_{name}", value)
+    config = config_of("slurm", 16, tmp_path)
+    (executor,) = config.executors
+    assert (executor.provider.partition, executor.provider.account) == ("long", "me")
+    assert {"#SBATCH --mem=8G", "#SBATCH --nice"} <= set(executor.provider.scheduler_options.splitlines())
+    assert executor.drain_period == 26 * 3600 - 300 and executor.worker_port_range == (54000, 54010)
+    assert executor.heartbeat_threshold <= 120 and config.usage_tracking == 0 and config.retries == 0
+    assert config.run_dir == str(tmp_path / "parsl") and not any(tmp_path.iterdir())
+    assert most_slots("slurm", 16) == 80 and most_slots("pbs", 16) == 80
+    assert most_slots("htex-local", 3) == 3
+    monkeypatch.setenv("SITE_GPUS", "4")
+    assert most_slots("slurm", 16) == 20
+    assert config_of("slurm", None, tmp_path).executors[0].available_accelerators == ["0", "1", "2", "3"]
+    monkeypatch.setenv("SITE_NODES", "many")
+    with pytest.raises(ConfigError, match="SITE_NODES: 'many' is not a whole number"):
+        check_engine("slurm")

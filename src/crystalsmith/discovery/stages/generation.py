@@ -10,7 +10,7 @@ from typing import Any
 from crystalsmith.discovery.candidate import Candidate, State
 from crystalsmith.discovery.stages.work import NO_TIME, Work
 from crystalsmith.generation import Generated, generate_batches
-from crystalsmith.runs.pool import available_cores
+from crystalsmith.runs.engines import Local
 
 STAGE = "generation"
 
@@ -37,8 +37,8 @@ def _make(work: Work, asked: int) -> None:
     work.progress(STAGE, len(work.candidates), asked)
     # Crystals are the same with any number of processes; a GPU is one.
     on_cpu = str(getattr(work.model, "device", "cpu")) == "cpu"
-    workers = work.workers or available_cores() if on_cpu else 1
-    batches = generate_batches(work.model, work.orders, seed=work.settings.seed, workers=workers, done=done)
+    engine = work.engine if on_cpu or work.engine.name != "local" else Local(1)
+    batches = generate_batches(work.model, work.orders, seed=work.settings.seed, engine=engine, done=done)
     with closing(batches):
         for batch in batches:
             _keep(work, batch, by_id)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith.discovery.stages.work import Gone, Work
 from crystalsmith.runs.atomic import writing
-from crystalsmith.runs.engines import Local
 from crystalsmith.runs.plain import to_plain
 from crystalsmith.runs.pool import Failed
 
@@ -46,7 +45,7 @@ def phonons(work: Work, came: list[str]) -> Gone:
         PhononSettings(length=LENGTH, max_atoms=MAX_ATOMS, seconds=SECONDS),
         folder=folder,
         stage=STAGE,
-        engine=Local(work.workers),
+        engine=work.engine,
         on_done=take,
         progress=work.progress,
         over=work.over,

@@ -9,7 +9,6 @@ from crystalsmith.discovery.candidate import State
 from crystalsmith.discovery.stages.duplicates import by_height, relaxed_alike
 from crystalsmith.discovery.stages.work import HOLE, IN_A_HOLE, NO_TIME, Gone, Work
 from crystalsmith.potentials import Outcome, RelaxSettings, relax_many
-from crystalsmith.runs.engines import Local
 from crystalsmith.runs.pool import Failed
 
 
@@ -66,7 +65,7 @@ def _compute(work: Work, stage: str, kind: str, came: list[str], calls: int) -> 
             seconds=settings.seconds,
         ),
         stage=stage,
-        engine=Local(work.workers),
+        engine=work.engine,
         on_done=take,
         progress=partial(_tell, work, len(came) - len(todo), len(came)),
         over=work.over,

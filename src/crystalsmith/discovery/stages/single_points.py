@@ -10,7 +10,6 @@ from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.stages.work import HOLE, IN_A_HOLE, NO_TIME, Gone, Work
 from crystalsmith.potentials.energies import BATCH, Energy
 from crystalsmith.potentials.many import energies_of_many
-from crystalsmith.runs.engines import Local
 
 STAGE = "single points"
 
@@ -46,7 +45,7 @@ def _compute(work: Work, came: list[str]) -> None:
         {n: work.candidates[n].states[0].crystal for part in todo for n in part},
         work.settings.potential,
         stage=STAGE,
-        engine=Local(work.workers),
+        engine=work.engine,
         seconds=4 * work.settings.seconds + 60,
         on_done=take,
         progress=lambda stage, n, _: work.progress(stage, before + n, len(came)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from crystalsmith.discovery.candidate import Candidate, State
@@ -14,6 +14,7 @@ from crystalsmith.discovery.database import CrystalDatabase
 from crystalsmith.discovery.settings import DiscoverySettings
 from crystalsmith.generation.known import KnownPhases
 from crystalsmith.hull import Hull
+from crystalsmith.runs.engines import Engine, Local
 from crystalsmith.runs.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Work:
         candidates: by name, as they stand.
         failures: (order id, index, try, reason) of tries that came to nothing.
         folder: of the run.
-        workers: processes; one for each core if None.
+        engine: where the work is done.
         progress: told of progress.
     """
 
@@ -65,7 +66,7 @@ class Work:
     candidates: dict[str, Candidate]
     failures: list[tuple[str, int, int, str]]
     folder: Path
-    workers: int | None = None
+    engine: Engine = field(default_factory=Local)
     progress: Progress = silent
 
     def closed(self, stage: str) -> bool:

@@ -50,14 +50,17 @@ def check_engine(text: str | Engine | None) -> None:
 
 
 @contextmanager
-def engine_of(text: str | Engine | None, workers: int | None, folder: Path | None) -> Iterator[Engine]:
+def engine_of(
+    text: str | Engine | None, workers: int | None, folder: Path | None, *, unset: int | None = None
+) -> Iterator[Engine]:
     """The engine of a run, ended with the block.
 
     Args:
         text: as ``--engine`` takes it; ``local`` if None. An engine is passed on, and not ended.
         workers: processes of this machine, or of each node; as many as there are cores if None.
-        folder: of the run, seen by all workers; a temporary one if None. Nothing is written to it before the
-            first items, nor ever by a local engine.
+        folder: of the run, seen by all workers; a temporary one beside where we are if None. Nothing is
+            written to it before the first items, nor ever by a local engine.
+        unset: a number of workers that nobody asked for, so that an engine other than local chooses.
 
     Raises:
         ConfigError: as for ``check_engine``.
@@ -70,7 +73,7 @@ def engine_of(text: str | Engine | None, workers: int | None, folder: Path | Non
         return
     check_engine(text)
     with _folder(folder) as place:
-        engine = _remote(text, workers, place)
+        engine = _remote(text, None if workers == unset else workers, place)
         try:
             yield engine
         except BaseException as error:
@@ -84,7 +87,7 @@ def _folder(folder: Path | None) -> Iterator[Path]:
     if folder is not None:
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="crystalsmith-") as made:
+    with tempfile.TemporaryDirectory(prefix=".crystalsmith-", dir=Path.cwd()) as made:
         yield Path(made)
 
 

@@ -25,6 +25,7 @@ from crystalsmith.runs.worker import failed_by
 SHIPPED = Path(__file__).with_name("sites")
 
 _POOL = "process_worker_pool.py "
+_ANSWER_SECONDS = 60.0  # that an interchange may take for an answer
 _STAFF_SECONDS = 15.0  # between two questions who is there
 
 
@@ -91,6 +92,8 @@ def start_site(text: str, workers: int | None, folder: Path) -> Backend:
         kernel = DataFlowKernel(config)
     except Exception as error:
         raise EngineError(f"engine {text} cannot be started: {failed_by(error).reason}") from error
+    for executor in config.executors:
+        _impatient(executor)
     return Backend(
         _Parsl(kernel),
         max(1, sum(map(_slots, config.executors))),
@@ -156,18 +159,35 @@ def _trouble(executors: Any) -> str:
         interchange = getattr(executor, "interchange_proc", None)
         if interchange is not None and interchange.poll() is not None:
             return f"the interchange of {executor.label} has ended with status {interchange.returncode}"
+        if not getattr(getattr(executor, "command_client", None), "ok", True):
+            return f"the interchange of {executor.label} does not answer"
     return ""
+
+
+def _impatient(executor: Any) -> None:
+    """Parsl waits for ever for answers of an interchange that has gone, and so do all that it runs then."""
+    client = getattr(executor, "command_client", None)
+    if client is not None:
+        ask = client.run
+        client.run = lambda message, max_retries=3, timeout_s=None: ask(
+            message, max_retries, timeout_s or _ANSWER_SECONDS
+        )
 
 
 def _stop(kernel: Any, at_work: bool) -> None:
     """End a kernel; Parsl ends its nodes' jobs first, and waits for nothing that is at work."""
+    import zmq
+
     for executor in kernel.executors.values():
-        interchange = getattr(executor, "interchange_proc", None)
-        if interchange is not None and interchange.poll() is not None:
-            # Asked for its managers it would not answer, for minutes.
+        if sockets := getattr(executor, "outgoing_q", None):
+            sockets.zmq_socket.setsockopt(zmq.LINGER, 0)  # tasks that nobody will take hold up its end
+        if _trouble([executor]):
+            if client := getattr(executor, "command_client", None):
+                client.ok = False  # not asked any more
             with suppress(Exception):
                 executor.provider.cancel(list(executor.blocks_to_job_id.values()))
-            executor.set_bad_state_and_fail_all(EngineError("its interchange has ended"))
+            if not executor.bad_state_is_set:
+                executor.set_bad_state_and_fail_all(EngineError("its interchange has ended"))
     kernel.cleanup()
 
 

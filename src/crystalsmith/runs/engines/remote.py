@@ -92,6 +92,7 @@ class Remote:
         self.rest = rest
         self.scratch: Path | None = None
         self.backend: Backend | None = None
+        self._made = False
         self.restarts = 0
         self.answered = False
 
@@ -169,6 +170,9 @@ class Remote:
         self._stop(error is not None)
         if self.scratch is not None and not isinstance(error, EngineError):
             shutil.rmtree(self.scratch, ignore_errors=True)
+            if self._made:
+                with suppress(OSError):  # it holds results
+                    self._folder.rmdir()
 
     def _stop(self, at_work: bool) -> None:
         backend, self.backend = self.backend, None
@@ -182,6 +186,7 @@ class Remote:
         """The scratch; those of coordinators that were killed are removed, for the run's folder is ours."""
         if self.scratch is None:
             with writing(self._folder):
+                self._made = not self._folder.exists()
                 self._folder.mkdir(parents=True, exist_ok=True)
                 for stale in self._folder.glob(SCRATCH + "*"):
                     shutil.rmtree(stale, ignore_errors=True)

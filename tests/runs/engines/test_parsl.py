@@ -1,0 +1,91 @@
+"""Parsl's workers on this machine, for real: what they give, and what is left when they are killed."""
+
+import os
+import signal
+import time
+
+import pytest
+from hostile import collect, root
+from test_commands import EMT, METALS, fcc, files
+
+from crystalsmith.potentials import RelaxSettings, Resources
+from crystalsmith.potentials.run import relax_into
+from crystalsmith.runs.engines import Local, engine_of
+from crystalsmith.runs.extras import missing
+
+psutil = pytest.importorskip("psutil")
+pytestmark = pytest.mark.skipif(bool(missing(["parsl"])), reason="parsl is not installed")
+
+PATIENCE = 120.0
+
+
+@pytest.fixture(autouse=True)
+def modules_of_tests(monkeypatch):
+    """Workers find what the tests define."""
+    import sys
+
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
+
+
+def of_run(folder):
+    """Processes that were started for a run: its managers, its interchange, and all below them."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = " ".join(process.cmdline())
+            if str(folder) in words or (process.ppid() == os.getpid() and "interchange" in words):
+                found += [process, *process.children(recursive=True)]
+        except psutil.Error:
+            continue
+    return {p.pid: p for p in found}
+
+
+def wait_for(condition):
+    until = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    return found
+
+
+def test_relax_on_parsl_gives_the_files_of_this_machine_and_leaves_nothing(tmp_path):
+    crystals = {symbol: fcc(symbol) for symbol in METALS}
+    for name, chosen in (("here", Local(1)), ("there", "htex-local")):
+        resources = Resources(EMT, 2, chosen)
+        relax_into(crystals, tmp_path / name, RelaxSettings(max_calls=10), resources)
+    names = ("cif/*", "relaxed.csv", "relaxed.extxyz")
+    assert files(tmp_path / "there", *names) == files(tmp_path / "here", *names)
+    assert {p.name for p in (tmp_path / "there").iterdir()} == {p.name for p in (tmp_path / "here").iterdir()}
+    wait_for(lambda: not of_run(tmp_path / "there"))
+
+
+def test_a_worker_and_its_helper_and_the_interchange_are_killed_and_nothing_is_lost(tmp_path):
+    items, killed = ["sleep"] * 150, []
+    with engine_of("htex-local", 2, tmp_path / "run") as engine:
+        found = {}
+        for done in engine.each(root, items, seconds=60):
+            for place, result, _ in done:
+                assert place not in found
+                found[place] = result
+            if len(found) > 10 and not killed:
+                killed.append(_kill(lambda words: "spawn_main" in words, tmp_path))
+            if len(found) > 40 and len(killed) == 1:
+                killed.append(_kill(lambda words: "interchange" in words, tmp_path))
+        more = collect(engine, root, [4.0, -1.0], seconds=60)  # another stage of the same workers
+    assert found == dict.fromkeys(range(150), "slept") and len(killed) == 2
+    assert more[0] == 2.0 and "math domain" in more[1].reason
+    wait_for(lambda: not of_run(tmp_path))
+
+
+def _kill(which, folder):
+    """Kill one process of the run, the youngest that fits."""
+    fitting = []
+    for process in of_run(folder).values():
+        try:
+            if which(" ".join(process.cmdline())):
+                fitting.append((process.create_time(), process.pid))
+        except psutil.Error:
+            continue
+    _, pid = max(fitting)
+    os.kill(pid, signal.SIGKILL)
+    return pid
