@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from crystalsmith import __version__
 from crystalsmith.cli import (
+    campaign,
     completion,
     data,
     demo,
@@ -40,6 +41,7 @@ from crystalsmith.cli.logs import logging_to_stderr
 from crystalsmith.cli.output import document, machine_readable
 from crystalsmith.cli.parser import Parser
 from crystalsmith.errors import CrystalsmithError
+from crystalsmith.runs.command import begun_by
 from crystalsmith.runs.stop import stop_signals
 
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
@@ -75,6 +77,7 @@ def build_parser() -> Parser:
         wyckoff,
         demo,
         evaluate,
+        campaign,
         data,
         train,
         train_prior,
@@ -125,7 +128,7 @@ def _answer(words: Sequence[str]) -> tuple[int, str | None, BaseException | None
     try:
         args = build_parser().parse_args(words)
         command = " ".join(filter(None, [args.command, getattr(args, "action", None)]))
-        with logging_to_stderr(args.verbose), stop_signals():
+        with logging_to_stderr(args.verbose), begun_by(words), stop_signals():
             status = int(args.run(args))
         sys.stdout.flush()
         return status, command, None

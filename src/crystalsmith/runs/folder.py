@@ -19,6 +19,8 @@ from typing import Any
 
 from crystalsmith.errors import OutputError
 from crystalsmith.runs.atomic import TEMPORARY, write_whole, writing
+from crystalsmith.runs.campaign import ASKED, Watch
+from crystalsmith.runs.command import command_at_work
 from crystalsmith.runs.journal import append_journal, read_journal, read_rows
 from crystalsmith.runs.lock import LOCK, FolderLock
 from crystalsmith.runs.log import LOG, log_to
@@ -69,7 +71,7 @@ def check_folder(
         file, old = find_manifest(path)
         if file is None:
             foreign = path.exists() and any(
-                p.name != LOCK and not p.name.endswith(TEMPORARY) for p in path.iterdir()
+                p.name not in (LOCK, ASKED) and not p.name.endswith(TEMPORARY) for p in path.iterdir()
             )
             if foreign and not overwrite:
                 raise OutputError(f"folder {path} is not empty and holds no {kind.words}; {kind.advice}")
@@ -156,6 +158,7 @@ class RunFolder:
         if self.finished is None:
             self.write_manifest("running", **_facts(earlier or {}))
         self._log = log_to(path / LOG)
+        self._watch = Watch(path)
         self.log.info("%s %s", "gone on with:" if earlier else "begun:", json.dumps(_shown(self.arguments)))
 
     @classmethod
@@ -221,6 +224,7 @@ class RunFolder:
                 raise
         finally:
             self._written = None
+            self._watch.close()
             self._log.close()
             self._lock.release()
 
@@ -285,6 +289,7 @@ class RunFolder:
             "run": self.identity,
             "versions": versions(*self._packages),
             "arguments": self.arguments,
+            "command": command_at_work() or (self.earlier or {}).get("command"),
             **facts,
             "timings": timings,
         }
@@ -293,7 +298,7 @@ class RunFolder:
         return manifest
 
 
-_ALWAYS = ("kind", "format", "status", "run", "versions", "arguments")
+_ALWAYS = ("kind", "format", "status", "run", "versions", "arguments", "command")
 
 
 def _facts(manifest: Manifest) -> Manifest:

@@ -71,11 +71,11 @@ class Display:
         begins = said is None or said[1] != now[1] or (ended and now[0] < now[1])
         ends = now[0] >= now[1] and (begins or not ended)
         text = f"{stage}: {now[0]:,} of {now[1]:,}"
-        if begins or ends:
+        late = self._clock() - self._shown >= EVERY and said != now
+        if begins or ends or late:
             logging.getLogger("crystalsmith.progress").info("%s", text)
         if self._bar is not None:
             self._move(stage, done, total, begins)
-        late = self._clock() - self._shown >= EVERY and said != now
         if begins or ends or late:
             self._said[stage] = now
             self._shown = self._clock()
