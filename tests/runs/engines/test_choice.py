@@ -1,6 +1,7 @@
 """Engines by name: what is refused at once, and in which words."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 from hostile import collect, root
@@ -77,8 +78,13 @@ def test_local_is_the_default_and_writes_nothing(tmp_path):
         assert engine is own
 
 
-def test_any_executor_of_a_function_is_an_engine(tmp_path):
-    with engine_of(f"{__name__}:threads", None, tmp_path / "run") as engine:
+def processes():
+    return ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+
+
+@pytest.mark.parametrize("name", ["threads", "processes"])
+def test_any_executor_of_a_function_is_an_engine(tmp_path, name):
+    with engine_of(f"{__name__}:{name}", None, tmp_path / "run") as engine:
         found = collect(engine, root, [float(k) for k in range(30)], seconds=60)
         assert engine.slots == 2
     assert found == {k: k**0.5 for k in range(30)} and not (tmp_path / "run").exists()

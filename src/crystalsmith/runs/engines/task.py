@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 from crystalsmith.runs.engines.likeness import difference, likeness
@@ -97,7 +98,7 @@ def _read(function: bytes | str) -> bytes | None:
         return None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Helper:
     """The process that does the items of one worker."""
 
@@ -105,6 +106,9 @@ class _Helper:
     digest: str
     seconds: float | None
     process: Worker | None = None
+    at_end: Finalize | None = None
+    """Kills the process once: when told to, with the thread it belongs to, or before a worker's end, which
+    would wait for it."""
     waiting: deque[Job] = field(default_factory=deque)
 
     def results(self, jobs: list[Job]) -> Iterator[Result]:
@@ -142,7 +146,8 @@ class _Helper:
             if self.process is not None:
                 return self.process
             with _starting:  # changes what all threads see while it starts
-                self.process = start_worker(self.function, self.seconds)
+                self.process = process = start_worker(self.function, self.seconds)
+            self.at_end = Finalize(self, process.end, exitpriority=100)
             try:
                 refusal = self.process.pipe.recv()
             except (EOFError, OSError):
@@ -157,10 +162,6 @@ class _Helper:
 
     def end(self) -> None:
         """Kill the process."""
-        if self.process is not None:
-            process, self.process = self.process, None
-            process.end()
-
-    def __del__(self) -> None:  # where the thread ends that it belongs to
-        with suppress(Exception):
-            self.end()
+        self.process = None
+        if self.at_end is not None:
+            self.at_end()
