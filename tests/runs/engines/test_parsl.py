@@ -77,8 +77,33 @@ def test_a_worker_and_its_helper_and_the_interchange_are_killed_and_nothing_is_l
     wait_for(lambda: not of_run(tmp_path))
 
 
-def _kill(which, folder):
-    """Kill one process of the run, the youngest that fits."""
+QUICK = """
+from parsl.config import Config
+from parsl.executors import HighThroughputExecutor
+from crystalsmith.runs.engines.on_this_machine import OnThisMachine
+
+def site(workers, folder):
+    return Config(executors=[HighThroughputExecutor(
+        address="127.0.0.1", max_workers_per_node=workers, cores_per_worker=0.01, provider=OnThisMachine(),
+        heartbeat_period=2, heartbeat_threshold=20)])
+"""
+
+
+def test_a_manager_that_lost_its_notes_ends_and_another_one_takes_over(tmp_path):
+    """Parsl's own would keep its tasks for ever, with signs of life and an endless log."""
+    (tmp_path / "site.py").write_text(QUICK)
+    found, killed = {}, []
+    with engine_of(f"parsl:{tmp_path / 'site.py'}", 1, tmp_path / "run") as engine:
+        for done in engine.each(root, ["sleep"] * 60, seconds=60):
+            found.update({place: result for place, result, _ in done})
+            if not killed:
+                killed.append(_kill(lambda words: "spawn_main" in words, tmp_path, oldest=True))
+    assert found == dict.fromkeys(range(60), "slept")
+    wait_for(lambda: not of_run(tmp_path))
+
+
+def _kill(which, folder, oldest=False):
+    """Kill one process of the run, the youngest that fits or the oldest."""
     fitting = []
     for process in of_run(folder).values():
         try:
@@ -86,6 +111,6 @@ def _kill(which, folder):
                 fitting.append((process.create_time(), process.pid))
         except psutil.Error:
             continue
-    _, pid = max(fitting)
+    _, pid = min(fitting) if oldest else max(fitting)
     os.kill(pid, signal.SIGKILL)
     return pid

@@ -231,4 +231,4 @@ def _fill_in(config: Any, folder: Path) -> None:
 
 def worker_command() -> str:
     """Starts Parsl's manager of a node with the Python of this process, whatever is on the PATH."""
-    return f"{sys.executable} -m parsl.executors.high_throughput.process_worker_pool "
+    return f"{sys.executable} -m {__package__}.manager "
