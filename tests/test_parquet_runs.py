@@ -19,7 +19,7 @@ from crystalsmith.generation import GenerateSettings, generate_into
 from crystalsmith.generation.known import KnownPhases
 from crystalsmith.orders import parse_orders
 from crystalsmith.potentials.run import Relaxed, relax_into
-from crystalsmith.potentials.settings import Engine, RelaxSettings
+from crystalsmith.potentials.settings import RelaxSettings, Resources
 from crystalsmith.runs import extras
 from crystalsmith.serving.answers import crystal_of
 from fake_model import FakeModel
@@ -108,7 +108,7 @@ def fcc(element: str, a: float) -> Crystal:
 
 def relax(source: Any, folder: Path, format: str = "parquet") -> Relaxed:
     settings = RelaxSettings(format=format, max_calls=30)
-    return relax_into(source, folder, settings, Engine("emt_potential:make", 1))
+    return relax_into(source, folder, settings, Resources("emt_potential:make", 1))
 
 
 def test_relax_reads_and_writes_shards(tmp_path: Path) -> None:
