@@ -1,7 +1,10 @@
 """Engines by name: what is refused at once, and in which words."""
 
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hostile import collect, root
@@ -127,6 +130,10 @@ def test_sites_that_ship_take_what_they_are_told_and_ask_nobody(monkeypatch, tmp
     assert executor.drain_period == 26 * 3600 - 300 and executor.worker_port_range == (54000, 54010)
     assert executor.heartbeat_threshold <= 120 and config.usage_tracking == 0 and config.retries == 0
     assert config.run_dir == str(tmp_path / "parsl") and not any(tmp_path.iterdir())
+    assert executor.launch_cmd.startswith(sys.executable)  # a node needs nothing on its PATH
+    monkeypatch.setenv("SITE_INIT", "module load python")
+    assert config_of("slurm", 16, tmp_path).executors[0].launch_cmd.startswith("process_worker_pool.py ")
+    monkeypatch.delenv("SITE_INIT")
     assert most_slots("slurm", 16) == 80 and most_slots("pbs", 16) == 80
     assert most_slots("htex-local", 3) == 3
     monkeypatch.setenv("SITE_GPUS", "4")
@@ -135,3 +142,19 @@ def test_sites_that_ship_take_what_they_are_told_and_ask_nobody(monkeypatch, tmp
     monkeypatch.setenv("SITE_NODES", "many")
     with pytest.raises(ConfigError, match="SITE_NODES: 'many' is not a whole number"):
         check_engine("slurm")
+
+
+def test_jobs_that_fail_are_explained_by_what_they_wrote():
+    pytest.importorskip("parsl")
+    from parsl.jobs.errors import TooManyJobFailuresError
+
+    from crystalsmith.runs.engines.parsl_sites import _trouble
+
+    words = "Error 1:\n\tJob is marked as MISSING\n\tSTDOUT: 2\n\tSTDERR: j: pool: command not found\n\n"
+
+    def broken(text: str) -> Any:
+        error = TooManyJobFailuresError(text)
+        return SimpleNamespace(label="a", bad_state_is_set=True, executor_exception=error)
+
+    assert _trouble([broken(words)]) == "its jobs end: j: pool: command not found"
+    assert "Job is marked as MISSING" in _trouble([broken("Error 1:\n\tJob is marked as MISSING\n")])

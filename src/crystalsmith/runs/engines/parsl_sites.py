@@ -155,13 +155,20 @@ def _trouble(executors: Any) -> str:
     """Why nothing will come of executors."""
     for executor in executors:
         if getattr(executor, "bad_state_is_set", False):
-            return failed_by(executor.executor_exception).reason
+            return _last_words(executor.executor_exception)
         interchange = getattr(executor, "interchange_proc", None)
         if interchange is not None and interchange.poll() is not None:
             return f"the interchange of {executor.label} has ended with status {interchange.returncode}"
         if not getattr(getattr(executor, "command_client", None), "ok", True):
             return f"the interchange of {executor.label} does not answer"
     return ""
+
+
+def _last_words(error: BaseException) -> str:
+    """Why jobs failed: what the last of them wrote to its standard error says more than Parsl does of it."""
+    _, found, written = str(error).rpartition("STDERR:")
+    lines = [line.strip() for line in written.splitlines() if line.strip()]
+    return f"its jobs end: {lines[-1][:180]}" if found and lines else failed_by(error).reason
 
 
 def _impatient(executor: Any) -> None:
@@ -225,7 +232,8 @@ def _fill_in(config: Any, folder: Path) -> None:
         if getattr(executor, "interchange_launch_cmd", None) == ["interchange.py"]:
             executor.interchange_launch_cmd = [sys.executable, "-m", f"{__package__}.interchange"]
         command = getattr(executor, "launch_cmd", None) or ""
-        if command.startswith(_POOL) and not getattr(executor.provider, "worker_init", ""):
+        given = getattr(executor.provider, "worker_init", "") or ""  # SLURM's ends with a newline of Parsl's
+        if command.startswith(_POOL) and not given.strip():
             executor.launch_cmd = worker_command() + command[len(_POOL) :]
 
 
