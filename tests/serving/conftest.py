@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 pytest.importorskip("nicegui")
 
 from served import Server
+
+SLOW = 300_000
+"""Milliseconds to wait for a job on a busy machine."""
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page of a browser that has patience for jobs."""
+    context = browser.new_context(viewport={"width": 1100, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(SLOW)
+    yield page
+    context.close()
 
 
 @pytest.fixture(scope="session")

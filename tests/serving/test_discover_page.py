@@ -13,9 +13,6 @@ import crystalsmith
 from crystalsmith.crystal import Site
 from crystalsmith.runs.extras import missing
 
-SLOW = 300_000
-"""Milliseconds to wait for a job on a busy machine."""
-
 pytestmark = pytest.mark.skipif(bool(missing(["chgnet"])), reason="CHGNet, of the extra relax, is not here")
 
 
@@ -24,15 +21,6 @@ def served(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[S
     server = Server(tmp_path_factory.mktemp("searching") / "runs")
     yield server
     server.stop()
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1100, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(SLOW)
-    yield page
-    context.close()
 
 
 def test_a_system_is_searched_and_what_cannot_be_is_told_beside_its_field(served, page):

@@ -14,24 +14,12 @@ from served import Server
 
 from crystalsmith.runs.extras import missing
 
-SLOW = 300_000
-"""Milliseconds to wait for a job on a busy machine."""
-
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("solving") / "runs")
     yield server
     server.stop()
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1100, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(SLOW)
-    yield page
-    context.close()
 
 
 @pytest.fixture
