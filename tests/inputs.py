@@ -24,6 +24,7 @@ from pymatgen.io.cif import CifWriter
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.crystal.crystals import Crystals
 from crystalsmith.crystal.io import parquet
+from crystalsmith.crystal.io.rows import Row
 from crystalsmith.data import pack
 from crystalsmith.discovery.candidate import Candidate, State
 from crystalsmith.discovery.shortlist import write_shortlist
@@ -210,13 +211,13 @@ def write_tables(path: Path) -> None:
 
 
 def write_parquet(path: Path) -> None:
-    parquet.write_parquet(path, (parquet.Row(n, c, energy=ENERGY) for n, c in CRYSTALS.items()))
+    parquet.write_parquet(path, (Row(n, c, energy=ENERGY) for n, c in CRYSTALS.items()))
 
 
 def write_shards(path: Path) -> None:
     with parquet.ParquetShards(path, rows=1) as shards:
         for name, crystal in CRYSTALS.items():
-            shards.add(parquet.Row(name, crystal, energy=ENERGY))
+            shards.add(Row(name, crystal, energy=ENERGY))
 
 
 def write_foreign_parquet(path: Path) -> None:

@@ -138,7 +138,8 @@ def test_show_draws_shards(generated: Path, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_show_reads_no_more_than_it_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from crystalsmith.crystal.io.parquet import GROUP, ParquetShards, Row
+    from crystalsmith.crystal.io.parquet import GROUP, ParquetShards
+    from crystalsmith.crystal.io.rows import Row
 
     with ParquetShards(tmp_path / "many", rows=100) as shards:
         for k in range(300):

@@ -19,7 +19,8 @@ from crystalsmith.runs import extras
 pa = pytest.importorskip("pyarrow", reason="pyarrow, of the extra parquet, is not installed")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from crystalsmith.crystal.io.parquet import ParquetShards, Row, compact_crystal  # noqa: E402
+from crystalsmith.crystal.io.parquet import ParquetShards, compact_crystal  # noqa: E402
+from crystalsmith.crystal.io.rows import Row  # noqa: E402
 
 
 def some_rows(count: int) -> list[Row]:

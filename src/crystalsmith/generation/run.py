@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith import __version__
 from crystalsmith.crystal.crystals import Crystals
-from crystalsmith.crystal.io.parquet import FOLDER, Row, need_parquet, write_shards
+from crystalsmith.crystal.io.parquet import FOLDER, need_parquet, write_shards
+from crystalsmith.crystal.io.rows import Row
 from crystalsmith.crystal.io.write import extxyz_frame
 from crystalsmith.errors import ConfigError, OutputError
 from crystalsmith.generation.generator import generate_batches

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from crystalsmith.crystal import Crystal
-from crystalsmith.crystal.io.parquet import Row
+from crystalsmith.crystal.io.rows import Row
 from crystalsmith.crystal.io.write import extxyz_frame
 from crystalsmith.potentials.outcome import Outcome
 from crystalsmith.runs.pool import Failed

@@ -136,6 +136,8 @@ def atoms_of(row: Mapping[str, Any]) -> Atoms:
         return _ase(row)
     if "lattice_mat" in row:
         return _jarvis(row)
+    if isinstance(row.get("_crystalsmith_crystal"), Mapping):
+        return _stated(Crystal.from_dict(row["_crystalsmith_crystal"]))
     if "lattice_vectors" in row:
         return _optimade(row)
     for key in ("attributes", "structure", "atoms"):

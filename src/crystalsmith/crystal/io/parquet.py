@@ -10,7 +10,6 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from crystalsmith.crystal.crystal import Crystal, Site
 from crystalsmith.crystal.io.json_kinds import is_structure
 from crystalsmith.crystal.io.limits import Limits, size
 from crystalsmith.crystal.io.records import Item, Record
+from crystalsmith.crystal.io.rows import Row
 from crystalsmith.errors import CrystalsmithError, DataError, OutputError
 from crystalsmith.runs.atomic import TEMPORARY, replacing, writing
 from crystalsmith.runs.extras import need
@@ -40,42 +40,10 @@ FOLDER = "crystals.parquet"
 
 _MARK = b"crystalsmith"
 _PART = re.compile(r"part-(\d{5,})\.parquet")
+TEMPORARY_OR_PART = re.compile(rf"{_PART.pattern}({re.escape(TEMPORARY)})?$")
+"""Names in a folder of shards."""
 _BATCH = 500
 """Rows that are read at once."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One crystal as it is written.
-
-    Attributes:
-        id: its name.
-        crystal: None where there is none, ...
-        failure: ... for this reason.
-        energy: eV/atom.
-        above_hull: eV/atom.
-        index: place among several of one id, -1 where there is one.
-        more: values of further columns.
-    """
-
-    id: str
-    crystal: Crystal | None
-    failure: str = ""
-    energy: float | None = None
-    above_hull: float | None = None
-    index: int = -1
-    more: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of_record(cls, record: Record) -> Row:
-        """What a source gave, its symmetry searched where it states none."""
-        known = (record.energy, record.e_above_hull)
-        energy, above = (None if math.isnan(x) else x for x in known)
-        try:
-            return cls(record.id, record.symmetrized(), "", energy, above, record.index)
-        except CrystalsmithError as error:
-            reason = record.failure or " ".join(str(error).split())
-            return cls(record.id, None, reason, index=record.index)
 
 
 def need_parquet(error: type[Exception] = OutputError) -> None:

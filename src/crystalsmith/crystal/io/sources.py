@@ -44,6 +44,9 @@ _TABLES = re.compile(
 )
 _OURS = re.compile(f"{_STRUCTURES.pattern}|{_TABLES.pattern}", re.IGNORECASE)
 _ENDING = re.compile(r"\.(cif|mcif|vasp|poscar|contcar|xyz|extxyz)" + _PACKED, re.IGNORECASE)
+_ABOUT = re.compile(r'^\{"x-optimade":|^\{("id": ?"[^"]*", ?)?"type": ?"info"')
+"""Lines of OPTIMADE that are about the file."""
+
 _HEAD = 1 << 16
 _MANY = 1 << 20
 """Bytes of a CIF whose blocks are handed out one by one."""
@@ -345,7 +348,7 @@ def _read_poscar(stream: IO[bytes], name: str, label: str, limits: Limits) -> It
 
 def _read_jsonl(stream: IO[bytes], name: str, label: str, limits: Limits) -> Iterator[Item]:
     for number, line in enumerate(lines_bounded(_text(stream), limits.structure), start=1):
-        if line.strip():
+        if line.strip() and not _ABOUT.search(line[:200]):
             yield Item(f"line {number}", "json", line, source=label)
 
 

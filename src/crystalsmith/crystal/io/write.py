@@ -59,7 +59,8 @@ def write_crystals(path: str | os.PathLike[str], crystals: Mapping[str, Crystal]
     """
     path = Path(path)
     if path.suffix.lower() == ".parquet":
-        from crystalsmith.crystal.io.parquet import Row, write_parquet
+        from crystalsmith.crystal.io.parquet import write_parquet
+        from crystalsmith.crystal.io.rows import Row
 
         write_parquet(path, (Row(name, crystal) for name, crystal in crystals.items()))
         return

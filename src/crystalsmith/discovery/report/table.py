@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from crystalsmith.crystal.io.parquet import Row
+from crystalsmith.crystal.io.rows import Row
 from crystalsmith.dft.jobs import ranked_names
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.hull import KJ_PER_MOL
