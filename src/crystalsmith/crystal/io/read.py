@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -44,38 +44,63 @@ def read_records(source: Any, limits: Limits | None = None) -> Iterator[Record]:
     Raises:
         DataError: missing, of no known kind, damaged, or without one crystal that can be read.
     """
-    reasons: list[str] = []
-    warned: list[str] = []
+    reasons, warned = _First(), _First()
     any_read = False
     limits = limits or Limits()
     for record in _records(source, limits):
         any_read |= not record.failure
         if record.failure:
-            reasons.append(f"{record.id}: {record.failure}")
-        warned += [f"{record.id}: {warning}" for warning in record.warnings]
+            reasons.add(f"{record.id}: {record.failure}")
+        for warning in record.warnings:
+            warned.add(f"{record.id}: {warning}")
         yield record
-    warn_first(warned)
-    if not any_read and (reasons or limits.within is None):
-        raise NothingReadable(f"{_name(source)} holds no crystal that can be read{_first(reasons)}")
+    warned.warn()
+    if not any_read and (reasons.count or limits.within is None):
+        raise NothingReadable(f"{_name(source)} holds no crystal that can be read{reasons}")
 
 
 def readable_records(source: Any, limits: Limits | None = None) -> Iterator[Record]:
     """As ``read_records``, without those that could not be read; warnings tell the first reasons."""
-    failed = []
+    failed = _First()
     for record in read_records(source, limits):
         if record.failure:
-            failed.append(f"{record.id} is left out: {record.failure}")
+            failed.add(f"{record.id} is left out: {record.failure}")
         else:
             yield record
-    warn_first(failed)
+    failed.warn()
 
 
-def warn_first(lines: Sequence[str]) -> None:
+def warn_first(lines: Iterable[str]) -> None:
     """Warn of the first few, and of how many more there are."""
-    for line in lines[:_SHOWN]:
-        _logger.warning("%s", line)
-    if len(lines) > _SHOWN:
-        _logger.warning("and %d more", len(lines) - _SHOWN)
+    first = _First()
+    for line in lines:
+        first.add(line)
+    first.warn()
+
+
+class _First:
+    """The first few of many lines, and how many there are: memory stays where it is."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.count = 0
+
+    def add(self, line: str) -> None:
+        self.count += 1
+        if len(self.lines) < _SHOWN:
+            self.lines.append(line)
+
+    def warn(self) -> None:
+        for line in self.lines:
+            _logger.warning("%s", line)
+        if self.count > _SHOWN:
+            _logger.warning("and %d more", self.count - _SHOWN)
+
+    def __str__(self) -> str:
+        if not self.lines:
+            return ""
+        more = f" (and {self.count - _SHOWN} more)" if self.count > _SHOWN else ""
+        return "; " + "; ".join(self.lines) + more
 
 
 def named_crystals(sources: Any, limits: Limits | None = None) -> dict[str, Crystal | Failed]:
@@ -105,9 +130,12 @@ def named_crystals(sources: Any, limits: Limits | None = None) -> dict[str, Crys
             except CrystalsmithError as error:
                 found.append(Failed(" ".join(str(error).split())))
     names = file_names(ids)
-    failures = [f"{n}: {c.reason}" for n, c in zip(names, found, strict=True) if isinstance(c, Failed)]
-    if len(failures) == len(found):
-        raise DataError(f"no crystal can be read{_first(failures)}")
+    failures = _First()
+    for name, crystal in zip(names, found, strict=True):
+        if isinstance(crystal, Failed):
+            failures.add(f"{name}: {crystal.reason}")
+    if failures.count == len(found):
+        raise DataError(f"no crystal can be read{failures}")
     return dict(zip(names, found, strict=True))
 
 
@@ -167,10 +195,3 @@ def _of_path(path: str | os.PathLike[str], limits: Limits) -> Iterator[Record]:
 
 def _name(source: Any) -> str:
     return os.fspath(source) if isinstance(source, (str, os.PathLike)) else "the sequence given"
-
-
-def _first(reasons: list[str]) -> str:
-    if not reasons:
-        return ""
-    more = f" (and {len(reasons) - _SHOWN} more)" if len(reasons) > _SHOWN else ""
-    return "; " + "; ".join(reasons[:_SHOWN]) + more

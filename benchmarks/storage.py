@@ -1,0 +1,212 @@
+"""Rows per second of every way to keep crystals, and whether memory stays where it is.
+
+    python benchmarks/storage.py mp20_val.safetensors -n 100000
+    python benchmarks/storage.py mp20_val.safetensors -n 10000 --only database --url postgresql://me:word@host/db
+
+The crystals of the source are written again and again, each time with a cell of another size. Every way is
+measured in a process of its own; its memory is looked at after a fifth of the rows and at the end. The last
+one is what a database of ``discover`` does: each row a transaction of 100 crystals, and all of them loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from crystalsmith.assignments import Request
+from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.io import Limits, read_records
+from crystalsmith.crystal.io.export import export
+from crystalsmith.crystal.io.parquet import ParquetShards
+from crystalsmith.crystal.io.rows import Row
+from crystalsmith.discovery.candidate import Candidate, State
+from crystalsmith.discovery.database import CrystalDatabase
+from crystalsmith.generation.tries import Generated
+
+BATCH = 100
+WITHIN = frozenset({"Li", "Na", "Mg", "O"})
+
+
+class Watch:
+    """Time and memory after a fifth of the rows, when all is loaded and cached, and at the end."""
+
+    def __init__(self, count: int) -> None:
+        self.fifth, self.count, self.rows, self.early, self.before = count // 5, count, 0, 0.0, 0
+        self.began = time.perf_counter()
+
+    def tick(self, rows: int = 1) -> None:
+        self.rows += rows
+        if not self.early and self.fifth <= self.rows < self.count:
+            self.early, self.before, self.began = memory(), self.rows, time.perf_counter()
+
+    def report(self) -> dict[str, float]:
+        seconds = time.perf_counter() - self.began
+        return {
+            "rows": self.rows,
+            "rows_per_second": round((self.count - self.before) / seconds),
+            "memory_mb": round(memory()),
+            "grown_mb": round(memory() - self.early, 1) if self.early else 0.0,
+        }
+
+
+def memory() -> float:
+    """MB that this process holds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+
+def crystals(source: str, count: int) -> Iterator[Crystal]:
+    """As many as wanted, no two of them the same."""
+    from crystalsmith.data import Dataset
+
+    data = Dataset.open(source)
+    for k in range(count):
+        crystal = data[k % len(data)]
+        a, b, c, *angles = crystal.cell
+        scale = 1 + 1e-4 * (k // len(data) + 1)
+        yield replace(crystal, cell=(a * scale, b * scale, c * scale, *angles))
+
+
+def prepare(source: str, count: int, folder: Path) -> Path:
+    """Shards to read, in place once."""
+    place = folder / "given"
+    if not place.exists():
+        with ParquetShards(place) as shards:
+            for k, crystal in enumerate(crystals(source, count)):
+                shards.add(Row(f"c{k}", crystal, energy=-5.0))
+    return place
+
+
+def write(source: str, count: int, folder: Path, url: str) -> Watch:
+    made = crystals(source, count)
+    watch = Watch(count)
+    with ParquetShards(folder / "written") as shards:
+        for k, crystal in enumerate(made):
+            shards.add(Row(f"c{k}", crystal, energy=-5.0))
+            watch.tick()
+    return watch
+
+
+def make(source: str, count: int, folder: Path, url: str) -> Watch:
+    """What the making of the crystals alone takes, which is part of ``write`` and of databases."""
+    watch = Watch(count)
+    for _ in crystals(source, count):
+        watch.tick()
+    return watch
+
+
+def read(source: str, count: int, folder: Path, url: str) -> Watch:
+    place = prepare(source, count, folder)
+    watch = Watch(count)
+    for _ in read_records(place):
+        watch.tick()
+    return watch
+
+
+def within(source: str, count: int, folder: Path, url: str) -> Watch:
+    place = prepare(source, count, folder)
+    next(read_records(place))
+    watch = Watch(count)
+    for _ in read_records(place, Limits(within=WITHIN)):
+        watch.tick()
+    return watch
+
+
+def exported(ending: str) -> Callable[[str, int, Path, str], Watch]:
+    def run(source: str, count: int, folder: Path, url: str) -> Watch:
+        place = prepare(source, count, folder)
+        watch = Watch(count)
+
+        def told() -> Iterator[object]:
+            for record in read_records(place):
+                watch.tick()
+                yield record
+
+        export([told()], folder / f"out{ending}")
+        return watch
+
+    return run
+
+
+def read_lines(source: str, count: int, folder: Path, url: str) -> Watch:
+    exported(".jsonl")(source, count, folder, url)
+    watch = Watch(count)
+    for _ in read_records(folder / "out.jsonl"):
+        watch.tick()
+    return watch
+
+
+def database(source: str, count: int, folder: Path, url: str) -> Watch:
+    base = CrystalDatabase(url or str(folder / "crystals.db"), f"run-{time.time_ns()}")
+    base.load()
+    watch = Watch(count)
+    batch = []
+    for k, crystal in enumerate(crystals(source, count)):
+        letters = tuple((s.element, s.letter) for s in crystal.sites)
+        made = Generated("o", k, 1, k, Request(crystal.space_group, letters), crystal, None, True)
+        batch.append((made, Candidate(f"c{k}", {"id": "o"}, k, (State("generated", crystal, -5.0),))))
+        if len(batch) == BATCH:
+            base.add_generated(batch)
+            batch = []
+            watch.tick(BATCH)
+    return watch
+
+
+def load(source: str, count: int, folder: Path, url: str) -> Watch:
+    run = f"run-{time.time_ns()}"
+    place = url or str(folder / "loaded.db")
+    base = CrystalDatabase(place, run)
+    base.load()
+    for k, crystal in enumerate(crystals(source, count)):
+        letters = tuple((s.element, s.letter) for s in crystal.sites)
+        made = Generated("o", k, 1, k, Request(crystal.space_group, letters), crystal, None, True)
+        base.add_generated([(made, Candidate(f"c{k}", {"id": "o"}, k, (State("generated", crystal),)))])
+    watch = Watch(count)
+    watch.tick(len(CrystalDatabase(place, run).load()[0]))
+    return watch
+
+
+WAYS: dict[str, Callable[[str, int, Path, str], Watch]] = {
+    "make": make,
+    "write": write,
+    "read": read,
+    "within": within,
+    "optimade": exported(".optimade.jsonl"),
+    "jsonl": exported(".jsonl"),
+    "read jsonl": read_lines,
+    "database": database,
+    "load": load,
+}
+
+
+def measured(way: str, source: str, count: int, folder: Path, url: str, answer: object) -> None:
+    answer.put(WAYS[way](source, count, folder, url).report())  # type: ignore[attr-defined]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("source", help="a training file")
+    parser.add_argument("-n", "--rows", type=int, default=20_000)
+    parser.add_argument("--only", action="append", choices=WAYS, help="may be repeated")
+    parser.add_argument("--url", default="", help="a PostgreSQL server in place of SQLite")
+    args = parser.parse_args()
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder:
+        for way in args.only or [name for name in WAYS if name not in ("database", "load")]:
+            answer = context.Queue()
+            words = (way, args.source, args.rows, Path(folder), args.url, answer)
+            process = context.Process(target=measured, args=words)
+            process.start()
+            found = answer.get()
+            process.join()
+            print(json.dumps({"way": way, **found}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
