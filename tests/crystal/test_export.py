@@ -95,6 +95,12 @@ def test_letters_beyond_z() -> None:
     assert _anonymous({str(k): 1 for k in range(28)}).endswith("YZAaBa")
 
 
+def test_ids_are_told_apart() -> None:
+    rows = [Row(name, KNOWN["quartz"]) for name in ("a", "a", "a-2", "a", "b-2", "b", "b")]
+    ids = [json.loads(line)["id"] for line in [*optimade_lines(rows, "2026-11-27T12:00:00Z")][2:]]
+    assert ids == ["a", "a-2", "a-2-2", "a-3", "b-2", "b", "b-3"]
+
+
 def test_a_server_of_optimade_would_take_the_file(tmp_path: Path) -> None:
     """By the reader of the reference server; only its collection is ours."""
     utils = pytest.importorskip("optimade.utils", reason="optimade is not installed")

@@ -35,7 +35,7 @@ def optimade_lines(rows: Iterable[Row], modified: str) -> Iterator[str]:
     yield _line({"x-optimade": {"meta": {"api_version": API}}})
     own = {PREFIX + name: _property(name, *told) for name, told in _OWN.items()}
     yield _line({"type": "info", "id": "structures", "properties": own})
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
     for row in rows:
         if row.crystal is not None:
             name = _unique(row.id if row.index < 0 else f"{row.id}_{row.index}", seen)
@@ -84,11 +84,14 @@ def _property(name: str, kind: str, unit: str | None, words: str) -> dict[str, A
     return {"type": kind, "description": words, **({} if unit is None else {"unit": unit})}
 
 
-def _unique(name: str, seen: set[str]) -> str:
-    number, found = 2, name
+def _unique(name: str, seen: dict[str, int]) -> str:
+    """A name that was not given yet; how often each was asked for is kept, so that many alike stay quick."""
+    found, number = name, seen.get(name, 0)
     while found in seen:
-        found, number = f"{name}-{number}", number + 1
-    seen.add(found)
+        number += 1
+        found = f"{name}-{number}"
+    seen[name] = max(number, 1)
+    seen.setdefault(found, 1)
     return found
 
 
