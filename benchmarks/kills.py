@@ -1,10 +1,11 @@
 """Processes of a run under htex-local killed (SIGKILL) at random moments, against an undisturbed local run.
 
-    python benchmarks/kills.py -k 50 -o kills
+    python benchmarks/kills.py -k 54 -o kills
 
-Victims are workers, managers, the interchange and the coordinator, found by a mark in their environment. A
-coordinator that was killed is started again at once, while what it left behind may still live. The table and
-the frames must come out the same, byte for byte, and the journal must hold every crystal once.
+Victims are workers (idle or not), the processes in which they do their items, the one in which a manager
+notes what they are at, managers, the interchange and the coordinator, found by a mark in their environment.
+A coordinator that was killed is started again at once, while what it left behind may still live. The table
+and the frames must come out the same, byte for byte, and the journal must hold every crystal once.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from pathlib import Path
 
 MARK = "CRYSTALSMITH_KILLS"
 
-WEIGHTS = {"worker": 5, "manager": 3, "interchange": 1, "coordinator": 2}
-"""How often each part is the victim."""
+WEIGHTS = {"worker": 5, "helper": 2, "notes": 1, "manager": 4, "interchange": 2, "coordinator": 4}
+"""How often each part is the victim, of 18 kills."""
 
 POTENTIAL = """
 import time
@@ -40,31 +41,48 @@ class Slow(EMT):
 
 
 def marked(mark: str) -> dict[str, list[int]]:
-    """Processes of a run by what they are."""
-    found: dict[str, list[int]] = {}
-    wanted = f"{MARK}={mark}".encode()
+    """Processes of a run by the part they play, each list in the order in which they began."""
+    wanted, lines = f"{MARK}={mark}".encode(), {}
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            if wanted not in (place / "environ").read_bytes().split(b"\0"):
-                continue
-            words = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            parent = int((place / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            above = Path(f"/proc/{parent}/cmdline").read_bytes().decode()
+            if wanted in (place / "environ").read_bytes().split(b"\0"):
+                words = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                status = (place / "stat").read_text().rsplit(")", 1)[1].split()
+                if status[0] != "Z":
+                    lines[int(place.name)] = (int(status[19]), words, int(status[1]))
         except (OSError, ValueError):
             continue
-        found.setdefault(what(words, above), []).append(int(place.name))
+    found: dict[str, list[int]] = {}
+    for pid, (_, words, parent) in sorted(lines.items(), key=lambda line: line[1][0]):
+        above = lines.get(parent, (0, "", 0))
+        part = _part(words, above[1], lines.get(above[2], (0, "", 0))[1])
+        if part == "worker" and not any(lines[p][2] == parent for p in found.get("notes", [])):
+            part = "notes"  # a manager starts it before its workers
+        found.setdefault(part, []).append(pid)
     return found
 
 
-def what(words: str, above: str) -> str:
-    """The part that a process plays, by its command line and its parent's."""
-    if "process_worker_pool" in words:
-        return "worker" if "process_worker_pool" in above else "manager"
-    if "interchange" in words:
+def _part(words: str, above: str, far_above: str) -> str:
+    """By command line, that of the parent, and that of the parent's parent."""
+    if words.startswith("/bin/") or "resource_tracker" in words:
+        return "other"
+    if "engines.manager" in words:
+        return "manager"
+    if "engines.interchange" in words:
         return "interchange"
     if "-m crystalsmith relax" in words:
         return "coordinator"
-    return "worker" if "process_worker_pool" in above else "other"
+    if "spawn_main" in words and "engines.manager" in above:
+        return "worker"
+    return "helper" if "spawn_main" in words and "engines.manager" in far_above else "other"
+
+
+def deck(kills: int, rng: random.Random) -> list[str]:
+    """Parts to kill, one after another."""
+    parts = [part for part, weight in WEIGHTS.items() for _ in range(weight)]
+    cards = [part for _ in range(-(-kills // len(parts))) for part in parts][:kills]
+    rng.shuffle(cards)
+    return cards
 
 
 def write_crystals(path: Path, count: int) -> None:
@@ -85,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("-k", type=int, default=50, help="kills")
+    parser.add_argument("-k", type=int, default=54, help="kills")
     parser.add_argument("-o", "--output", default="kills")
     parser.add_argument("-n", type=int, default=400, help="crystals of a run")
     parser.add_argument("--seconds", type=float, default=0.03, help="of a call of the potential")
@@ -106,10 +124,11 @@ def main() -> None:
     subprocess.run([*base, "-o", "undisturbed"], cwd=root, env=env, check=True)
 
     kills: Counter[str] = Counter()
+    cards = deck(args.k, rng)
     runs = starts = 0
     equal: list[bool] = []
     errors: Counter[str] = Counter()
-    while sum(kills.values()) < args.k and time.monotonic() - began < args.limit:
+    while cards and time.monotonic() - began < args.limit:
         runs += 1
         folder = root / f"run{runs}"
         status = None
@@ -120,16 +139,16 @@ def main() -> None:
             starts += 1
             while (status := process.poll()) is None and time.monotonic() - began < args.limit:
                 time.sleep(rng.uniform(0.5, args.pause))
-                alive = {k: v for k, v in marked(mark).items() if k != "other"}
-                if sum(kills.values()) >= args.k or process.poll() is not None or "worker" not in alive:
-                    continue  # before workers are there, the coordinator would be nearly every victim
-                part = rng.choices([*WEIGHTS], [w * (p in alive) for p, w in WEIGHTS.items()])[0]
-                victim = rng.choice(alive[part])
+                alive = marked(mark)
+                if not cards or process.poll() is not None or "worker" not in alive:
+                    continue  # before workers are there, nothing is at work
+                if cards[-1] not in alive:
+                    continue
                 try:
-                    os.kill(victim, signal.SIGKILL)
+                    os.kill(rng.choice(alive[cards[-1]]), signal.SIGKILL)
                 except ProcessLookupError:
                     continue
-                kills[part] += 1
+                kills[cards.pop()] += 1
             if status not in (0, -signal.SIGKILL, None):
                 errors[(root / "err.txt").read_text().strip()[-300:]] += 1
         if status != 0:
@@ -139,7 +158,7 @@ def main() -> None:
             filecmp.cmp(root / "undisturbed" / f, folder / f, shallow=False)
             for f in ("relaxed.csv", "relaxed.extxyz")
         )
-        equal.append(same and len(ids) == args.n)
+        equal.append(same and len(ids) == len(set(ids)) == args.n)
         print(f"run {runs}: {dict(kills)} starts {starts} same {same} rows {len(ids)}", flush=True)
     time.sleep(10)
     left = marked(mark)

@@ -11,12 +11,14 @@ from test_commands import EMT, METALS, fcc, files
 from crystalsmith.potentials import RelaxSettings, Resources
 from crystalsmith.potentials.run import relax_into
 from crystalsmith.runs.engines import Local, engine_of
+from crystalsmith.runs.engines.manager import Stuck
 from crystalsmith.runs.extras import missing
 
 psutil = pytest.importorskip("psutil")
 pytestmark = pytest.mark.skipif(bool(missing(["parsl"])), reason="parsl is not installed")
 
 PATIENCE = 120.0
+MANAGER = "crystalsmith.runs.engines.manager"
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +102,31 @@ def test_a_manager_that_lost_its_notes_ends_and_another_one_takes_over(tmp_path)
                 killed.append(_kill(lambda words: "spawn_main" in words, tmp_path, oldest=True))
     assert found == dict.fromkeys(range(60), "slept")
     wait_for(lambda: not of_run(tmp_path))
+
+
+def test_an_idle_worker_is_killed_with_the_lock_of_the_queue_in_its_hands(tmp_path):
+    """Parsl's own starts another one, and both wait for the lock for ever."""
+    (tmp_path / "site.py").write_text(QUICK)
+    with engine_of(f"parsl:{tmp_path / 'site.py'}", 1, tmp_path / "run") as engine:
+        assert collect(engine, root, [4.0], seconds=60) == {0: 2.0}
+        manager = next(p for p in of_run(tmp_path).values() if MANAGER in p.cmdline())
+        _notes, worker = sorted(
+            (p for p in manager.children() if "spawn_main" in " ".join(p.cmdline())),
+            key=lambda p: p.create_time(),
+        )
+        worker.kill()
+        assert collect(engine, root, [9.0, 16.0], seconds=60) == {0: 3.0, 1: 4.0}
+        wait_for(lambda: not manager.is_running())
+    wait_for(lambda: not of_run(tmp_path))
+
+
+def test_tasks_that_come_and_go_do_not_lie():
+    stuck = Stuck()
+    assert [stuck.look([k, k + 1], at_work=1, idle=1) for k in range(0, 12, 2)] == [0] * 6
+    assert [stuck.look([7], at_work=1, idle=1) for _ in range(3)] == [0] * 3  # at work for long
+    assert [stuck.look([7, 8], at_work=1, idle=0) for _ in range(3)] == [0] * 3  # workers are starting yet
+    assert [stuck.look([7, 8], at_work=1, idle=1) for _ in range(4)] == [0, 1, 2, 3]
+    assert stuck.look([9], at_work=0, idle=1) == 0  # those have gone
 
 
 def _kill(which, folder, oldest=False):

@@ -1,31 +1,44 @@
-"""Parsl's manager of a node, which ends when it can do no more work.
+"""Parsl's manager of a node, which ends when it can do no more work, so that another one takes its place.
 
-By itself it lives on, and keeps its tasks, when the process is killed in which it notes what workers are at.
+By itself it lives on, and keeps its tasks, when the process is killed in which it notes what workers are at,
+or a worker that held a lock which all of them need: an idle one holds that of the queue of tasks.
 """
 
 from __future__ import annotations
 
 import os
 import runpy
+import sys
 import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 
+from crystalsmith.runs.worker import Pickler
+
 MODULE = "parsl.executors.high_throughput.process_worker_pool"
+LOOKS = 6  # signs of life that a node gives while a task lies beside an idle worker
+
+
+def end() -> None:
+    """End this process and all its workers."""
+    for child in psutil.Process().children(recursive=True):
+        try:
+            child.kill()
+        except psutil.Error:
+            continue
+    os._exit(1)
 
 
 def end_with(process: Any) -> None:
-    """End this process and all its workers when another one has ended."""
+    """End this process when another one has ended."""
 
     def watch() -> None:
         process.join()
-        for child in psutil.Process().children(recursive=True):
-            try:
-                child.kill()
-            except psutil.Error:
-                continue
-        os._exit(1)
+        end()
 
     threading.Thread(target=watch, daemon=True).start()
 
@@ -44,6 +57,64 @@ def watch_notes() -> None:
     SpawnContext.Manager = made  # type: ignore[method-assign]
 
 
+@dataclass
+class Stuck:
+    """Whether a task lies here although a worker is free, seen at every look."""
+
+    looks: int = 0
+    suspects: set[int] = field(default_factory=set)
+
+    def look(self, tasks: Collection[int], at_work: int, idle: int) -> int:
+        """For how many looks one of the tasks may have been lying.
+
+        Args:
+            tasks: came, and did not go yet.
+            at_work: as many of them are.
+            idle: workers, as they counted themselves; too many where idle ones were killed.
+        """
+        lying = idle > 0 and len(tasks) > at_work
+        self.suspects &= set(tasks)
+        if lying and self.suspects:
+            self.looks += 1
+        else:
+            self.looks, self.suspects = 0, set(tasks) if lying else set()
+        return self.looks
+
+
+def watch_tasks() -> None:
+    """End this process when a task does not get to a worker, or its result not out of here."""
+    from parsl.executors.high_throughput.mpi_resource_management import TaskScheduler
+
+    here: dict[int, None] = {}
+    put, get = TaskScheduler.put_task, TaskScheduler.get_result
+
+    def put_task(self: Any, task: Any) -> None:
+        here[task["task_id"]] = None
+        put(self, task)
+
+    def get_result(self: Any, *args: Any, **options: Any) -> Any:
+        result = get(self, *args, **options)
+        if result is not None:
+            here.pop(Pickler.loads(result).get("task_id"), None)
+        return result
+
+    TaskScheduler.put_task, TaskScheduler.get_result = put_task, get_result  # type: ignore[method-assign]
+    threading.Thread(target=_look, args=(here,), daemon=True).start()
+
+
+def _look(here: dict[int, None]) -> None:
+    stuck, manager = Stuck(), None
+    while True:
+        time.sleep(1.0 if manager is None else manager.heartbeat_period)
+        manager = getattr(sys.modules["__main__"], "manager", None)  # of Parsl's script, once it has begun
+        if manager is None:
+            continue
+        idle = manager.ready_worker_count.get_obj().value  # without its lock, which may be held by the dead
+        if stuck.look(list(here), len(manager._tasks_in_progress), idle) >= LOOKS:
+            end()
+
+
 if __name__ == "__main__":
     watch_notes()
+    watch_tasks()
     runpy.run_module(MODULE, run_name="__main__", alter_sys=True)
