@@ -42,16 +42,19 @@ class Slow(EMT):
 
 def marked(mark: str) -> dict[str, list[int]]:
     """Processes of a run by the part they play, each list in the order in which they began."""
-    wanted, lines = f"{MARK}={mark}".encode(), {}
+    wanted, lines, ours = f"{MARK}={mark}".encode(), {}, set()
     for place in Path("/proc").glob("[0-9]*"):
         try:
+            words = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            status = (place / "stat").read_text().rsplit(")", 1)[1].split()
+            if words:  # no zombie
+                lines[int(place.name)] = (int(status[19]), words, int(status[1]))
             if wanted in (place / "environ").read_bytes().split(b"\0"):
-                words = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                status = (place / "stat").read_text().rsplit(")", 1)[1].split()
-                if status[0] != "Z":
-                    lines[int(place.name)] = (int(status[19]), words, int(status[1]))
+                ours.add(int(place.name))
         except (OSError, ValueError):
             continue
+    # The interchange writes its title over its environment.
+    lines = {pid: line for pid, line in lines.items() if pid in ours or line[2] in ours}
     found: dict[str, list[int]] = {}
     for pid, (_, words, parent) in sorted(lines.items(), key=lambda line: line[1][0]):
         above = lines.get(parent, (0, "", 0))
@@ -68,7 +71,7 @@ def _part(words: str, above: str, far_above: str) -> str:
         return "other"
     if "engines.manager" in words:
         return "manager"
-    if "engines.interchange" in words:
+    if "interchange" in words:
         return "interchange"
     if "-m crystalsmith relax" in words:
         return "coordinator"

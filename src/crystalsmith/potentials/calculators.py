@@ -17,6 +17,7 @@ from crystalsmith.allocator import keep_freed_memory
 from crystalsmith.crystal.elements import NUMBERS
 from crystalsmith.errors import RelaxationError
 from crystalsmith.runs import extras
+from crystalsmith.runs.engines.likeness import rely_on_file, rely_on_module
 from crystalsmith.runs.extras import install_command, missing
 from crystalsmith.runs.warned import logged_warnings
 
@@ -35,7 +36,8 @@ _KNOWN = "chgnet, 7net-0, 7net-l3i5, mace:PATH (a model file), or module:factory
 def check_potential(name: str) -> None:
     """Refuse a potential that ``load_calculator`` could not load, without loading it.
 
-    Only the module that holds a factory, not the factory itself, is looked for.
+    Only the module that holds a factory, not the factory itself, is looked for. From now on workers on other
+    machines must have the same model file, or module.
 
     Args:
         name: as for ``load_calculator``.
@@ -50,11 +52,14 @@ def check_potential(name: str) -> None:
             raise RelaxationError(f"potential {name} is not installed: {install_command([module])}")
         if kind == "mace" and not Path(rest).is_file():
             raise RelaxationError(f"potential {name} needs a model file, and {rest or 'no file'} is not one")
+        if kind == "mace":
+            rely_on_file(rest)
     elif colon and kind not in _MODULES and kind and rest.isidentifier():
         if missing([kind]):
             raise RelaxationError(
                 f"potential {name}: there is no module {kind}; install it or mend PYTHONPATH"
             )
+        rely_on_module(kind)
     else:
         raise RelaxationError(f"unknown potential {name!r}; known are {_KNOWN}")
 

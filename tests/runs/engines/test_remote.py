@@ -2,11 +2,13 @@
 
 import logging
 import os
+import re
 
 import pytest
 from hostile import Hostile, Large, collect, engine, root
 
 from crystalsmith.errors import EngineError
+from crystalsmith.potentials import calculators, check_potential
 from crystalsmith.runs.engines import likeness, remote, task
 from crystalsmith.runs.worker import DIED, Failed
 
@@ -126,6 +128,48 @@ def test_a_file_of_the_package_that_differs_makes_another_version(tmp_path):
     assert likeness._digest(tmp_path) != before
     assert likeness.difference({"torch": "2.6"}, {"torch": "2.7"}) == "torch 2.6 here and 2.7 there"
     assert likeness.difference(likeness.likeness(), likeness.likeness()) == ""
+
+
+class OtherNode(Hostile):
+    """All tasks but the first come to a worker that finds something else in a file, or none."""
+
+    def __init__(self, path, found):
+        super().__init__()
+        self.path, self.found = path, found
+
+    def submit(self, *task):
+        before = self.path.read_text()
+        if self.answers and self.found is None:
+            self.path.unlink()
+        elif self.answers:
+            self.path.write_text(self.found)
+        try:
+            return super().submit(*task)
+        finally:
+            self.path.write_text(before)
+
+
+@pytest.mark.parametrize(("found", "there"), [("other weights", "[0-9a-f]{12}"), (None, "missing")])
+def test_another_model_file_is_named_and_does_no_work(tmp_path, monkeypatch, found, there):
+    monkeypatch.setattr(calculators, "missing", lambda names: [])  # mace itself is not needed to look
+    monkeypatch.setattr(likeness, "_relied_on", {})
+    model = tmp_path / "my.model"
+    model.write_text("weights")
+    check_potential(f"mace:{model}")
+    done = collect(engine(tmp_path, OtherNode(model, found)), root, [1.0, 4.0], chunk=1)
+    assert done[0] == 1.0
+    assert re.search(f"file {model} [0-9a-f]{{12}} here and {there} there", done[1].reason)
+
+
+def test_another_module_of_a_potential_is_named_and_does_no_work(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(likeness, "_relied_on", {})
+    (tmp_path / "their" / "own").mkdir(parents=True)
+    module = tmp_path / "their" / "own" / "potential.py"
+    module.write_text("from ase.calculators.emt import EMT\n")
+    check_potential("their.own.potential:EMT")
+    done = collect(engine(tmp_path, OtherNode(module, "EMT = 0\n")), root, [1.0, 4.0], chunk=1)
+    assert done[0] == 1.0 and "module their.own.potential" in done[1].reason
 
 
 def test_a_large_function_is_a_file_unless_workers_cannot_read_it(tmp_path):

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from crystalsmith.errors import EngineError
 from crystalsmith.runs.atomic import replacing, writing
-from crystalsmith.runs.engines.likeness import likeness
+from crystalsmith.runs.engines.likeness import of_asker
 from crystalsmith.runs.engines.task import DONE, LACKING, Answer, digest_of, work
 from crystalsmith.runs.worker import DIED, GRACE, Failed, Job, Pickler, failed_by
 
@@ -262,6 +262,7 @@ class _Stage:
         self.engine, self.seconds = engine, seconds
         self.function = bytes(Pickler.dumps(function))
         self.digest = digest_of(self.function)
+        self.asker = of_asker()
         self.inline = len(self.function) <= _INLINE
         self.items: Iterator[tuple[int, Any]] = enumerate(items)
         self.pace = _Pace(chunk, len(items) if isinstance(items, Sized) else None)
@@ -296,7 +297,7 @@ class _Stage:
                 task.future = backend.executor.submit(
                     work,
                     task.token,
-                    likeness(),
+                    self.asker,
                     self.digest,
                     source,
                     self.seconds,

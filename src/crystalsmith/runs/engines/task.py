@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from multiprocessing.util import Finalize
 from pathlib import Path
 
-from crystalsmith.runs.engines.likeness import difference, likeness
+from crystalsmith.runs.engines.likeness import difference, of_worker
 from crystalsmith.runs.worker import (
     FALSE_STARTS,
     GRACE,
@@ -64,14 +64,14 @@ def work(
 
     Args:
         token: names the task.
-        asker: likeness of the run that asks.
+        asker: likeness of the run that asks, with the files that it relies on.
         digest: names the function.
         function: pickled, or the file in which it is.
         seconds: time limit for one item.
         jobs: places and pickled items.
         rest: seconds to wait before refusing, so that a worker that can do nothing does not draw all tasks.
     """
-    if unlike := difference(asker, likeness()):
+    if unlike := difference(asker, of_worker(asker)):
         time.sleep(rest)
         return REFUSED, token, f"a worker on {socket.gethostname()} is another one: {unlike}", []
     helper: _Helper | None = getattr(_here, "helper", None)
