@@ -10,7 +10,7 @@ import pytest
 import run_folders
 
 from crystalsmith.errors import HullError
-from crystalsmith.serving.diagram import phase_diagram, places, systems_of
+from crystalsmith.serving.diagram import known_diagram, phase_diagram, places, systems_of
 from crystalsmith.serving.opened import Curves, open_run
 from crystalsmith.serving.pages.figures import (
     diagram_figure,
@@ -86,6 +86,15 @@ def test_two_elements_are_drawn_against_the_formation_energy(tmp_path):
     assert hull["x"] == sorted(hull["x"]) and (hull["x"][0], hull["x"][-1]) == (0.0, 1.0)
     above = places(None, str(tmp_path / "run"))["above"]
     assert set(above) == {"cu", "al"} and all(abs(v) < 10 for v in above.values())
+
+
+def test_known_phases_are_drawn_without_a_run():
+    found = known_diagram(None, ["Na", "Cl"], "chgnet")
+    assert {p["formula"] for p in found["phases"] if p["above"] == 0} >= {"Na", "NaCl", "Cl2"}
+    assert [one["name"] for one in diagram_figure(found)["data"]][-1] != "this run"
+    assert "stable known phases: " in spoken_diagram(found) and "crystals" not in spoken_diagram(found)
+    with pytest.raises(HullError, match="cannot be drawn"):
+        known_diagram(None, ["Na"], "chgnet")
 
 
 def test_a_run_without_references_of_its_potential_says_so(tmp_path):

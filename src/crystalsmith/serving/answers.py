@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.runs.plain import to_plain
-from crystalsmith.serving.diagram import phase_diagram, places
+from crystalsmith.serving.diagram import known_diagram, phase_diagram, places
 from crystalsmith.serving.errors import NotFound
 from crystalsmith.serving.exports import check_hull, export
 from crystalsmith.serving.shown import SHOWN
@@ -291,5 +291,6 @@ ANSWERS: Mapping[str, Callable[..., Any]] = {
     "crystal": crystal,
     **SHOWN,
     "phase_diagram": phase_diagram,
+    "known_diagram": known_diagram,
     "places": places,
 }

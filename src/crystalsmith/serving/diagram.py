@@ -1,7 +1,7 @@
 """Where the crystals of a run lie above the hull of known phases, and the phase diagrams they belong in.
 
-``phase_diagram`` and ``places`` load pymatgen and reference phases: they are asked of another process. The
-rest is light.
+``phase_diagram``, ``known_diagram`` and ``places`` load pymatgen and reference phases: they are asked of
+another process. The rest is light.
 """
 
 from __future__ import annotations
@@ -105,22 +105,50 @@ def phase_diagram(model: Any, folder: str, elements: Sequence[str]) -> dict[str,
         HullError: no reference phases of the potential, or of one of the elements.
     """
     opened = open_run(Path(folder))
-    own = tuple(elements)
-    if len(own) not in DRAWN:
-        raise HullError(f"a phase diagram of {len(own)} elements cannot be drawn; those of 2, 3 and 4 can")
+    own = _drawable(elements)
     diagram, notes = _diagram(opened, own)
-    phases = _phases(diagram, own)
-    stable = {id(entry): k for k, (entry, _) in enumerate(phases)}
+    drawing = _drawing(diagram, own, notes, opened.potential)
+    return {**drawing, "points": _points(opened, diagram, own)}
+
+
+def known_diagram(model: Any, elements: Sequence[str], potential: str = "chgnet") -> dict[str, Any]:
+    """The same of the known phases alone: ``points`` is empty.
+
+    Args:
+        model: not used.
+        elements: two to four symbols.
+        potential: whose references are drawn.
+
+    Raises:
+        HullError: no reference phases of the potential, or of one of the elements.
+    """
+    own = _drawable(elements)
+    hull = _hull(potential)
+    return {**_drawing(hull.diagram(own), own, hull.notes(own), potential), "points": []}
+
+
+def _drawable(elements: Sequence[str]) -> tuple[str, ...]:
+    if len(elements) not in DRAWN:
+        raise HullError(
+            f"a phase diagram of {len(elements)} elements cannot be drawn; those of 2, 3 and 4 can"
+        )
+    return tuple(elements)
+
+
+def _drawing(diagram: Any, elements: tuple[str, ...], notes: Sequence[str], potential: str) -> dict[str, Any]:
+    """All of a diagram but the crystals of a run."""
     from crystalsmith.hull.picture_simplex import tie_lines
 
-    ties = [(stable.get(id(a)), stable.get(id(b))) for a, b in tie_lines(diagram)] if len(own) > 2 else []
+    phases = _phases(diagram, elements)
+    stable = {id(entry): k for k, (entry, _) in enumerate(phases)}
+    ends = tie_lines(diagram) if len(elements) > 2 else []
+    ties = [(stable.get(id(a)), stable.get(id(b))) for a, b in ends]
     return {
-        "elements": list(own),
+        "elements": list(elements),
         "phases": [row for _, row in phases],
         "ties": [[a, b] for a, b in ties if a is not None and b is not None],
-        "points": _points(opened, diagram, own),
-        "notes": notes,
-        "potential": opened.potential,
+        "notes": list(notes),
+        "potential": potential,
     }
 
 

@@ -129,10 +129,10 @@ def thinned(x: np.ndarray, y: np.ndarray, most: int = MOST_POINTS) -> np.ndarray
 
 
 def diagram_figure(diagram: Mapping[str, Any], *, height: int = 520) -> dict[str, Any]:
-    """A phase diagram with the crystals of a run.
+    """A phase diagram, with the crystals of a run if it is one's.
 
     Args:
-        diagram: of ``serving.diagram.phase_diagram``.
+        diagram: of ``serving.diagram``.
         height: in pixels.
     """
     number = len(diagram["elements"])
@@ -224,7 +224,7 @@ def _binary(diagram: Mapping[str, Any], height: int) -> dict[str, Any]:
         {**hull, "hoverinfo": "skip"},
         _marks("known, stable", stable, _along, {"size": 9, "color": STABLE}, names=True, elements=True),
         _marks("known, not stable", others, _along, _open_marks()),
-        _candidates(diagram["points"], _along),
+        *_candidates(diagram["points"], _along),
     ]
     axes = {
         "xaxis": {
@@ -251,7 +251,7 @@ def _simplex(diagram: Mapping[str, Any], height: int) -> dict[str, Any]:
         _segments(edges, KNOWN, 1.4, "edges"),
         _marks("known, stable", stable, _place, {"size": 9, "color": STABLE}, names=True, taken=taken),
         _marks("known, not stable", others, _place, _open_marks()) | {"visible": "legendonly"},
-        _candidates(diagram["points"], _place),
+        *_candidates(diagram["points"], _place),
     ]
     hidden = {"visible": False, "fixedrange": False}
     low = [min(c[k] for c in corners) for k in (0, 1)]
@@ -337,13 +337,15 @@ def _marks(
     }
 
 
-def _candidates(points: Sequence[Mapping[str, Any]], at: Any) -> dict[str, Any]:
-    """Crystals of the run, the lowest on top: stars on the hull or below it, diamonds above."""
+def _candidates(points: Sequence[Mapping[str, Any]], at: Any) -> list[dict[str, Any]]:
+    """Crystals of the run, if any, the lowest on top: stars on the hull or below it, diamonds above."""
+    if not points:
+        return []
     ordered = sorted(points, key=lambda point: -point["above"])
     labelled = {str(point["name"]) for point in nearest(points)}
     places = [at(point) for point in ordered]
     stable = [point["above"] <= ON_HULL for point in ordered]
-    return {
+    marks = {
         "type": "scatter",
         "mode": "markers+text",
         "name": "this run",
@@ -357,7 +359,7 @@ def _candidates(points: Sequence[Mapping[str, Any]], at: Any) -> dict[str, Any]:
             "cmin": 0,
             "cmax": TOP,
             "line": {"width": 1, "color": "rgba(255,255,255,.9)"},
-            "showscale": bool(ordered),
+            "showscale": True,
             "colorbar": {
                 "title": {"text": "above hull<br>(eV/atom)", "side": "top"},
                 "thickness": 10,
@@ -371,6 +373,7 @@ def _candidates(points: Sequence[Mapping[str, Any]], at: Any) -> dict[str, Any]:
         "ids": [str(point["name"]) for point in ordered],
         "hovertemplate": "%{customdata}<extra></extra>",
     }
+    return [marks]
 
 
 def _words(point: Mapping[str, Any]) -> str:

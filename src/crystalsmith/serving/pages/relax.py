@@ -12,8 +12,9 @@ from crystalsmith.errors import CrystalsmithError
 from crystalsmith.serving.opened import Column, Opened
 from crystalsmith.serving.opening import opened_of
 from crystalsmith.serving.pages.fields import select_field, text_field
+from crystalsmith.serving.pages.job_form import JobForm
 from crystalsmith.serving.pages.layout import frame
-from crystalsmith.serving.pages.parts import answer, button, element, link, text
+from crystalsmith.serving.pages.parts import answer, element, link, text
 from crystalsmith.serving.pages.run_table import RunTable
 from crystalsmith.serving.pages.runs import named
 from crystalsmith.serving.pages.uploads import upload_field
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 FIRST = 10
 """Crystals that are chosen at first: the best."""
+
+MOST_STEPS = 2000
+"""Steps that may be asked for."""
 
 POTENTIALS = {
     "chgnet": "CHGNet: quick, with a hull of 30,000 known phases",
@@ -118,18 +122,15 @@ class RelaxPage:
     """
 
     def __init__(self, service: Service, source: Mapping[str, str], opened: Opened) -> None:
-        self._service, self._source, self._opened = service, source, opened
+        self._source = source
+        self._form = form = JobForm(service, "relax", "/runs")
         with element("section", "panel flat stack", **{"aria-label": "How"}):
             with element("div", "grid"):
-                self._potential = select_field("Potential", POTENTIALS)
-                self._only = select_field("Relax", ONLY)
-                self._calls = text_field(
-                    "Steps at most", value="120", keys="numeric", hint="of each stage; fewer are quicker"
-                )
-            with element("div", "row"):
-                self._start = button("Relax", self._begin, "main")
-                self._count = text("span", "", "quiet number", role="status")
-            self._fault = text("p", "", "fault-note hidden", role="alert")
+                form.add("potential", select_field("Potential", POTENTIALS))
+                form.add("only", select_field("Relax", ONLY))
+                hint = "of each stage; fewer are quicker"
+                form.add("max_calls", text_field("Steps at most", value="120", keys="numeric", hint=hint))
+            form.add_start("Relax", self._begin)
         text("h2", "Crystals")
         self._table = RunTable(
             opened, "Crystals to choose from", on_open=self._toggle, ticks=True, on_tick=self._tell
@@ -148,28 +149,20 @@ class RelaxPage:
 
     def _tell(self) -> None:
         n = len(self._table.ticked)
-        self._count.set_text(f"{n:,} crystal{'' if n == 1 else 's'} chosen")
-        self._start.props["disabled"] = n == 0
+        self._form.said.set_text(f"{n:,} crystal{'' if n == 1 else 's'} chosen")
+        self._form.start.props["disabled"] = n == 0
 
     async def _begin(self) -> None:
+        form = self._form
+        form.clear()
         options: dict[str, Any] = {
             **self._source,
             "names": list(self._table.ticked),
-            "potential": self._potential.value,
+            "potential": form.value("potential"),
         }
-        if self._only.value:
-            options["only"] = self._only.value
-        calls = str(self._calls.value).strip()
-        if not calls.isdecimal() or not 0 < int(calls) <= 2000:
-            self._calls.fault = "a whole number from 1 to 2000"
-            self._calls.focus()
-            return
-        self._calls.fault = ""
-        options["max_calls"] = int(calls)
-        try:
-            job = await answer(self._service.submit, "relax", options)
-        except CrystalsmithError as error:
-            self._fault.set_text(str(error))
-            self._fault.classes(remove="hidden")
-            return
-        ui.navigate.to(f"/runs/{job.id}")
+        if form.value("only"):
+            options["only"] = form.value("only")
+        if (calls := form.number("max_calls", MOST_STEPS, 1)) is not None:
+            options["max_calls"] = calls
+        if not form.refused:
+            await form.submit(options)

@@ -22,7 +22,15 @@ from crystalsmith.serving.pages.parts import answer, button, element, facts, htm
 from crystalsmith.serving.pages.profile import ProfilePanel
 from crystalsmith.serving.pages.progress import JobPanel
 from crystalsmith.serving.pages.row_panel import RowSource, facts_of_row
-from crystalsmith.serving.pages.run_parts import files, funnel, kind_words, notes, status_tag, typeset
+from crystalsmith.serving.pages.run_parts import (
+    draw_diagram,
+    files,
+    funnel,
+    kind_words,
+    notes,
+    status_tag,
+    typeset,
+)
 from crystalsmith.serving.pages.run_table import RunTable
 from crystalsmith.serving.runs import FILES
 
@@ -295,11 +303,7 @@ class DiagramPanel:
             return
         self._place.clear()
         with self._place:
-            plot = ui.plotly(figures.diagram_figure(found)).classes("plot")
-            plot.props.update({"role": "img", "aria-label": figures.spoken_diagram(found)})
-            plot.on("plotly_click", self._clicked, ["points"])
-            for note in found["notes"]:
-                text("p", note, "quiet small")
+            draw_diagram(found).on("plotly_click", self._clicked, ["points"])
 
     def _ask(self, words: dict[str, Any]) -> dict[str, Any]:
         return dict(self._service.ask("phase_diagram", **words))

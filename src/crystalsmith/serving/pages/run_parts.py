@@ -1,16 +1,18 @@
-"""Parts of the pages of runs: funnel, notes, files, status."""
+"""Parts of the pages of runs: funnel, phase diagram, notes, files, status."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from markupsafe import Markup
 from nicegui import ui
 
 from crystalsmith.reports.words import duration, formula_html, group_html
 from crystalsmith.serving.opened import Opened, Step
+from crystalsmith.serving.pages import figures
 from crystalsmith.serving.pages.parts import element, html, link, tag, text
 from crystalsmith.symmetry import space_group
 
@@ -142,3 +144,17 @@ def ago(seconds: float) -> str:
             n = int(past // length)
             return f"{n} {unit}{'s' if n > 1 else ''} ago"
     return "just now"
+
+
+def draw_diagram(diagram: Mapping[str, Any], *, height: int = 520) -> ui.plotly:
+    """A phase diagram and what is to be said of it.
+
+    Args:
+        diagram: of ``serving.diagram``.
+        height: in pixels.
+    """
+    plot = ui.plotly(figures.diagram_figure(diagram, height=height)).classes("plot")
+    plot.props.update({"role": "img", "aria-label": figures.spoken_diagram(diagram)})
+    for note in diagram["notes"]:
+        text("p", note, "quiet small")
+    return plot

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from crystalsmith.errors import CrystalsmithError
-from crystalsmith.serving.pages.fields import Field, check_field, choice_field, select_field, text_field
+from crystalsmith.serving.pages.fields import check_field, choice_field, select_field, text_field
 from crystalsmith.serving.pages.figures import pattern_figure
+from crystalsmith.serving.pages.job_form import JobForm
 from crystalsmith.serving.pages.layout import frame
-from crystalsmith.serving.pages.parts import answer, button, element, text
+from crystalsmith.serving.pages.parts import element, text
 from crystalsmith.serving.pages.runs import show_run
 from crystalsmith.serving.pages.uploads import upload_field
 
@@ -64,8 +64,8 @@ class SolvePage:
     """
 
     def __init__(self, service: Service) -> None:
-        self._service = service
-        self._fields: dict[str, Field] = {}
+        self._form = JobForm(service, "solve", "/solve")
+        self._add, self._value = self._form.add, self._form.value
         with element("form", "stack", novalidate=True).on("submit", js_handler="(e) => e.preventDefault()"):
             with element("section", "panel stack", **{"aria-label": "The pattern"}):
                 self._upload = upload_field("Measured pattern", "pattern", self._took)
@@ -116,23 +116,15 @@ class SolvePage:
                         "Look for the cell by indexing too", hint="takes minutes; needs good, low lines"
                     ),
                 )
-                with element("div", "row"):
-                    self._start = button("Solve", self._begin, "main")
-                    self._said = text("span", "", "quiet", role="status")
-                self._fault = text("p", "", "fault-note hidden", role="alert")
+                self._form.add_start("Solve", self._begin)
         self._changed()
-
-    def _add(self, name: str, field: Field) -> None:
-        self._fields[name] = field
-
-    def _value(self, name: str) -> str:
-        return str(self._fields[name].value or "").strip()
 
     def _changed(self) -> None:
         """Show the fields that belong together."""
-        self._fields["wavelength"].set_visibility(self._value("radiation") == "other")
-        self._fields["formula"].set_visibility(self._value("sample") == "formula")
-        self._fields["elements"].set_visibility(self._value("sample") == "elements")
+        fields = self._form.fields
+        fields["wavelength"].set_visibility(self._value("radiation") == "other")
+        fields["formula"].set_visibility(self._value("sample") == "formula")
+        fields["elements"].set_visibility(self._value("sample") == "elements")
 
     def _took(self) -> None:
         """A pattern was uploaded: show it, and what the file says."""
@@ -141,7 +133,9 @@ class SolvePage:
         if not found:
             return
         said = found.get("radiation")
-        self._fields["radiation"].hint = f"the file says {said}" if said else "the file does not say: choose"
+        self._form.fields["radiation"].hint = (
+            f"the file says {said}" if said else "the file does not say: choose"
+        )
         with self._drawn:
             if found.get("x"):
                 plot = ui.plotly(pattern_figure(found["x"], found["y"], str(found.get("axis") or "2theta")))
@@ -159,48 +153,20 @@ class SolvePage:
         for name in ("z", "max_atoms", "candidates"):
             if value := self._value(name):
                 options[name] = int(value) if value.isdecimal() and len(value) < 7 else value
-        if self._fields["index"].value:
+        if self._form.fields["index"].value:
             options["index"] = True
         return options
 
     async def _begin(self) -> None:
-        for field in self._fields.values():
-            field.fault = ""
-        self._fault.classes("hidden")
-        sample = self._value("sample")
+        form = self._form
+        form.clear()
+        sample = form.value("sample")
+        other = form.value("radiation") == "other"
         if not self._upload.upload:
-            self._complain("Choose a measured pattern first.")
-            return
-        if not self._value(sample):
-            self._fields[sample].fault = "say what the sample is made of"
-            self._fields[sample].focus()
-            return
-        if self._value("radiation") == "other" and not self._value("wavelength"):
-            self._fields["wavelength"].fault = "a wavelength in Å, such as 0.4991"
-            self._fields["wavelength"].focus()
-            return
-        self._start.props["disabled"] = True
-        self._said.set_text("Checking …")
-        try:
-            job = await answer(self._service.submit, "solve", self._options())
-        except CrystalsmithError as error:
-            self._place_fault(str(error))
-            return
-        finally:
-            self._start.props["disabled"] = False
-            self._said.set_text("")
-        ui.navigate.to(f"/solve/{job.id}")
-
-    def _place_fault(self, words: str) -> None:
-        """A refusal stands beside the field that it names."""
-        name, colon, rest = words.partition(": ")
-        name = {"radiation": "wavelength"}.get(name, name) if self._value("radiation") == "other" else name
-        if colon and name in self._fields:
-            self._fields[name].fault = rest
-            self._fields[name].focus()
+            form.complain("Choose a measured pattern first.")
+        elif not form.value(sample):
+            form.refuse(sample, "say what the sample is made of")
+        elif other and not form.value("wavelength"):
+            form.refuse("wavelength", "a wavelength in Å, such as 0.4991")
         else:
-            self._complain(words)
-
-    def _complain(self, words: str) -> None:
-        self._fault.set_text(words)
-        self._fault.classes(remove="hidden")
+            await form.submit(self._options(), others={"radiation": "wavelength"} if other else None)
