@@ -19,6 +19,7 @@ from crystalsmith.generation import GenerateSettings, generate_into
 from crystalsmith.potentials import Resources
 from crystalsmith.prototypes import PrototypeTable
 from joints import assert_every_command_reads
+from metals import EMT, SEARCH, emt_references, fcc
 from priors import clever
 
 
@@ -47,42 +48,16 @@ def test_what_was_made_is_read_by_every_command(
     assert_every_command_reads(tmp_path / "out", expected.elements(), tmp_path)
 
 
-EMT = "emt_potential:make"
-LENGTHS = {"Cu": 3.7, "Au": 4.2}
-
-
-def fcc(symbol: str) -> Crystal:
-    a = LENGTHS[symbol]
-    return Crystal(225, (a, a, a, 90, 90, 90), (Site(symbol, "a", ()),))
+METALS = {"cu": fcc("Cu", 3.7), "au": fcc("Au", 4.2)}
 
 
 def discovered(folder: Path) -> list[Crystal]:
     """The short list of a search through copper and gold."""
     from crystalsmith.discovery.run import discover_into
-    from crystalsmith.discovery.settings import DiscoverySettings
-    from crystalsmith.hull import Hull, Phase, References
-    from crystalsmith.potentials import load_calculator
+    from crystalsmith.hull import Hull
 
-    phases = []
-    for symbol in LENGTHS:
-        atoms = fcc(symbol).to_atoms()
-        atoms.calc = load_calculator(EMT)
-        phases.append(Phase(f"{symbol}-fcc", {symbol: 1}, float(atoms.get_potential_energy()), 225, 1))
-    small = DiscoverySettings(
-        system=("Cu", "Au"),
-        crystals=6,
-        competitors=0,
-        max_atoms=4,
-        potential=EMT,
-        keep_energies=3,
-        keep_relaxed=2,
-        shortlist=2,
-        phonons=0,
-        max_above_hull=2.0,
-        max_calls=(5, 10),
-    )
-    hull = Hull(References.of(phases, {"potential": EMT}))
-    return [*discover_into(small, folder, hull=hull, workers=1).crystals]
+    hull = Hull(emt_references())
+    return [*discover_into(SEARCH, folder, hull=hull, workers=1).crystals]
 
 
 def vibrating(folder: Path) -> list[Crystal]:
@@ -90,7 +65,7 @@ def vibrating(folder: Path) -> list[Crystal]:
     from crystalsmith.phonons import PhononSettings, phonons_into
 
     small = PhononSettings(length=4.0, max_atoms=8, elastic=False)
-    run = phonons_into({symbol: fcc(symbol) for symbol in LENGTHS}, folder, small, Resources(EMT, 1))
+    run = phonons_into(METALS, folder, small, Resources(EMT, 1))
     return [study.phonons.crystal for study in run.studies.values() if study.phonons is not None]
 
 
@@ -100,7 +75,7 @@ def rediscovered(folder: Path) -> list[Crystal]:
     from crystalsmith.rediscovery.settings import RediscoverySettings
     from crystalsmith.rediscovery.targets import Target
 
-    targets = [Target(symbol, fcc(symbol)) for symbol in LENGTHS]
+    targets = [Target(name, crystal) for name, crystal in METALS.items()]
     settings = RediscoverySettings(settings=("wyckoff",), count=2, potential=EMT, workers=1)
     found = rediscover_into(targets, folder, settings, model=clever())  # type: ignore[arg-type]
     matching = [

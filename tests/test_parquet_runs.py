@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from crystalsmith.cli.main import main
-from crystalsmith.crystal import Crystal, Site
 from crystalsmith.crystal.io import read_records, write_crystals
 from crystalsmith.errors import OutputError
 from crystalsmith.evaluation import read_samples
@@ -23,6 +22,7 @@ from crystalsmith.potentials.settings import RelaxSettings, Resources
 from crystalsmith.runs import extras
 from crystalsmith.serving.answers import crystal_of
 from fake_model import FakeModel
+from metals import fcc
 
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow, of the extra parquet, is not installed")
 
@@ -100,10 +100,6 @@ def test_shards_are_measured_and_known(generated: Path) -> None:
         known = KnownPhases(None, (), [generated / "crystals.parquet"], within=within)
         assert known.judge(crystal).verdict == "known"
     assert not KnownPhases(None, (), [generated / "crystals.parquet"], within={"K"}).holds(crystal)
-
-
-def fcc(element: str, a: float) -> Crystal:
-    return Crystal(225, (a, a, a, 90, 90, 90), (Site(element, "a"),))
 
 
 def relax(source: Any, folder: Path, format: str = "parquet") -> Relaxed:

@@ -16,8 +16,9 @@ from ase.calculators.emt import EMT
 
 import crystalsmith
 from crystalsmith.cli.main import main
-from crystalsmith.crystal import Crystal, Site
+from crystalsmith.crystal import Crystal
 from held import AT_LINES, Held
+from metals import fcc
 
 POTENTIALS = '''
 import os
@@ -49,10 +50,6 @@ def emt():
 def broken():
     raise OSError("no such weights")
 '''
-
-
-def fcc(element: str, a: float) -> Crystal:
-    return Crystal(225, (a, a, a, 90, 90, 90), (Site(element, "a"),))
 
 
 GOOD = {"cu": fcc("Cu", 3.8), "ni": fcc("Ni", 3.7), "pd": fcc("Pd", 4.1), "pt": fcc("Pt", 4.1)}

@@ -43,38 +43,15 @@ from crystalsmith.potentials import Relaxation
 from crystalsmith.potentials.relaxation import SOUND
 from crystalsmith.prior import KnownCrystals, Prototypes
 from crystalsmith.runs.manifest import read_manifest
+from metals import EMT, SEARCH, emt_energy, emt_references, fcc
 
-POTENTIAL = "emt_potential:make"
-ELEMENTS = {"Cu": 3.61, "Au": 4.08, "Pd": 3.89}
-
-
-def fcc(symbol: str, a: float) -> Crystal:
-    return Crystal(225, (a, a, a, 90, 90, 90), (Site(symbol, "a", ()),))
-
-
-def emt_energy(crystal: Crystal) -> float:
-    from ase.calculators.emt import EMT
-
-    atoms = crystal.to_atoms()
-    atoms.calc = EMT()
-    return float(atoms.get_potential_energy()) / len(atoms)
-
-
-def references() -> References:
-    phases = [Phase(f"{s}-fcc", {s: 1}, emt_energy(fcc(s, a)), 225, 1) for s, a in ELEMENTS.items()]
-    return References.of(phases, {"potential": POTENTIAL})
-
-
-SMALL = DiscoverySettings(
-    system=("Cu", "Au"),
+SMALL = replace(
+    SEARCH,
     crystals=10,
-    competitors=0,
     max_atoms=6,
-    potential=POTENTIAL,
     keep_energies=6,
     keep_relaxed=4,
     shortlist=3,
-    phonons=0,
     max_above_hull=1.0,
     max_calls=(15, 25),
 )
@@ -88,7 +65,7 @@ def model() -> Model:
 
 
 def run(model: Model, folder: Path, settings: DiscoverySettings = SMALL, **options: Any) -> Outcome:
-    return discover_into(settings, folder, model=model, hull=Hull(references()), workers=1, **options)
+    return discover_into(settings, folder, model=model, hull=Hull(emt_references()), workers=1, **options)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +95,7 @@ def test_energies_and_hull_distances_are_what_ase_and_pymatgen_say(undisturbed: 
     from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
     from pymatgen.core import Composition
 
-    entries = [PDEntry(Composition(dict(p.counts)), p.energy * p.n_atoms) for p in references()]
+    entries = [PDEntry(Composition(dict(p.counts)), p.energy * p.n_atoms) for p in emt_references()]
     diagram = PhaseDiagram([e for e in entries if set(e.composition.as_dict()) <= {"Cu", "Au"}])
     for c in undisturbed.summary.shortlist:
         assert [s.stage for s in c.states] == ["generated", "symmetric", "free"]
@@ -254,7 +231,7 @@ def test_calculations_are_never_replaced(model: Model, undisturbed: Outcome, tmp
 def test_references_that_dft_lacks_are_named_at_the_end(model: Model, tmp_path: Path):
     """A phase of the hull has no structure here; a file may bring it."""
     low = Phase("ref-7", {"Cu": 1, "Au": 1}, emt_energy(fcc("Cu", 3.61)) - 0.5, 123, 1)
-    hull = Hull(References.of([*references(), low], {"potential": POTENTIAL}))
+    hull = Hull(References.of([*emt_references(), low], {"potential": EMT}))
     settings = replace(SMALL, max_above_hull=9.0)
     options: dict[str, Any] = {"model": model, "hull": hull, "workers": 1}
     outcome = discover_into(settings, tmp_path / "named", **options)
@@ -270,7 +247,7 @@ def test_references_that_dft_lacks_are_named_at_the_end(model: Model, tmp_path: 
 
 def test_a_potential_that_throws_costs_its_crystals_only(model: Model, tmp_path: Path):
     settings = replace(SMALL, potential="emt_potential:fragile")
-    hull = Hull(References.of(list(references()), {"potential": settings.potential}))
+    hull = Hull(References.of(list(emt_references()), {"potential": settings.potential}))
     outcome = discover_into(settings, tmp_path / "run", model=model, hull=hull, workers=1)
     lost = [c for c in outcome.candidates.values() if c.dropped and c.dropped[1].startswith("no energy")]
     large = [c for c in outcome.candidates.values() if c.states[0].crystal.n_atoms > 4]
@@ -311,7 +288,7 @@ def test_a_relaxation_counts_where_it_is_sound_and_only_there(
     monkeypatch.setattr("crystalsmith.discovery.stages.relaxation.relax_many", relax)
     whole = {"a": Candidate("a", {"id": "a"}, 1, (State("generated", crystal),))}
     nobody: Any = SimpleNamespace(update=lambda pairs: None)
-    hull = Hull(References.of([Phase("cu", {"Cu": 1}, -3.6, 225, 1)], {"potential": POTENTIAL}))
+    hull = Hull(References.of([Phase("cu", {"Cu": 1}, -3.6, 225, 1)], {"potential": EMT}))
     clock = Clock(tmp_path / "c.json")
     work = Work(SMALL, nobody, [], hull, nobody, nobody, clock, whole, [], folder=tmp_path)
     gone = symmetric(work, ["a"])
@@ -390,7 +367,7 @@ def test_a_folder_in_use_is_refused(model: Model, tmp_path: Path):
         (["Cu-Au-Cu"], "names an element twice"),
         (["Cu-Au", "--potential", "nonsense"], "unknown potential"),
         (["Cu-Au", "--potential", "mace:none.model"], "mace"),
-        (["Cu-Au", "--potential", POTENTIAL], "no reference phases come with the package"),
+        (["Cu-Au", "--potential", EMT], "no reference phases come with the package"),
         (["Cu-Au", "--formulas", "CuAu3,NaCl"], "which the system lacks"),
         (["Cu-Au", "--space-groups", "231"], "231"),
         (["Cu-Au", "--method", "paper"], "--method paper"),
@@ -411,8 +388,8 @@ def test_the_command_line_prints_the_funnel_and_the_list(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
-    references().save("emt.npz")
-    command = ["discover", "Cu-Au", "-n", "6", "--max-atoms", "4", "--potential", POTENTIAL]
+    emt_references().save("emt.npz")
+    command = ["discover", "Cu-Au", "-n", "6", "--max-atoms", "4", "--potential", EMT]
     command += [
         "--references",
         "emt.npz",

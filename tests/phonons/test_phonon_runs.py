@@ -9,6 +9,7 @@ from ase.data import atomic_masses
 
 from crystalsmith.crystal import NUMBERS, Crystal, Site
 from crystalsmith.errors import OutputError
+from metals import fcc
 
 pytest.importorskip("phonopy")
 pytest.importorskip("seekpath")
@@ -25,10 +26,6 @@ EMT = "ase.calculators.emt:EMT"
 SMALL = PhononSettings(length=4.0, max_atoms=8, elastic=False)
 
 
-def fcc(element: str, a: float = 3.59) -> Crystal:
-    return Crystal(225, (a, a, a, 90, 90, 90), (Site(element, "a"),))
-
-
 def lennard_jones() -> LennardJones:
     return LennardJones(sigma=2.4, epsilon=0.5, rc=6.0, ro=5.0, smooth=True)
 
@@ -39,9 +36,9 @@ ARGON = relax_tightly(fcc("Ar", 3.7), lennard_jones()).crystal
 def test_every_element_has_its_number_and_mass():
     """Phonopy's own table lacks 26 masses, and calls the last elements Uut to Uuo."""
     assert len(NUMBERS) == 118
-    supercell = choose_supercell(fcc("Cu"), 3.0, 2)
+    supercell = choose_supercell(fcc("Cu", 3.59), 3.0, 2)
     for symbol, number in NUMBERS.items():
-        phonon = _phonopy(fcc(symbol), supercell)
+        phonon = _phonopy(fcc(symbol, 3.59), supercell)
         cells = (phonon.unitcell, phonon.primitive, phonon.supercell)
         assert {mass for cell in cells for mass in cell.masses} == {atomic_masses[number]}
         assert atomic_masses[number] > 1 and set(_atoms(phonon.supercell).get_chemical_symbols()) == {symbol}
@@ -62,12 +59,12 @@ def test_frequencies_of_one_potential_go_with_the_root_of_the_mass(element, tmp_
     assert again.qpoints.frequencies == pytest.approx(found.bands[:3], abs=2e-3)
 
 
-BAD = {"am": fcc("Am"), "ti": fcc("Ti"), "close": fcc("Cu", 0.6), "large": fcc("Cu", 6.5)}
+BAD = {"am": fcc("Am", 3.59), "ti": fcc("Ti", 3.59), "close": fcc("Cu", 0.6), "large": fcc("Cu", 6.5)}
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_crystal_that_fails_costs_no_other(workers):
-    crystals = {**BAD, "cu": fcc("Cu"), "ni": fcc("Ni", 3.5)}
+    crystals = {**BAD, "cu": fcc("Cu", 3.59), "ni": fcc("Ni", 3.5)}
     seen = []
     found = study_many(
         crystals, EMT, SMALL, engine=Local(workers), on_done=lambda name, study, seconds: seen.append(name)
@@ -76,7 +73,7 @@ def test_a_crystal_that_fails_costs_no_other(workers):
     assert {name for name, study in found.items() if isinstance(study, Study)} == {"cu", "ni"}
     for name in BAD:
         assert found[name].reason and "\n" not in found[name].reason
-    alone = study_crystal(fcc("Cu"), effective_medium(), SMALL)
+    alone = study_crystal(fcc("Cu", 3.59), effective_medium(), SMALL)
     assert found["cu"].phonons.bands == pytest.approx(alone.phonons.bands, abs=1e-5)
 
 
@@ -98,13 +95,13 @@ def test_what_goes_wrong_in_a_library_is_told_of_its_crystal(monkeypatch):
         return real(crystal)
 
     monkeypatch.setattr(vibrations, "band_path", path)
-    found = study_many({"ni": fcc("Ni", 3.5), "cu": fcc("Cu")}, EMT, SMALL, engine=Local(1))
+    found = study_many({"ni": fcc("Ni", 3.5), "cu": fcc("Cu", 3.59)}, EMT, SMALL, engine=Local(1))
     assert found["ni"] == Failed("IndexError: list index out of range") and isinstance(found["cu"], Study)
 
 
 def test_a_run_is_a_call_and_its_folder_says_what_it_is(tmp_path):
     resources = Resources(EMT, workers=1)
-    run = phonons_into({"cu": fcc("Cu"), **BAD}, tmp_path / "out", SMALL, resources)
+    run = phonons_into({"cu": fcc("Cu", 3.59), **BAD}, tmp_path / "out", SMALL, resources)
     assert list(run.studies) == ["cu"] and set(run.lost) == set(BAD)
     manifest = read_manifest(tmp_path / "out")
     assert (manifest["kind"], manifest["status"], manifest["asked"]) == ("phonons", "finished", 5)
@@ -116,7 +113,7 @@ def test_a_run_is_a_call_and_its_folder_says_what_it_is(tmp_path):
     assert list(more.studies) == ["ni"]
     (tmp_path / "out" / "mine.json").write_text("{}")
     with pytest.raises(OutputError, match="another length"):
-        phonons_into({"cu": fcc("Cu")}, tmp_path / "out", PhononSettings(length=5.0), resources)
+        phonons_into({"cu": fcc("Cu", 3.59)}, tmp_path / "out", PhononSettings(length=5.0), resources)
     other = PhononSettings(length=5.0, elastic=False)
     phonons_into({"ni": fcc("Ni", 3.5)}, tmp_path / "out", other, resources, overwrite=True)
     left = {p.name for p in (tmp_path / "out").iterdir() if p.suffix == ".json"}
@@ -126,11 +123,11 @@ def test_a_run_is_a_call_and_its_folder_says_what_it_is(tmp_path):
 def test_a_folder_of_an_earlier_version_is_gone_on_with(tmp_path):
     """It held the files of each crystal and nothing else."""
     out, resources = tmp_path / "out", Resources(EMT, workers=1)
-    phonons_into({"cu": fcc("Cu")}, out, SMALL, resources)
+    phonons_into({"cu": fcc("Cu", 3.59)}, out, SMALL, resources)
     (out / "manifest.json").unlink()
     (out / "run.log").unlink()
     before = (out / "cu.json").read_bytes()
     with pytest.raises(OutputError, match="made with other settings"):
-        phonons_into({"cu": fcc("Cu")}, out, PhononSettings(length=5.0), resources)
-    run = phonons_into({"cu": fcc("Cu"), "ni": fcc("Ni", 3.5)}, out, SMALL, resources)
+        phonons_into({"cu": fcc("Cu", 3.59)}, out, PhononSettings(length=5.0), resources)
+    run = phonons_into({"cu": fcc("Cu", 3.59), "ni": fcc("Ni", 3.5)}, out, SMALL, resources)
     assert list(run.studies) == ["cu", "ni"] and (out / "cu.json").read_bytes() == before

@@ -35,13 +35,10 @@ from crystalsmith.potentials.run import RELAXATION, relax_into, same_crystal
 from crystalsmith.runs.engines import Local
 from crystalsmith.runs.manifest import read_manifest
 from crystalsmith.runs.pool import Failed
+from metals import fcc
 
 NAME = "ase.calculators.emt:EMT"
 QUICK = RelaxSettings(only="symmetric", max_calls=6)
-
-
-def fcc(element: str, a: float = 3.7) -> Crystal:
-    return Crystal(225, (a, a, a, 90, 90, 90), (Site(element, "a"),))
 
 
 CRYSTALS = {

@@ -37,14 +37,11 @@ from crystalsmith.solving.standing import Standing
 from crystalsmith.solving.trials import Trial, fits_in
 from discovered import run_summary
 from fake_model import FakeModel
+from metals import fcc
 from priors import clever
 from references import references
 
 EMT = "ase.calculators.emt:EMT"
-
-
-def fcc(symbol: str, a: float) -> Crystal:
-    return Crystal(225, (a, a, a, 90, 90, 90), (Site(symbol, "a", ()),))
 
 
 def generation(path: Path) -> None:

@@ -7,17 +7,16 @@ import pytest
 from hostile import Hostile, engine
 
 from crystals import KNOWN
-from crystalsmith.crystal import Crystal, Site
 from crystalsmith.generation import GenerateSettings, generate_into
 from crystalsmith.potentials import RelaxSettings, Resources
 from crystalsmith.potentials.run import relax_into
 from crystalsmith.runs.engines import Local, remote
 from fake_model import FakeModel
+from metals import EMT, SEARCH, emt_references, fcc
 from priors import clever
 
-EMT = "emt_potential:make"
 FAULTS = ["lost", "late", "twice", "half", "refused", "swapped", "lost", "late"]
-METALS = {symbol: 3.5 + 0.1 * k for k, symbol in enumerate(("Cu", "Ni", "Pd", "Ag", "Au", "Al"))}
+METALS = {s: fcc(s, 3.5 + 0.1 * k) for k, s in enumerate(("Cu", "Ni", "Pd", "Ag", "Au", "Al"))}
 
 
 @pytest.fixture(autouse=True)
@@ -35,11 +34,6 @@ def hostile(tmp_path):
     one.close()
 
 
-def fcc(symbol: str) -> Crystal:
-    a = METALS[symbol]
-    return Crystal(225, (a, a, a, 90, 90, 90), (Site(symbol, "a", ()),))
-
-
 def files(folder: Path, *names: str) -> dict[str, bytes]:
     found = {str(p.relative_to(folder)): p.read_bytes() for n in names for p in folder.glob(n) if p.is_file()}
     assert found
@@ -47,21 +41,21 @@ def files(folder: Path, *names: str) -> dict[str, bytes]:
 
 
 def test_relax(hostile, tmp_path):
-    crystals = {symbol: fcc(symbol) for symbol in METALS}
     for name, chosen in (("here", Local(1)), ("there", hostile)):
-        relax_into(crystals, tmp_path / name, RelaxSettings(max_calls=10), Resources(EMT, engine=chosen))
+        relax_into(METALS, tmp_path / name, RelaxSettings(max_calls=10), Resources(EMT, engine=chosen))
     names = ("cif/*", "relaxed.csv", "relaxed.extxyz")
     assert files(tmp_path / "there", *names) == files(tmp_path / "here", *names)
     rows = (tmp_path / "there" / "journal.jsonl").read_text().splitlines()
-    assert len(rows) == len(crystals)
+    assert len(rows) == len(METALS)
 
 
 def test_phonons(hostile, tmp_path):
     from crystalsmith.phonons import PhononSettings, phonons_into
 
     small = PhononSettings(length=4.0, max_atoms=8, elastic=False, relax=False)
+    two = {symbol: METALS[symbol] for symbol in ("Cu", "Ni")}
     for name, chosen in (("here", Local(1)), ("there", hostile)):
-        phonons_into({s: fcc(s) for s in ("Cu", "Ni")}, tmp_path / name, small, Resources(EMT, engine=chosen))
+        phonons_into(two, tmp_path / name, small, Resources(EMT, engine=chosen))
     here, there = (
         {n: re.sub(rb'"seconds": [^,}]+', b"", text) for n, text in files(tmp_path / f, "??.json").items()}
         for f in ("here", "there")
@@ -86,7 +80,7 @@ def test_rediscover(hostile, tmp_path):
     from crystalsmith.rediscovery.settings import RediscoverySettings
     from crystalsmith.rediscovery.targets import Target
 
-    targets = [Target(symbol, fcc(symbol)) for symbol in ("Cu", "Au")]
+    targets = [Target(symbol, METALS[symbol]) for symbol in ("Cu", "Au")]
     for name, chosen in (("here", "local"), ("there", hostile)):
         settings = RediscoverySettings(
             settings=("wyckoff",), count=2, potential=EMT, workers=1, engine=chosen
@@ -98,32 +92,12 @@ def test_rediscover(hostile, tmp_path):
 
 def test_discover(hostile, tmp_path):
     from crystalsmith.discovery.run import discover_into
-    from crystalsmith.discovery.settings import DiscoverySettings
-    from crystalsmith.hull import Hull, Phase, References
-    from crystalsmith.potentials import load_calculator
+    from crystalsmith.hull import Hull
 
-    phases = []
-    for symbol in ("Cu", "Au"):
-        atoms = fcc(symbol).to_atoms()
-        atoms.calc = load_calculator(EMT)
-        phases.append(Phase(f"{symbol}-fcc", {symbol: 1}, float(atoms.get_potential_energy()), 225, 1))
-    small = DiscoverySettings(
-        system=("Cu", "Au"),
-        crystals=4,
-        competitors=0,
-        max_atoms=4,
-        potential=EMT,
-        keep_energies=3,
-        keep_relaxed=2,
-        shortlist=2,
-        phonons=0,
-        max_above_hull=2.0,
-        max_calls=(3, 5),
-    )
     found = []
+    hull = Hull(emt_references())
     for name, chosen in (("here", Local(1)), ("there", hostile)):
-        hull = Hull(References.of(phases, {"potential": EMT}))
-        found.append(discover_into(small, tmp_path / name, hull=hull, engine=chosen))
+        found.append(discover_into(SEARCH, tmp_path / name, hull=hull, engine=chosen))
     here, there = ([(n, c.states) for n, c in outcome.candidates.items()] for outcome in found)
     assert here == there
     assert files(tmp_path / "there", "*.csv", "cif/*") == files(tmp_path / "here", "*.csv", "cif/*")
@@ -133,7 +107,7 @@ def test_hull_build(hostile, tmp_path):
     from crystalsmith.data import pack
     from crystalsmith.hull.build import BuildSettings, build_references
 
-    dataset = pack([fcc(symbol) for symbol in METALS], list(METALS), [0.0] * len(METALS))
+    dataset = pack([*METALS.values()], list(METALS), [0.0] * len(METALS))
     found = [
         build_references(dataset, tmp_path / f"{name}.npz", BuildSettings(EMT, engine=chosen, max_calls=3))
         for name, chosen in (("here", Local(1)), ("there", hostile))
