@@ -132,13 +132,15 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFi
     given = source(tmp_path)
     with pytest.raises(OutputError, match=r"must end in \.parquet, \.optimade\.jsonl"):
         export([given], tmp_path / "a.png")
+    with pytest.raises(OutputError, match="standard output"):
+        export([given], "-")
     with pytest.raises(OutputError, match="is a file"):
         (tmp_path / "taken").write_text("x")
         export([given], tmp_path / "taken")
     with pytest.raises(OutputError, match="holds other files, such as source"):
         export([given], tmp_path)
     before = set(tmp_path.iterdir())
-    for name in ("b.parquet", "b.csv", "b.optimade.jsonl"):
+    for name in ("b.parquet", "b.csv", "b.optimade.jsonl", "b"):
         with pytest.raises(DataError, match="no file or folder"):
             export([given, tmp_path / "none.cif"], tmp_path / name)
     assert set(tmp_path.iterdir()) == before

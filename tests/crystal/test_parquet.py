@@ -89,6 +89,24 @@ def test_shards_are_gone_on_with(tmp_path: Path) -> None:
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
 
+def test_new_shards_wait_for_all_of_them(tmp_path: Path) -> None:
+    """A mixture of old and new ones would look whole."""
+    write(tmp_path, some_rows(9))
+    before, rows = contents(tmp_path), some_rows(6)[::-1]
+    with pytest.raises(KeyboardInterrupt), ParquetShards(tmp_path, rows=4, anew=True) as shards:
+        for row in rows:
+            shards.add(row)
+        assert len(contents(tmp_path)) == len(before) + 1
+        raise KeyboardInterrupt
+    assert contents(tmp_path) == before
+    (tmp_path / "part-00005.parquet.new").write_bytes(b"left by a kill")
+    with ParquetShards(tmp_path, rows=4, anew=True) as shards:
+        for row in rows:
+            shards.add(row)
+    assert [r.index for r in read_records(tmp_path)] == [5, 4, 3, 2, 1, 0]
+    assert sorted(contents(tmp_path)) == ["part-00000.parquet", "part-00001.parquet"]
+
+
 def test_a_damaged_shard_is_written_again(tmp_path: Path) -> None:
     rows = some_rows(9)
     write(tmp_path, rows)

@@ -60,6 +60,8 @@ def export(sources: Iterable[Any], path: str | Path, *, cif: bool = False) -> Ex
         OutputError: another ending, no pyarrow, or it cannot be written.
     """
     path = Path(path)
+    if path.name == "-":
+        raise OutputError("crystals are not written to standard output; name a file")
     kind = OPTIMADE if path.name.lower().endswith(OPTIMADE) else path.suffix.lower()
     if kind not in (OPTIMADE, PARQUET, "", *_WRITERS):
         known = ", ".join((PARQUET, OPTIMADE, *_WRITERS))

@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -40,7 +41,9 @@ FOLDER = "crystals.parquet"
 
 _MARK = b"crystalsmith"
 _PART = re.compile(r"part-(\d{5,})\.parquet")
-TEMPORARY_OR_PART = re.compile(rf"{_PART.pattern}({re.escape(TEMPORARY)})?$")
+_NEW = ".new"
+"""Suffix of whole shards that wait until all of them are there to take the place of others."""
+TEMPORARY_OR_PART = re.compile(rf"{_PART.pattern}({re.escape(_NEW)})?({re.escape(TEMPORARY)})?$")
 """Names in a folder of shards."""
 _BATCH = 500
 """Rows that are read at once."""
@@ -115,7 +118,7 @@ class ParquetShards:
         folder: made if missing; other files in it stay.
         more: further columns with the names of their Arrow types.
         rows: of a shard.
-        anew: begin with the first row whatever stands there.
+        anew: begin with the first row whatever stands there, and leave that alone until the block ends well.
 
     Raises:
         OutputError: pyarrow is missing, or the folder cannot be written.
@@ -125,12 +128,12 @@ class ParquetShards:
         self, folder: Path, more: Mapping[str, str] | None = None, *, rows: int = SHARD, anew: bool = False
     ) -> None:
         need_parquet()
-        self.folder, self._rows = folder, rows
+        self.folder, self._rows, self._ending = folder, rows, _NEW if anew else ""
         self._schema = schema(more)
+        self._made = not folder.exists()
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            for stale in folder.glob(f"part-*.parquet{TEMPORARY}"):
-                stale.unlink()
+            self._drop_unfinished()
         self._part = 0 if anew else self._whole_shards()
         self.done = self._part * rows
         self._waiting: list[dict[str, Any]] = []
@@ -155,7 +158,12 @@ class ParquetShards:
         return number
 
     def _path(self, number: int) -> Path:
-        return self.folder / f"part-{number:05d}.parquet"
+        return self.folder / f"part-{number:05d}.parquet{self._ending}"
+
+    def _drop_unfinished(self) -> None:
+        for ending in (TEMPORARY, _NEW, _NEW + TEMPORARY):
+            for stale in self.folder.glob(f"part-*.parquet{ending}"):
+                stale.unlink()
 
     def __enter__(self) -> ParquetShards:
         return self
@@ -163,9 +171,16 @@ class ParquetShards:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self._close(empty=not self._part)
+            self._put_in_place()
             self._drop_beyond()
-        elif self._open is not None:
+            return
+        if self._open is not None:
             self._open.drop()
+        if self._ending:
+            self._drop_unfinished()
+        if self._made:
+            with suppress(OSError):  # it holds whole shards, or something of others'
+                self.folder.rmdir()
 
     def add(self, row: Row) -> None:
         """Add a row behind all others.
@@ -195,6 +210,12 @@ class ParquetShards:
             with writing(self._path(self._part)):
                 self._open.finish()
             self._open, self._part = None, self._part + 1
+
+    def _put_in_place(self) -> None:
+        with writing(self.folder):
+            for number in range(self._part if self._ending else 0):
+                new = self._path(number)
+                new.replace(new.with_suffix(""))
 
     def _drop_beyond(self) -> None:
         with writing(self.folder):
@@ -233,7 +254,7 @@ class _Open:
 
 
 def write_shards(folder: Path, rows: Iterable[Row], more: Mapping[str, str]) -> None:
-    """Write all rows of a run into its ``FOLDER``; what stood there is replaced shard by shard.
+    """Write all rows of a run into its ``FOLDER``; what stood there is replaced at the end.
 
     Args:
         folder: of the run.
