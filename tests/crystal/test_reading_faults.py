@@ -22,6 +22,7 @@ from crystalsmith.crystal.io.names import LONGEST, file_name, file_names, order_
 from crystalsmith.crystal.io.poscar import read_poscar
 from crystalsmith.errors import DataError, StructureError
 from crystalsmith.orders import parse_order
+from crystalsmith.runs import extras
 from crystalsmith.runs.pool import Failed
 
 SMALL = Limits(structure=20_000, document=30_000, total=200_000, members=20, depth=1, atoms=50)
@@ -393,6 +394,12 @@ def test_moved_atoms_are_not_those_that_were_stated(tmp_path: Path) -> None:
     (tmp_path / "x.xyz").write_text(text.replace("1.87", "1.95", 1))
     records = list(read_records(tmp_path / "x.xyz"))
     assert [r.crystal is None for r in records] == [False, True]
+
+
+def test_a_server_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "_is_installed", lambda module: False)
+    with pytest.raises(DataError, match="a database on a server needs ase-db-backends"):
+        list(read_records("postgresql://host/db"))
 
 
 def test_selections_of_a_database(tmp_path: Path) -> None:

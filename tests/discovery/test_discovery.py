@@ -28,7 +28,7 @@ from crystalsmith.data import pack
 from crystalsmith.diffusion import Model, load_model
 from crystalsmith.discovery.candidate import Candidate, Novelty, State
 from crystalsmith.discovery.clock import Clock
-from crystalsmith.discovery.database import CrystalDatabase, shown
+from crystalsmith.discovery.database import CrystalDatabase
 from crystalsmith.discovery.orders import common_groups, make_orders
 from crystalsmith.discovery.run import Outcome, discover_into
 from crystalsmith.discovery.settings import DiscoverySettings
@@ -42,6 +42,7 @@ from crystalsmith.potentials import Outcome as Relaxed
 from crystalsmith.potentials import Relaxation
 from crystalsmith.potentials.relaxation import SOUND
 from crystalsmith.prior import KnownCrystals, Prototypes
+from crystalsmith.runs.addresses import shown
 from crystalsmith.runs.manifest import read_manifest
 from metals import EMT, SEARCH, emt_energy, emt_references, fcc
 

@@ -151,9 +151,9 @@ def _text(outcome: Outcome, database: str | None, seconds: float) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from crystalsmith.discovery.database import shown
     from crystalsmith.discovery.run import DATABASE
     from crystalsmith.hull import KJ_PER_MOL
+    from crystalsmith.runs.addresses import shown
     from crystalsmith.symmetry import space_group
 
     table = Table(box=None, pad_edge=False)
@@ -195,7 +195,7 @@ def _verdict(found: Any) -> str:
 
 
 def _arguments(args: argparse.Namespace) -> dict[str, Any]:
-    from crystalsmith.discovery.database import shown
+    from crystalsmith.runs.addresses import shown
 
     found = options.arguments_of(args)
     if args.database is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from crystalsmith.cli.output import emit
 
 if TYPE_CHECKING:
     from crystalsmith.evaluation import Evaluation
+
+_IN_DATABASE = re.compile(r"://|\.db@")
 
 METRICS = "validity, coverage, fd-crystalnn, fd-cgcnn, distributions, match, symmetry, uniqueness, novelty"
 
@@ -118,9 +121,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _named(text: str) -> tuple[str | None, str]:
-    """``name=path`` or a path; a path that exists is never split."""
+    """``name=path`` or a path; one that exists, or that selects of a database, is never split."""
     name, equals, path = text.partition("=")
-    return (name, path) if equals and name and path and not Path(text).exists() else (None, text)
+    split = equals and name and path and not _IN_DATABASE.search(name) and not Path(text).exists()
+    return (name, path) if split else (None, text)
 
 
 def _write(args: argparse.Namespace, evaluation: Evaluation) -> None:

@@ -42,6 +42,7 @@ from crystalsmith.cli.logs import logging_to_stderr
 from crystalsmith.cli.output import document, machine_readable
 from crystalsmith.cli.parser import Parser
 from crystalsmith.errors import CrystalsmithError
+from crystalsmith.runs.addresses import shown
 from crystalsmith.runs.command import begun_by
 from crystalsmith.runs.stop import stop_signals
 
@@ -173,7 +174,7 @@ def _disk_full(error: OSError) -> str:
 
 
 def _complain(message: str) -> int:
-    print(f"crystalsmith: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"crystalsmith: error: {shown(' '.join(message.split()))}", file=sys.stderr)
     return REFUSED
 
 

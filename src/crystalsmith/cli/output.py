@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from crystalsmith.runs.addresses import shown
+
 _emitted: list[Any] = []
 _quiet = False  # people's text is left out: a machine reads
 
@@ -68,7 +70,7 @@ def document(command: str | None, status: int, error: BaseException | None = Non
     ``result`` is that of ``emit``, or a list of them where a command emitted several.
     """
     result = _emitted[0] if len(_emitted) == 1 else list(_emitted) or None
-    about = error and {"kind": type(error).__name__, "message": " ".join(str(error).split())}
+    about = error and {"kind": type(error).__name__, "message": shown(" ".join(str(error).split()))}
     content = {"command": command, "status": status, "result": plain(result), "error": about}
     return json.dumps(content, indent=1, allow_nan=False)
 

@@ -109,7 +109,7 @@ def build(
         _make_room(lock.path.parent, job)
         with engine_of(engine, workers, out.with_name(out.name + ".engine")) as running:
             paths = _make_parts(opened, lock.path.parent, settings, running, progress)
-        report = _join(paths, out, described, settings, [s.path for s in opened])
+        report = _join(paths, out, described, settings, [s.label for s in opened])
         shutil.rmtree(lock.path.parent, ignore_errors=True)
         return report
     finally:
@@ -121,7 +121,7 @@ def _join(
     out: Path,
     described: Sequence[dict[str, str]],
     settings: _Settings,
-    sources: Sequence[Path],
+    sources: Sequence[str],
 ) -> BuildReport:
     """Write the file of these parts."""
     dropped: Counter[str] = Counter()
@@ -133,7 +133,7 @@ def _join(
         dropped.update(json.loads(part.metadata["dropped"]))
         examples = {**json.loads(part.metadata["examples"]), **examples}
     if not any(len(d) for d in datasets):
-        raise DataError(f"nothing could be kept of {', '.join(map(str, sources))}: {_summary(dropped)}")
+        raise DataError(f"nothing could be kept of {', '.join(sources)}: {_summary(dropped)}")
     whole = concatenate(
         datasets,
         {

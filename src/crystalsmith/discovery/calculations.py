@@ -28,6 +28,7 @@ from crystalsmith.discovery.shortlist import SHORTLIST, phase_label, read_shortl
 from crystalsmith.discovery.summary import RunSummary
 from crystalsmith.errors import ConfigError, DataError, OutputError
 from crystalsmith.hull.elements import element_crystals
+from crystalsmith.runs.addresses import shown
 from crystalsmith.runs.atomic import write_whole, writing
 from crystalsmith.runs.pool import Failed
 
@@ -108,14 +109,14 @@ def write_run_inputs(
         OutputError: there is another short list or there are inputs already.
     """
     settings, output = settings or DftSettings(), Path(output)
-    paths = [Path(source) for source in sources]
+    paths = [str(source) for source in sources]
     summary, failed = _given(paths)
     if not summary.shortlist:
-        raise DataError(f"{paths[0]}: its short list is empty, so there is nothing to calculate")
+        raise DataError(f"{shown(paths[0])}: its short list is empty, so there is nothing to calculate")
     given = named_crystals(references) if references else {}
     at_hand = [(n, c) for n, c in given.items() if not isinstance(c, Failed)]
     at_hand = [*(summary.references or _elements(summary)), *at_hand]
-    own = any(path.resolve() == output.resolve() for path in paths)
+    own = any(Path(path).resolve() == output.resolve() for path in paths)
     if not own and not overwrite and (output / SHORTLIST).exists():
         raise OutputError(f"{output} holds another short list; choose another folder or add --overwrite")
     for code in settings.code:
@@ -143,9 +144,9 @@ def _elements(summary: RunSummary) -> list[tuple[str, Crystal]]:
     return [(name, c) for name, c in element_crystals() if set(c.counts) <= own]
 
 
-def _given(paths: Sequence[Path]) -> tuple[RunSummary, dict[str, str]]:
+def _given(paths: Sequence[str]) -> tuple[RunSummary, dict[str, str]]:
     """A run's summary, or one of crystals from anywhere in the order given; and what cannot be read."""
-    runs = [p for p in paths if (p / SHORTLIST).is_file()]
+    runs = [Path(p) for p in paths if Path(p, SHORTLIST).is_file()]
     if runs and len(paths) > 1:
         raise DataError(f"{runs[0]} is a run with a short list of its own; give it alone")
     if runs:
@@ -160,7 +161,7 @@ def _given(paths: Sequence[Path]) -> tuple[RunSummary, dict[str, str]]:
         diagram=None,
         reference="",
         notes=(),
-        arguments={"command": ["crystalsmith", "dft", "inputs", *map(str, paths)]},
+        arguments={"command": ["crystalsmith", "dft", "inputs", *map(shown, paths)]},
         versions={"crystalsmith": __version__},
         seconds=0.0,
     )

@@ -7,7 +7,6 @@ one would search for it and whole in the row's data. Tries that failed are rows 
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from crystalsmith.crystal import Crystal
 from crystalsmith.discovery.candidate import Candidate, State
 from crystalsmith.discovery.server import open_server
 from crystalsmith.errors import CrystalsmithError, DiscoveryError
+from crystalsmith.runs.addresses import FORM, is_server, shown, split_address
 from crystalsmith.runs.atomic import writing
 from crystalsmith.runs.extras import install_command
 
@@ -30,12 +30,8 @@ if TYPE_CHECKING:
 FAILED = "failed"
 """Stage of rows that hold no crystal: tries of the generator that came to nothing."""
 
-SERVERS = ("postgresql://", "postgres://")
-
 BACKENDS = ("ase_db_backends",)
 """Modules that databases on a server need; they bring their drivers."""
-
-_PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
 
 _FINDINGS = (
     "score",
@@ -70,12 +66,10 @@ class CrystalDatabase:
             if "://" not in url:
                 Path(url).touch()  # SQLite does not say which file it cannot open
                 self._db = connect(url, type="db", use_lock_file=False)
-            elif url.startswith(SERVERS):
+            elif is_server(url) and (split_address(url) or ("", "x"))[1] == "":
                 self._db = open_server(url)
             else:
-                raise DiscoveryError(
-                    f"{shown(url)} is no database; give postgresql://user:password@host:port/database"
-                )
+                raise DiscoveryError(f"{shown(url)} is no database; give {FORM}")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -104,7 +98,7 @@ class CrystalDatabase:
                 f" {install_command(BACKENDS)}"
             ) from None
         except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            reason = shown(" ".join(f"{type(error).__name__}: {error}".split())[:200])
             raise DiscoveryError(f"cannot use database {shown(self.url)} ({reason})") from None
 
     def load(self) -> tuple[dict[str, Candidate], list[tuple[str, int, int, str]]]:
@@ -211,11 +205,6 @@ class CrystalDatabase:
             keys, gone = _finding_keys(after)
             data = {"findings": _plain(after)}
             db.update(rows[-1], delete_keys=gone, data=data, **keys)
-
-
-def shown(url: str) -> str:
-    """A database's URL without its password."""
-    return _PASSWORD.sub(r"\1@", url)
 
 
 def _with_findings(candidate: Candidate, found: Mapping[str, Any]) -> Candidate:

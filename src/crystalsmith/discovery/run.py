@@ -22,7 +22,7 @@ from crystalsmith.dft.settings import CODES
 from crystalsmith.discovery.calculations import FOLDER, competing, stable_phases, subjects_of
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.clock import Clock
-from crystalsmith.discovery.database import BACKENDS, CrystalDatabase, shown
+from crystalsmith.discovery.database import BACKENDS, CrystalDatabase
 from crystalsmith.discovery.funnel import run_stages
 from crystalsmith.discovery.orders import make_orders
 from crystalsmith.discovery.report.table import SHARD_COLUMNS, shard_row
@@ -38,6 +38,7 @@ from crystalsmith.hull.elements import element_crystals
 from crystalsmith.orders.sources import learned_source
 from crystalsmith.potentials import check_potential
 from crystalsmith.potentials.calculators import module_of, package_of
+from crystalsmith.runs.addresses import is_server, shown
 from crystalsmith.runs.atomic import writing
 from crystalsmith.runs.engines import Engine, check_engine, engine_of
 from crystalsmith.runs.extras import EXTRAS, need
@@ -215,7 +216,7 @@ def check_needs(
     modules += EXTRAS["parquet"] if settings.format == "parquet" else ()
     modules += EXTRAS["phonons"] if settings.phonons else ()
     modules += ["mp_api"] if materials_project else []
-    modules += BACKENDS if (database or "").startswith("postgres") else ()
+    modules += BACKENDS if is_server(database) else ()
     need("discover", *filter(None, modules), error=DiscoveryError)
     check_potential(settings.potential)
 

@@ -15,8 +15,10 @@ import numpy as np
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.io import NothingReadable, Record, read_records
 from crystalsmith.crystal.io.names import order_id
+from crystalsmith.crystal.io.sources import open_source
 from crystalsmith.evaluation.measures.arrays import Arrays
 from crystalsmith.evaluation.measures.geometry import standard_crystal
+from crystalsmith.runs.addresses import is_server
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +102,7 @@ def read_samples(source: Any, name: str | None = None) -> SampleSet:
         DataError: missing, damaged, of no known kind, or empty.
     """
     if name is None and isinstance(source, (str, os.PathLike)):
-        name = Path(source).resolve().name.removesuffix(".gz").rsplit(".", 1)[0] or str(source)
+        name = _name(source)
     samples: list[Sample] = []
     try:
         for record in read_records(source):
@@ -110,6 +112,13 @@ def read_samples(source: Any, name: str | None = None) -> SampleSet:
             raise
         # Members without one crystal among them are a set all the same, whose every figure is a failure's.
     return SampleSet(name or "crystals", tuple(_numbered(samples)))
+
+
+def _name(source: str | os.PathLike[str]) -> str:
+    """Of a file or folder without ending, or of a database on a server."""
+    if is_server(source):
+        return open_source(source).path.name
+    return Path(source).resolve().name.removesuffix(".gz").rsplit(".", 1)[0] or str(source)
 
 
 def _sample(record: Record) -> Sample:

@@ -21,6 +21,7 @@ import numpy as np
 from crystalsmith.assignments import Request, canonical, positions_of
 from crystalsmith.crystal import NUMBERS, Crystal, reduced_formula
 from crystalsmith.crystal.elements import SYMBOLS, formula_order
+from crystalsmith.runs.addresses import shown
 from crystalsmith.symmetry import space_group
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class KnownPhases:
             self._read(path)
         index = self._prototypes
         parts = [] if index is None else [f"the training set's {len(index):,} crystals"]
-        self.checked = ", ".join([*parts, *(os.fspath(f) for f in files)])
+        self.checked = ", ".join([*parts, *(shown(os.fspath(f)) for f in files)])
 
     def _read(self, path: str | os.PathLike[str]) -> None:
         from crystalsmith.crystal.io import Limits, readable_records

@@ -54,8 +54,8 @@ class KnownFile:
             found = {n: c for n, c in named_crystals(path).items() if not isinstance(c, Failed)}
             dataset = pack(list(found.values()), list(found))
         if not len(dataset):
-            raise DataError(f"{os.fspath(path)} holds no crystal; give a file with known crystals")
-        return KnownFile(dataset, atomic_volume, os.fspath(path), source.sha256())
+            raise DataError(f"{source.label} holds no crystal; give a file with known crystals")
+        return KnownFile(dataset, atomic_volume, source.label, source.sha256())
 
     @cached_property
     def prototypes(self) -> Prototypes:

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from crystalsmith.errors import OutputError
+from crystalsmith.runs.addresses import all_shown
 from crystalsmith.runs.atomic import TEMPORARY, write_whole, writing
 from crystalsmith.runs.campaign import ASKED, Watch
 from crystalsmith.runs.command import command_at_work
@@ -103,7 +104,7 @@ def _understood(manifest: Manifest, kind: RunKind) -> bool:
 
 
 def _plain(identity: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(json.loads(json.dumps(identity)))
+    return dict(all_shown(json.loads(json.dumps(identity))))
 
 
 def _refuse_other_run(path: Path, kind: RunKind, old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -148,7 +149,7 @@ class RunFolder:
         earlier: Manifest | None,
     ) -> None:
         self.path, self.kind, self.identity = path, kind, _plain(identity)
-        self.arguments = dict(arguments or {})
+        self.arguments = dict(all_shown(arguments or {}))
         self.earlier = earlier
         self.finished = earlier if earlier and earlier["status"] == "finished" else None
         self.earlier_seconds = float(earlier["timings"]["seconds"]) if earlier else 0.0

@@ -12,7 +12,10 @@ ID_KEYS = (
     *("id", "material_id", "task_id", "jid", "entry_id", "identifier", "structure_id", "mp_id", "name"),
     *("candidate", "order"),
 )
-HULL_KEYS = ("e_above_hull", "energy_above_hull", "e_hull", "ehull", "_crystalsmith_energy_above_hull")
+HULL_KEYS = (
+    *("e_above_hull", "energy_above_hull", "e_hull", "ehull", "above_hull"),
+    "_crystalsmith_energy_above_hull",
+)
 ENERGY_KEYS = (
     *("energy_per_atom", "final_energy_per_atom", "uncorrected_energy_per_atom"),
     "_crystalsmith_energy_per_atom",

@@ -21,6 +21,7 @@ from crystalsmith.crystal.io.parsers import parse_within
 from crystalsmith.crystal.io.records import Record
 from crystalsmith.crystal.io.sources import open_source
 from crystalsmith.errors import CrystalsmithError, DataError
+from crystalsmith.runs.addresses import shown
 from crystalsmith.runs.pool import Failed
 
 _SHOWN = 3
@@ -194,4 +195,4 @@ def _of_path(path: str | os.PathLike[str], limits: Limits) -> Iterator[Record]:
 
 
 def _name(source: Any) -> str:
-    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else "the sequence given"
+    return shown(os.fspath(source)) if isinstance(source, (str, os.PathLike)) else "the sequence given"

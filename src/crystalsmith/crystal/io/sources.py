@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import re
 import sqlite3
@@ -26,11 +27,13 @@ from crystalsmith.crystal.io.tables import find_table, refuse_table
 from crystalsmith.crystal.io.tensors import read_tensors, tensor_records
 from crystalsmith.crystal.io.trees import DAMAGED, FolderTree, TarTree, Tree, ZipTree, rejoined, unpacked
 from crystalsmith.errors import CrystalsmithError, DataError
+from crystalsmith.runs.addresses import is_server, shown, split_address
 
 KNOWN = (
     "CIF, POSCAR, extended XYZ, JSON or JSON lines (pymatgen, ASE, the Materials Project, OPTIMADE, JARVIS),"
-    " CSV or Parquet with a column of structures, ASE's db, a training file, a folder, zip or tar of these,"
-    " or an output folder of crystalsmith; files may be packed by gzip, bzip2 or xz"
+    " CSV or Parquet with a column of structures, ASE's db (a file, or postgresql://...), a training file,"
+    " a folder, zip or tar of these, or an output folder of crystalsmith; files may be packed by gzip, bzip2"
+    " or xz"
 )
 """What is recognised, in words."""
 
@@ -54,20 +57,28 @@ _MANY = 1 << 20
 
 @dataclass(frozen=True)
 class Source:
-    """A file or folder of structures.
+    """A file, folder or database of structures.
 
     Attributes:
-        path: where it is.
+        path: where it is; of a database on a server its name.
         kind: what it holds: ``cif``, ``poscar``, ``extxyz``, ``json``, ``jsonl``, ``csv``, ``parquet``,
-            ``database``, ``dataset``, ``zip``, ``tar``, ``folder`` or ``run``.
+            ``database``, ``server``, ``dataset``, ``zip``, ``tar``, ``folder`` or ``run``.
         limits: of what is read.
         selection: of rows of a database, as ``ase db`` takes it.
+        address: of a database on a server.
     """
 
     path: Path
     kind: str
     limits: Limits = field(default_factory=Limits)
     selection: str = ""
+    address: str = ""
+
+    @property
+    def label(self) -> str:
+        """What is said of its place; no password."""
+        selected = f"@{self.selection}" if self.selection else ""
+        return shown(self.address) or f"{self.path}{selected}"
 
     def items(self) -> Iterator[Item]:
         """The structures' texts in the source's order.
@@ -81,6 +92,8 @@ class Source:
                 found = _of_run(self.path, str(self.path))
             elif self.kind == "folder":
                 found = _of_tree(FolderTree(self.path, self.limits), self.limits.depth)
+            elif self.address:
+                found = _read_server(self.address, self.label, self.limits)
             elif self.selection:
                 found = _read_database(self.path, str(self.path), self.limits, self.selection)
             else:
@@ -89,20 +102,26 @@ class Source:
                 empty = False
                 yield item
         except CrystalsmithError as error:
-            raise DataError(_with_path(self.path, error)) from None
+            raise DataError(_with_path(self.label, error)) from None
         except _UNREADABLE as error:
-            raise DataError(f"cannot read {self.path}, it may be damaged: {_reason(error)}") from None
+            raise DataError(f"cannot read {self.label}, it may be damaged: {_reason(error)}") from None
         if empty and self.limits.within is None:
+            if self.address or self.selection:
+                raise DataError(f"{self.label} holds no crystal")
             what = {"folder": "folder "}.get(self.kind, "")
-            raise DataError(f"{what}{self.path} holds no structures; give {KNOWN}")
+            raise DataError(f"{what}{self.label} holds no structures; give {KNOWN}")
 
     def count(self) -> int:
         """Number of items."""
         return sum(1 for _ in self.items())
 
     def sha256(self) -> str:
-        """Hash of the file, or of names and contents of all that is read of a folder."""
+        """Hash of the file, of names and contents of all that is read of a folder, or of a server's rows."""
         digest = hashlib.sha256()
+        if self.address:
+            for item in self.items():
+                digest.update(json.dumps([item.id, item.data], sort_keys=True).encode())
+            return digest.hexdigest()
         files = [(self.path, "")]
         if self.path.is_dir():
             names = FolderTree(self.path, self.limits).names
@@ -125,7 +144,11 @@ def open_source(path: str | os.PathLike[str], limits: Limits | None = None) -> S
     Raises:
         DataError: missing, empty, unreadable or none of the known kinds.
     """
-    path, limits = Path(path), limits or Limits()
+    limits = limits or Limits()
+    if is_server(path):
+        name = (split_address(os.fspath(path)) or ("",))[0].partition("?")[0].rpartition("/")[2]
+        return Source(Path(name or "database"), "server", limits, address=os.fspath(path))
+    path = Path(path)
     base, _, selection = str(path).rpartition("@")
     if base.endswith(".db") and not path.exists() and Path(base).is_file():
         return Source(Path(base), "database", limits, selection)
@@ -151,7 +174,7 @@ def open_source(path: str | os.PathLike[str], limits: Limits | None = None) -> S
     return Source(path, kind, limits)
 
 
-def _with_path(path: Path, error: Exception) -> str:
+def _with_path(path: Path | str, error: Exception) -> str:
     return str(error) if str(path) in str(error) else f"{path}: {error}"
 
 
@@ -379,7 +402,14 @@ def _read_extxyz(stream: IO[bytes], name: str, label: str, limits: Limits) -> It
 def _read_database(path: Path, label: str, limits: Limits, selection: str = "") -> Iterator[Item]:
     from crystalsmith.crystal.io.database import database_rows
 
-    for name, row in database_rows(path, selection):
+    for name, row in database_rows(path, selection, limits.within):
+        yield Item(name, "json", row, source=label)
+
+
+def _read_server(address: str, label: str, limits: Limits) -> Iterator[Item]:
+    from crystalsmith.crystal.io.server import server_rows
+
+    for name, row in server_rows(address, limits.within):
         yield Item(name, "json", row, source=label)
 
 
