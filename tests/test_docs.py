@@ -120,6 +120,13 @@ def test_the_graph_shows_the_layers():
     assert shown - {"errors"} == set(LAYERS)
 
 
+def test_all_pages_together_stay_short():
+    pages = [page for page in PAGES if ROOT / "docs" in page.parents]
+    words = {page: len(re.findall(r"[A-Za-z][A-Za-z-]*", page.read_text("utf-8"))) for page in pages}
+    longest = sorted(words, key=words.__getitem__)[-3:]
+    assert sum(words.values()) <= 25_000, f"shorten pages; the longest are {[p.name for p in longest]}"
+
+
 def test_the_readme_is_short_and_the_tables_of_its_script_fit_it():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) < 100

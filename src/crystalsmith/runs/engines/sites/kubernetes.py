@@ -14,12 +14,16 @@ from parsl.executors import HighThroughputExecutor
 from parsl.jobs.error_handlers import windowed_error_handler
 from parsl.providers import KubernetesProvider
 
+from crystalsmith.errors import ConfigError
 from crystalsmith.runs.engines.site_values import Site
 
 
 def site(workers: int | None, folder: Path) -> Config:
     """Args: processes of each pod, or None for one a core; folder for what Parsl writes."""
     here = Site.of_environment()
+    image = os.environ.get("SITE_IMAGE")
+    if not image:
+        raise ConfigError("set SITE_IMAGE to an image that holds crystalsmith and parsl")
     cores, memory = here.cores or 1, os.environ.get("SITE_MEMORY", "4Gi")
     name, _, path = os.environ.get("SITE_CLAIM", "").partition(":")
     return Config(
@@ -27,7 +31,7 @@ def site(workers: int | None, folder: Path) -> Config:
             HighThroughputExecutor(
                 label="kubernetes",
                 provider=KubernetesProvider(
-                    image=os.environ["SITE_IMAGE"],
+                    image=image,
                     namespace=os.environ.get("SITE_NAMESPACE", "default"),
                     init_blocks=1,
                     min_blocks=0,
