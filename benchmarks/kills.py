@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", default="kills")
     parser.add_argument("-n", type=int, default=400, help="crystals of a run")
     parser.add_argument("--seconds", type=float, default=0.03, help="of a call of the potential")
-    parser.add_argument("--pause", type=float, default=6.0, help="most seconds between two kills")
+    parser.add_argument("--pause", type=float, default=12.0, help="most seconds between two kills")
     parser.add_argument("--limit", type=float, default=3600.0, help="seconds for all of it")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -152,11 +152,12 @@ def main() -> None:
                 except ProcessLookupError:
                     continue
                 kills[cards.pop()] += 1
+                print(f"{time.monotonic() - began:7.1f} s  {sum(kills.values())}", flush=True)
             if status not in (0, -signal.SIGKILL, None):
                 errors[(root / "err.txt").read_text().strip()[-300:]] += 1
         if status != 0:
             break  # out of time
-        ids = [json.loads(line).get("id") for line in (folder / "journal.jsonl").open()]
+        ids = [json.loads(line)["name"] for line in (folder / "journal.jsonl").open()]
         same = all(
             filecmp.cmp(root / "undisturbed" / f, folder / f, shallow=False)
             for f in ("relaxed.csv", "relaxed.extxyz")

@@ -181,7 +181,7 @@ def _serve(pipe: Connection, seconds: float | None) -> None:
     """What a worker does: take chunks, and send back (result, seconds, log) of each item."""
     for number in SIGNALS:  # they go to all of a terminal's or job's processes; the main one decides
         signal.signal(number, lambda *_: None)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     with masked("SIG_UNBLOCK"), suppress(EOFError, OSError):  # the main process has gone
         try:
             function = ForkingPickler.loads(pipe.recv_bytes())
@@ -224,9 +224,13 @@ class _Log(logging.Handler):
         return records
 
 
-def _end_with_parent() -> None:
-    """End when the main process is gone, however it went."""
+def end_with_parent() -> None:
+    """End this process when the one that started it is gone, however it went."""
     parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -108,6 +108,8 @@ def root(x):
     if x == "sleep":
         time.sleep(0.01)
         return "slept"
+    if x == "long":
+        time.sleep(600)
     if x == "where":
         return os.getpid()
     return math.sqrt(x)

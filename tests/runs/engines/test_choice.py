@@ -52,6 +52,20 @@ def test_parsl_that_is_not_installed_is_named_with_its_extra(monkeypatch):
 
 
 @needs_parsl
+def test_an_address_that_workers_cannot_reach_is_named_before_anything_is_asked_of_a_cluster(tmp_path):
+    (tmp_path / "site.py").write_text(
+        "from parsl.config import Config\n"
+        "from parsl.executors import HighThroughputExecutor\n"
+        "config = Config(executors=[HighThroughputExecutor(label='far', address='203.0.113.7')])\n"
+    )
+    with (
+        pytest.raises(EngineError, match=r"203\.0\.113\.7, the address of far, is none.*127\.0\.0\.1"),
+        engine_of(f"parsl:{tmp_path / 'site.py'}", 1, tmp_path / "run") as engine,
+    ):
+        collect(engine, root, [4.0])
+
+
+@needs_parsl
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -24,8 +26,6 @@ MANAGER = "crystalsmith.runs.engines.manager"
 @pytest.fixture(autouse=True)
 def modules_of_tests(monkeypatch):
     """Workers find what the tests define."""
-    import sys
-
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
 
 
@@ -87,7 +87,7 @@ from crystalsmith.runs.engines.on_this_machine import OnThisMachine
 def site(workers, folder):
     return Config(executors=[HighThroughputExecutor(
         address="127.0.0.1", max_workers_per_node=workers, cores_per_worker=0.01, provider=OnThisMachine(),
-        heartbeat_period=2, heartbeat_threshold=20)])
+        heartbeat_period=1, heartbeat_threshold=12)])
 """
 
 
@@ -104,6 +104,20 @@ def test_a_manager_that_lost_its_notes_ends_and_another_one_takes_over(tmp_path)
     wait_for(lambda: not of_run(tmp_path))
 
 
+def test_a_manager_is_killed_and_leaves_nothing(tmp_path):
+    """Parsl's own leaves the process with its notes for ever, and a worker until its task has ended."""
+    (tmp_path / "site.py").write_text(QUICK)
+    with engine_of(f"parsl:{tmp_path / 'site.py'}", 1, tmp_path / "run") as engine:
+        results = engine.each(root, ["sleep", "long"], seconds=600)
+        next(results)
+        manager = wait_for(lambda: [p for p in of_run(tmp_path).values() if MANAGER in p.cmdline()])[0]
+        below = manager.children(recursive=True)
+        assert len(below) >= 3
+        manager.kill()
+        wait_for(lambda: not any(p.is_running() for p in below))
+        results.close()
+
+
 def test_an_idle_worker_is_killed_with_the_lock_of_the_queue_in_its_hands(tmp_path):
     """Parsl's own starts another one, and both wait for the lock for ever."""
     (tmp_path / "site.py").write_text(QUICK)
@@ -118,6 +132,29 @@ def test_an_idle_worker_is_killed_with_the_lock_of_the_queue_in_its_hands(tmp_pa
         assert collect(engine, root, [9.0, 16.0], seconds=60) == {0: 3.0, 1: 4.0}
         wait_for(lambda: not manager.is_running())
     wait_for(lambda: not of_run(tmp_path))
+
+
+def test_a_manager_ends_whose_interchange_goes_while_it_connects(tmp_path):
+    """Parsl's own waits for ever, on a node that others could use."""
+    zmq = pytest.importorskip("zmq")
+    interchange = zmq.Context.instance().socket(zmq.ROUTER)
+    port = interchange.bind_to_random_port("tcp://127.0.0.1")
+    words = f"-a 127.0.0.1 --port={port} --cert_dir None --logdir={tmp_path} --hb_period=1 --hb_threshold=4"
+    more = "--max_workers_per_node=1 -c 0.01 -m None --drain_period=None --cpu-affinity none"
+    manager = subprocess.Popen([sys.executable, "-m", MANAGER, *words.split(), *more.split()])
+    try:
+        assert interchange.poll(1000 * PATIENCE)
+        who, _ = interchange.recv_multipart()
+        interchange.send_multipart([who, b""])  # "is anyone there?", and nothing after that
+        assert manager.wait(PATIENCE) == 1
+    finally:
+        manager.kill()
+        interchange.close(0)
+
+
+def test_an_interchange_ends_whose_coordinator_has_gone_before_it_began():
+    words = [sys.executable, "-m", "crystalsmith.runs.engines.interchange", str(os.getpid() + 1)]
+    assert subprocess.Popen(words, stdin=subprocess.PIPE).wait(PATIENCE) == 1
 
 
 def test_tasks_that_come_and_go_do_not_lie():

@@ -3,6 +3,9 @@
 import logging
 import os
 import re
+import threading
+import time
+from concurrent.futures import Future
 
 import pytest
 from hostile import Hostile, Large, collect, engine, root
@@ -85,6 +88,25 @@ def test_time_before_the_first_worker_comes_does_not_count(tmp_path, monkeypatch
 
     assert collect(engine(tmp_path, slow, Hostile(), staffed=staffed), root, NUMBERS, seconds=60) == ROOTS
     assert len(looks) > 20
+
+
+def test_it_is_told_that_no_worker_comes_and_why_more_and_more_seldom(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(remote, "_ALONE_SECONDS", 0.02)
+    until = time.monotonic() + 1.0
+
+    class Late(Hostile):
+        """Its workers come late."""
+
+        def submit(self, fn, /, *task):
+            future = Future()
+            threading.Timer(1.2, lambda: future.set_result(fn(*task))).start()
+            return future
+
+    waits = {"staffed": lambda: time.monotonic() > until, "waits": lambda: "its jobs wait in the queue"}
+    with caplog.at_level(logging.WARNING, logger="crystalsmith"):
+        assert collect(engine(tmp_path, Late(), **waits), root, [4.0]) == {0: 2.0}
+    said = [r.getMessage() for r in caplog.records if "no workers" in r.getMessage()]
+    assert 1 <= len(said) <= 3 and said[0].endswith(" s: its jobs wait in the queue")
 
 
 def test_an_executor_that_has_ended_is_started_again_and_all_its_tasks_with_it(tmp_path, caplog):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import runpy
 import signal
+import sys
 import threading
 import time
 
@@ -15,7 +16,7 @@ LOOK_SECONDS = 1.0
 
 
 def end_with(parent: int) -> None:
-    """End this process when it has another parent than this one."""
+    """End this process when it has another parent than this one, as it may have from the start."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -26,6 +27,6 @@ def end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    end_with(os.getppid())
+    end_with(int(sys.argv.pop()))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     runpy.run_module("parsl.executors.high_throughput.interchange", run_name="__main__", alter_sys=True)

@@ -7,7 +7,10 @@ written outside of the run's folder, and lost workers are noticed.
 
 from __future__ import annotations
 
+import logging
+import os
 import runpy
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -88,6 +91,9 @@ def start_site(text: str, workers: int | None, folder: Path) -> Backend:
     from parsl.dataflow.dflow import DataFlowKernel
 
     config = config_of(text, workers, folder)
+    logging.getLogger("parsl").propagate = False  # it has a log of its own; what matters of it is said here
+    for executor in config.executors:
+        _check_address(text, executor)
     try:
         kernel = DataFlowKernel(config)
     except Exception as error:
@@ -100,6 +106,7 @@ def start_site(text: str, workers: int | None, folder: Path) -> Backend:
         partial(_stop, kernel),
         partial(_trouble, config.executors),
         _Staff(config.executors),
+        partial(_waits_for, config.executors),
     )
 
 
@@ -139,6 +146,52 @@ def _has_workers(executor: Any) -> bool:
     with suppress(Exception):  # the interchange does not answer, which shows elsewhere
         return any(manager["active"] for manager in managers())
     return False
+
+
+def _check_address(text: str, executor: Any) -> None:
+    """Refuse an address at which no worker can reach this machine.
+
+    Raises:
+        EngineError: it is not one of this machine's.
+    """
+    address = getattr(executor, "address", None)
+    if not address:
+        return
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(address, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as trial:
+            trial.bind(place)
+    except OSError as error:
+        raise EngineError(
+            f"engine {text}: {address}, the address of {executor.label}, is none of this machine's, which"
+            f" are {', '.join(sorted(own_addresses()))}"
+        ) from error
+
+
+def _waits_for(executors: Any) -> str:
+    """What executors without workers wait for, in a few words."""
+    said = []
+    for executor in executors:
+        with suppress(Exception):  # asks Parsl's innards, to say more and no less
+            states = [status.state.name for status in executor.status_facade.values()]
+            if "RUNNING" in states:
+                places = ", ".join(sorted(executor.all_addresses))
+                said.append(f"its jobs run, but none has reached {places} at port {executor.worker_port} yet")
+            elif "PENDING" in states:
+                said.append("its jobs wait in the queue" + _reasons_of_slurm(executor.provider))
+            else:
+                said.append("it has no jobs yet")
+    return "; ".join(said)
+
+
+def _reasons_of_slurm(provider: Any) -> str:
+    """Why jobs wait, as SLURM says; nothing of other providers."""
+    if type(provider).__name__ != "SlurmProvider":
+        return ""
+    waiting = [job for job, known in provider.resources.items() if not known["status"].terminal]
+    status, out, _ = provider.execute_wait(f"squeue --noheader --format=%r --jobs={','.join(waiting)}")
+    reasons = ", ".join(sorted(set(out.split()))) if status == 0 else ""
+    return f" ({reasons})" if reasons else ""
 
 
 def _slots(executor: Any) -> int:
@@ -230,7 +283,8 @@ def _fill_in(config: Any, folder: Path) -> None:
     config.usage_tracking, config.retries, config.exit_mode = 0, 0, "cleanup"
     for executor in config.executors:
         if getattr(executor, "interchange_launch_cmd", None) == ["interchange.py"]:
-            executor.interchange_launch_cmd = [sys.executable, "-m", f"{__package__}.interchange"]
+            module = f"{__package__}.interchange"
+            executor.interchange_launch_cmd = [sys.executable, "-m", module, str(os.getpid())]
         command = getattr(executor, "launch_cmd", None) or ""
         given = getattr(executor.provider, "worker_init", "") or ""  # SLURM's ends with a newline of Parsl's
         if command.startswith(_POOL) and not given.strip():

@@ -41,10 +41,12 @@ _A_SLOT = 2  # tasks handed out
 _LOSSES = 5  # of an item that is alone in its task, or in the process that died
 _REFUSALS = 10  # of a task
 _RESTARTS = 3  # of an executor that gives no result in between
+_FIRST_RESTARTS = 1  # of one that has never given any, for what is wrong then stays so
 _START_SECONDS = 600.0  # that a worker may take to load what it needs
 _LEAST_STALL = 1800.0  # seconds without any answer where no time limit is set
 _INLINE = 1 << 16  # bytes of a function that goes with every task; a larger one is a file
 _LOOK_SECONDS = 1.0  # between looks at an executor that says nothing
+_ALONE_SECONDS = 60.0  # without workers until that is told; then after four times as long, and so on
 
 _log = logging.getLogger("crystalsmith.engine")
 
@@ -59,6 +61,7 @@ class Backend:
         stop: ends it and all its workers; told whether it has work left.
         trouble: why it will never answer; empty as long as it may.
         staffed: whether it has any worker; not before that does the clock of a task begin to tick.
+        waits: what it waits for, where it has none.
     """
 
     executor: Executor
@@ -66,6 +69,7 @@ class Backend:
     stop: Callable[[bool], None]
     trouble: Callable[[], str] = str
     staffed: Callable[[], bool] = lambda: True
+    waits: Callable[[], str] = str
 
 
 class Remote:
@@ -155,7 +159,7 @@ class Remote:
             EngineError: too many have, without any result in between.
         """
         self.restarts += 1
-        if self.restarts > _RESTARTS:
+        if self.restarts > (_RESTARTS if self.answered else _FIRST_RESTARTS):
             raise EngineError(f"engine {self.name} gives no results: {why}; its logs are in {self.scratch}")
         _log.warning("engine %s is started again: %s", self.name, why)
         self.halt()
@@ -271,6 +275,7 @@ class _Stage:
         self.back: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.done: list[tuple[int, Any, float]] = []
         self.heard = self.looked = 0.0
+        self.alone, self.tell = math.inf, _ALONE_SECONDS
         self.refusals = 0
 
     def results(self) -> Iterator[list[tuple[int, Any, float]]]:
@@ -459,10 +464,28 @@ class _Stage:
                     with suppress(Exception):  # not all executors can
                         task.future.cancel()
                 self._lose(task, f"no answer within {now - task.ticks:.0f} s")
-        if not self.out or not backend.staffed():
+        staffed = backend.staffed()
+        self._tell_of_waiting(backend, math.inf if staffed else min(self.alone, now))
+        if not self.out or not staffed:
             self.heard = now
         elif now - self.heard > max(map(self._limit, self.out.values())):
             self._start_again(f"no answer to anything for {now - self.heard:.0f} s")
+
+    def _tell_of_waiting(self, backend: Backend, alone: float) -> None:
+        """Say that there are no workers, more and more seldom.
+
+        Args:
+            backend: that has none.
+            alone: since when, on the monotonic clock; infinite where it has some.
+        """
+        self.alone = alone
+        spent = time.monotonic() - alone
+        if spent < 0:
+            self.tell = _ALONE_SECONDS
+        elif spent >= self.tell:
+            self.tell *= 4
+            why = f": {said}" if (said := backend.waits()) else ""
+            _log.warning("engine %s has had no workers for %.0f s%s", self.engine.name, spent, why)
 
     def _limit(self, task: _Task) -> float:
         """Seconds that a task can take at most, with all that it must load."""

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing.util import Finalize
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from crystalsmith.runs.worker import (
     Job,
     Pickler,
     Worker,
+    end_with_parent,
     out_of_time,
     start_worker,
 )
@@ -71,6 +73,7 @@ def work(
         jobs: places and pickled items.
         rest: seconds to wait before refusing, so that a worker that can do nothing does not draw all tasks.
     """
+    _end_with_manager()
     if unlike := difference(asker, of_worker(asker)):
         time.sleep(rest)
         return REFUSED, token, f"a worker on {socket.gethostname()} is another one: {unlike}", []
@@ -87,6 +90,12 @@ def work(
     except _NoStart as error:
         time.sleep(rest)
         return REFUSED, token, f"a worker on {socket.gethostname()}: {error}", []
+
+
+@cache
+def _end_with_manager() -> None:
+    """A worker whose manager was killed would go on with what nobody waits for, beside other workers."""
+    end_with_parent()
 
 
 def _read(function: bytes | str) -> bytes | None:
