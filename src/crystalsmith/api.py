@@ -101,7 +101,8 @@ def generate(
 
     Raises:
         OrderError: orders that are wrong or that no crystal can satisfy.
-        ConfigError: a setting that there is not.
+        ConfigError: a setting or an engine that there is not.
+        EngineError: an engine whose workers give no results.
         OutputError: the folder cannot be used.
 
     Example:
@@ -202,7 +203,8 @@ def solve(
     Raises:
         PatternError: no pattern, or one of unknown radiation.
         OrderError: no crystal can be made of what is known.
-        ConfigError: a setting that there is not, or nothing known of the composition.
+        ConfigError: a setting or an engine that there is not, or nothing known of the composition.
+        EngineError: an engine whose workers give no results.
         OutputError: the folder cannot be used.
     """
     from crystalsmith.solving import SolveSettings
@@ -247,6 +249,7 @@ def relax(
         DataError: nothing can be read.
         RelaxationError: the potential is unknown, not installed, or cannot be loaded.
         ConfigError: a setting or an engine that there is not.
+        EngineError: an engine whose workers give no results.
         OutputError: the folder cannot be used.
 
     Example:
@@ -304,6 +307,7 @@ def phonons(
         PhononError: phonopy or seekpath is not installed.
         RelaxationError: the potential is unknown, not installed, or cannot be loaded.
         ConfigError: a setting or an engine that there is not.
+        EngineError: an engine whose workers give no results.
         OutputError: the folder cannot be used.
     """
     from crystalsmith.phonons.run import phonons_into
@@ -387,7 +391,8 @@ def discover(
     Raises:
         DiscoveryError: packages are missing, or no run can be made of this.
         HullError: no such system, or elements without a reference phase.
-        ConfigError: a setting that there is not.
+        ConfigError: a setting or an engine that there is not.
+        EngineError: an engine whose workers give no results.
         OutputError: the folder cannot be used.
     """
     from crystalsmith.discovery.run import discover_into
@@ -438,6 +443,8 @@ def evaluate(
     Raises:
         DataError: a set that cannot be read.
         EvaluationError: sets that cannot be compared, or a figure that lacks what it needs.
+        ConfigError: a setting or an engine that there is not.
+        EngineError: an engine whose workers give no results.
     """
     from crystalsmith.evaluation.cache import default_cache
     from crystalsmith.evaluation.run import evaluate_sets

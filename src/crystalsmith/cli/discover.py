@@ -180,9 +180,11 @@ def _text(outcome: Outcome, database: str | None, seconds: float) -> Any:
     none = "no new crystal came close enough to the hull; raise --max-above-hull or --crystals"
     folder = outcome.folder
     where = shown(database) if database is not None else folder / DATABASE
+    whole = outcome.summary.seconds
     lines = [
         *("", f"{folder / 'report.html'}; all crystals in {where}", *outcome.notes),
-        f"{_time(outcome.summary.seconds)} in all, {_time(seconds)} of them now",
+        # Stages alone are counted; what comes before them may make this process longer than all of them.
+        f"{_time(whole)} in all, {_time(seconds)} of them now" if whole > seconds else _time(seconds),
     ]
     return Group(Text(""), table if outcome.summary.shortlist else Text(none), *map(Text, lines))
 

@@ -123,9 +123,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     order.add_argument(
         "-n", "--count", type=options.positive, metavar="N", help="crystals of this order (default: 1)"
     )
-    parser.add_argument(
-        "-o", "--output", required=True, metavar="FOLDER", help="folder for CIFs, extxyz and manifest"
-    )
+    options.add_folder(parser, words="folder for CIFs, extxyz and manifest")
     shown = ["seed", "sort", "picture"]
     options.add_settings(parser, GenerateSettings, only=shown)
     known = parser.add_mutually_exclusive_group()
@@ -137,8 +135,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="orders for a formula make its known phases too, the likeliest one first (the default)",
     )
     options.add_settings(known, GenerateSettings, only=["new_only"])
-    parser.add_argument("--overwrite", action="store_true", help="replace another run in the folder")
-    parser.add_argument("--quiet", action="store_true", help="no progress, no table")
     ranking = ["best_of", "judges", "potential"]
     sampling = parser.add_argument_group("sampling")
     options.add_settings(sampling, GenerateSettings, skip=[*shown, *ranking, "new_only"])

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
 
 __all__ = [
+    "add_folder",
     "add_model_options",
     "add_settings",
     "add_workers",
@@ -109,6 +110,29 @@ def arguments_of(args: argparse.Namespace) -> dict[str, Any]:
 def _shown(value: Any, many: bool) -> str:
     """A default as one types it: ``16-230`` is a range, ``1 2`` are several values."""
     return (" " if many else "-").join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def add_folder(
+    parser: Any,
+    *,
+    default: str | None = None,
+    holds: str = "another run",
+    words: str = "folder for the results",
+) -> None:
+    """Options of commands that write a run folder.
+
+    Args:
+        parser: of the command.
+        default: the folder; it must be named if None.
+        holds: what of another kind may stand in it.
+        words: what it is for.
+    """
+    help_ = words if default is None else f"default: {default}"
+    parser.add_argument(
+        "-o", "--output", required=default is None, default=default, metavar="FOLDER", help=help_
+    )
+    parser.add_argument("--overwrite", action="store_true", help=f"replace {holds} in the folder")
+    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
 
 
 def add_workers(parser: Any) -> None:

@@ -34,15 +34,13 @@ def add_parser(commands: Any) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from crystalsmith.cli.options import add_settings
+    from crystalsmith.cli.options import add_folder, add_settings
     from crystalsmith.cli.relax import FILES
     from crystalsmith.phonons.settings import PhononSettings
     from crystalsmith.potentials.settings import Resources
 
     parser.add_argument("files", nargs="+", metavar="FILES", help=FILES)
-    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="folder for the results")
-    parser.add_argument("--overwrite", action="store_true", help="replace other phonons in the folder")
-    parser.add_argument("--quiet", action="store_true", help="no progress, no table")
+    add_folder(parser, holds="other phonons")
     how = parser.add_argument_group("how to compute")
     add_settings(how, Resources)
     add_settings(how, PhononSettings)

@@ -47,12 +47,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     relaxation = ("potential", "relax", "calls", "workers", "engine")
     parser.add_argument("targets", metavar="TARGETS", help="known crystals, in any form")
-    parser.add_argument(
-        "-o", "--output", default="rediscovered", metavar="FOLDER", help="default: rediscovered"
-    )
+    options.add_folder(parser, default="rediscovered")
     options.add_settings(parser, RediscoverySettings, skip=relaxation)
-    parser.add_argument("--overwrite", action="store_true", help="replace another run in the folder")
-    parser.add_argument("--quiet", action="store_true", help="no progress, no table")
     options.add_settings(parser.add_argument_group("relaxation"), RediscoverySettings, only=relaxation)
     options.add_model_options(parser)
     parser.set_defaults(run=run, resumes=True)

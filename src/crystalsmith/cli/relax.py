@@ -38,13 +38,11 @@ def add_parser(commands: Any) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from crystalsmith.cli.options import add_settings
+    from crystalsmith.cli.options import add_folder, add_settings
     from crystalsmith.potentials.settings import RelaxSettings, Resources
 
     parser.add_argument("files", nargs="+", metavar="FILES", help=FILES)
-    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="folder for the results")
-    parser.add_argument("--overwrite", action="store_true", help="replace other relaxations in the folder")
-    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    add_folder(parser, holds="other relaxations")
     how = parser.add_argument_group("how to relax")
     add_settings(how, Resources)
     add_settings(how, RelaxSettings)

@@ -47,9 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     measured = parser.add_argument_group("how it was measured")
     pattern = ["radiation", "axis", "two_theta"]
     options.add_settings(measured, SolveSettings, only=pattern)
-    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder for the results")
-    parser.add_argument("--overwrite", action="store_true", help="replace another run in the folder")
-    parser.add_argument("--quiet", action="store_true", help="no progress, no table")
+    options.add_folder(parser)
     how = parser.add_argument_group("how to solve")
     options.add_settings(how, SolveSettings, skip=[*sample, *pattern])
     options.add_model_options(parser)

@@ -92,6 +92,8 @@ def build(
     Raises:
         DataError: a source is missing, empty or not recognised, nothing could be kept, or the file cannot be
             written.
+        ConfigError: an engine that there is not.
+        EngineError: its workers give no results.
         OutputError: another process is at work on the same file.
     """
     if isinstance(sources, (str, os.PathLike)):

@@ -61,6 +61,8 @@ def evaluate_sets(
     Raises:
         DataError: a source that cannot be read.
         EvaluationError: sets that cannot be compared, or a figure or control that lacks what it needs.
+        ConfigError: an engine that there is not.
+        EngineError: its workers give no results.
     """
     settings = settings or Settings()
     check_engine(engine)

@@ -182,7 +182,8 @@ def generate_into(
 
     Raises:
         OrderError: orders that are wrong, or none that can be carried out.
-        ConfigError: settings that do not suit the model.
+        ConfigError: settings that do not suit the model, or an engine that there is not.
+        EngineError: its workers give no results.
         OutputError: the folder cannot be written, holds other files or another run, or is in use.
         RelaxationError: a potential that cannot be loaded.
     """

@@ -112,6 +112,8 @@ def build_references(
     Raises:
         HullError: no crystals, a start of another potential, or a journal of another build.
         RelaxationError: the potential cannot be loaded.
+        ConfigError: an engine that there is not.
+        EngineError: its workers give no results.
         OutputError: the files cannot be written, or another build is at work on them.
     """
     settings, output = settings or BuildSettings(), Path(output)

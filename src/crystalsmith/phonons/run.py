@@ -114,6 +114,8 @@ def phonons_into(
         PhononError: a library is not installed.
         DataError: a source that cannot be read, or none of its crystals can.
         RelaxationError: the potential is unknown, not installed, or cannot be loaded.
+        ConfigError: an engine that there is not.
+        EngineError: its workers give no results.
         OutputError: the folder cannot be used.
     """
     settings, resources, output = settings or PhononSettings(), resources or Resources(), Path(output)

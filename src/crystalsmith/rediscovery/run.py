@@ -106,6 +106,8 @@ def rediscover_into(
         DataError: no targets.
         RelaxationError: a potential that cannot be used.
         OrderError: no target at all can be ordered, or an id that is not fit for a file's name.
+        ConfigError: an engine that there is not.
+        EngineError: its workers give no results.
         OutputError: the folder cannot be written, or belongs to another run.
     """
     from crystalsmith.diffusion import load_model

@@ -105,12 +105,14 @@ def standing(folder: str | Path) -> Standing:
     """How the run in a folder stands; nothing is written.
 
     Raises:
-        OutputError: the folder holds no run.
+        OutputError: there is no such folder, or no run in it.
     """
     path = Path(folder)
     manifest = read_manifest(path)
     if manifest is None:
-        raise OutputError(f"{path} holds no run of crystalsmith")
+        raise OutputError(
+            f"{path} holds no run of crystalsmith" if path.exists() else f"there is no folder {path}"
+        )
     status = str(manifest["status"])
     if at_work(path):
         status = "stopping" if (path / ASKED).exists() else "running"

@@ -37,12 +37,14 @@ DISCOVER = (
     *("shortlist", "phonons", "max_above_hull", "max_calls", "fmax", "smax", "seconds", "keep_known", "seed"),
 )
 
-_LARGEST = {
+LARGEST = {
     **{"steps": 1000, "max_tries": 100, "best_of": 64, "z": 1000, "atoms": 1000, "max_atoms": 1000},
     **{"max_calls": 2000, "seconds": 86400, "minutes": 10080, "refine": 100, "rietveld": 20, "phonons": 100},
     **{"index_seconds": 3600, "samples": 1000, "competitors": 10000, "shortlist": 500, "max_sites": 20},
     **{"keep_scored": 20000, "keep_energies": 5000, "keep_relaxed": 1000, "per_formula": 1000},
 }
+"""The largest numbers that settings may be."""
+
 _WHOLE = ("steps", "z", "atoms", "max_atoms", "crystals", "max_sites")  # whose default is None
 _REAL = ("minutes", "seconds", "max_volume_change")
 _MANY = ("cell", "space_group", "space_groups", "formulas", "two_theta", "sites", "max_calls", "elements")
@@ -281,8 +283,8 @@ def _check_type(name: str, value: Any, default: Any) -> None:
         raise ConfigError(f"{name}: {str(value)[:40]!r} is not {words[wanted[-1]]}")
     if isinstance(value, str) and len(value) > 300:
         raise ConfigError(f"{name}: longer than 300 characters")
-    if isinstance(value, int | float) and not abs(value) <= _LARGEST.get(name, 2**53):
-        raise ConfigError(f"{name}: at most {_LARGEST.get(name, 2**53)}")
+    if isinstance(value, int | float) and not abs(value) <= LARGEST.get(name, 2**53):
+        raise ConfigError(f"{name}: at most {LARGEST.get(name, 2**53)}")
 
 
 def _refuse_unknown(given: Mapping[str, Any], known: tuple[str, ...]) -> None:

@@ -172,7 +172,9 @@ def solve_into(
     Raises:
         PatternError: the file is no pattern, or nothing rises above its background.
         OrderError: no crystal can be made of what is known, such as a formula that cannot fill the cell.
-        ConfigError: settings that do not suit the model, or packages that are not installed.
+        ConfigError: settings that do not suit the model, packages that are not installed, or an engine that
+            there is not.
+        EngineError: its workers give no results.
         OutputError: the folder cannot be written, holds other files or another run, or is in use.
         RelaxationError: a potential that cannot be loaded.
     """

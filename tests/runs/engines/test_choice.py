@@ -73,7 +73,7 @@ def test_an_address_that_workers_cannot_reach_is_named_before_anything_is_asked_
         ("def site(workers, folder):\n    raise SystemExit('no account')", "fails: SystemExit: no account"),
         ("config = 3", "must define site"),
         ("", "must define site"),
-        (None, "needs a file of a site"),
+        (None, "there is no file .*site.py; give parsl:SITE.py"),
     ],
 )
 def test_a_file_that_makes_no_site_is_refused_in_one_line(content, message, tmp_path):

@@ -67,7 +67,11 @@ def config_of(text: str, workers: int | None, folder: Path) -> Any:
     kind, _, rest = text.partition(":")
     file = Path(rest) if kind == "parsl" else SHIPPED / f"{text.replace('-', '_')}.py"
     if not file.is_file():
-        raise ConfigError(f"engine {text} needs a file of a site, and {rest or 'no file'} is not one")
+        raise ConfigError(
+            f"engine {text}: there is no file {rest}; give parsl:SITE.py"
+            if rest
+            else "engine parsl: needs the file of a site; give parsl:SITE.py"
+        )
     with _own_addresses():
         try:
             found = runpy.run_path(str(file))

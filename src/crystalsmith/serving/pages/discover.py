@@ -12,6 +12,7 @@ from nicegui import ui
 from crystalsmith.crystal import NUMBERS
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.serving.diagram import DRAWN
+from crystalsmith.serving.kinds import LARGEST
 from crystalsmith.serving.pages.fields import choice_field, text_field
 from crystalsmith.serving.pages.job_form import JobForm
 from crystalsmith.serving.pages.layout import frame
@@ -31,8 +32,8 @@ SIZES: dict[str, dict[str, int]] = {
 }
 """Settings of a search that say how much; the others are those of the command."""
 
-_NUMBERS = {"crystals": 20000, "phonons": 100, "shortlist": 500, "max_atoms": 1000, "minutes": 10080}
-"""Fields that hold whole numbers, and the most of each."""
+_NUMBERS = ("crystals", "phonons", "shortlist", "max_atoms", "minutes")
+"""Fields that hold whole numbers."""
 
 PAUSE = 0.6
 """Seconds without a key after which the known phases are drawn."""
@@ -165,8 +166,9 @@ class DiscoverPage:
         for name in ("formulas", "space_groups"):
             if form.value(name):
                 options[name] = form.value(name)
-        for name, most in _NUMBERS.items():
-            if (number := form.number(name, most)) is not None:
+        most = {**LARGEST, "crystals": self._service.settings.most}
+        for name in _NUMBERS:
+            if (number := form.number(name, most[name])) is not None:
                 options[name] = number
         if not form.refused:
             await form.submit(options, others={"formula": "formulas"})

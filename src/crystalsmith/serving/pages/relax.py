@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from crystalsmith.errors import CrystalsmithError
+from crystalsmith.serving.kinds import LARGEST
 from crystalsmith.serving.opened import Column, Opened
 from crystalsmith.serving.opening import opened_of
 from crystalsmith.serving.pages.fields import select_field, text_field
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 FIRST = 10
 """Crystals that are chosen at first: the best."""
-
-MOST_STEPS = 2000
-"""Steps that may be asked for."""
 
 POTENTIALS = {
     "chgnet": "CHGNet: quick, with a hull of 30,000 known phases",
@@ -162,7 +160,7 @@ class RelaxPage:
         }
         if form.value("only"):
             options["only"] = form.value("only")
-        if (calls := form.number("max_calls", MOST_STEPS, 1)) is not None:
+        if (calls := form.number("max_calls", LARGEST["max_calls"], 1)) is not None:
             options["max_calls"] = calls
         if not form.refused:
             await form.submit(options)
