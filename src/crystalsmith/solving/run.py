@@ -43,6 +43,7 @@ from crystalsmith.solving.cells import Cell
 from crystalsmith.solving.explained import convincing_cells
 from crystalsmith.solving.fitting import Observation, fit_all, refine_all
 from crystalsmith.solving.kept import Kept
+from crystalsmith.solving.lowered import lowered
 from crystalsmith.solving.outputs import KEPT, OWNED, named, write_outputs
 from crystalsmith.solving.question import formulas, orders_of
 from crystalsmith.solving.searched import found_cells
@@ -280,6 +281,7 @@ class _Work:
         trials: dict[str, Trial] = {}
         order: list[Trial] = []
         answers: list[Answer] = []
+        low: set[str] = set()  # trials that were tried with less symmetry
         found: list[Cell] = []  # of candidates that are wrong, but whose lines are not, or of the lines alone
         for number, part in enumerate(ROUNDS, start=1):
             made = self.made(max(1, round(part * self.settings.candidates)), cells, found)
@@ -290,12 +292,19 @@ class _Work:
             order = leading(list(trials.values()), fits.found)
             tell = partial(self.stand, order, fits, refined, len(trials), number)
             tell({})
-            self.refine(worth_refining(order, fits.found, self.settings.refine), fits, refined, tell)
-            answers = answers_of(order, fits.found, refined.found)
-            p = judge([a.evidence for a in answers]).p
-            likeliest = max(range(len(p)), key=p.__getitem__, default=0)
-            if p and p[likeliest] >= SURE and settled(answers[likeliest].evidence):
+            answers = self.answers(order, fits, refined, tell)
+            if ended(answers):
                 break
+            fresh = lowered(order, fits.found, refined.found, low)
+            low |= {t.key.split("/")[0] for t in fresh}
+            if fresh:
+                trials |= {t.key: t for t in fresh}
+                fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
+                order = leading(list(trials.values()), fits.found)
+                tell = partial(self.stand, order, fits, refined, len(trials), number)
+                answers = self.answers(order, fits, refined, tell)
+                if ended(answers):
+                    break
             if not self.given and not found and number < len(ROUNDS):
                 # Lines are searched once: later candidates hardly change what volumes are possible.
                 look = found_cells if number == 1 else convincing_cells
@@ -317,6 +326,17 @@ class _Work:
         if answers and any(cell.source == "indexed" for cell in cells):
             self.notes.append(_whose_cell(answers[0].trial.cell))
         return answers, verdict, cells, len(trials)
+
+    def answers(
+        self,
+        order: Sequence[Trial],
+        fits: Kept[Fitted],
+        refined: Kept[Fitted],
+        tell: Callable[[Mapping[str, Fitted]], None],
+    ) -> list[Answer]:
+        """Answers after the best trials were refined."""
+        self.refine(worth_refining(order, fits.found, self.settings.refine), fits, refined, tell)
+        return answers_of(order, fits.found, refined.found)
 
     def refine(
         self,
@@ -413,6 +433,13 @@ class _Work:
             return rows.found
         refine_by_rietveld(self.observation, answers[: self.settings.rietveld], rows, self.progress)
         return rows.found
+
+
+def ended(answers: Sequence[Answer]) -> bool:
+    """Whether one of them is the answer, so that no more candidates are made."""
+    p = judge([a.evidence for a in answers]).p
+    likeliest = max(range(len(p)), key=p.__getitem__, default=0)
+    return bool(p) and p[likeliest] >= SURE and settled(answers[likeliest].evidence)
 
 
 def _whose_cell(source: str) -> str:
