@@ -11,7 +11,7 @@ from crystalsmith.generation.journal import Entry
 from crystalsmith.solving import SolveSettings
 from crystalsmith.solving.cells import on_cell
 from crystalsmith.solving.fitting import Observation
-from crystalsmith.solving.searched import found_cells, searched_cells, volume_ranges
+from crystalsmith.solving.searched import _indices, _valued, found_cells, searched_cells, volume_ranges
 from crystalsmith.solving.trials import Trial
 from crystalsmith.symmetry import cell_to_lattice
 
@@ -54,3 +54,10 @@ def test_lines_alone_where_all_candidates_have_other_cells(known):
     trial = Trial("one", Entry("one", 0, 1, 0, wrong, None), None, wrong)
     (cell, *_) = found_cells(observation_of(right), [trial], {})
     assert on_cell(right, cell, 0.005) is not None
+
+
+def test_a_trial_cell_that_is_all_but_flat_is_left_out(known):
+    seen = observation_of(known["rutile"])
+    flat = np.array([[2000.0, 0, 0], [0, 3000.0, 0], [1999.9, 2999.9, 1e-5]])
+    assert abs(np.linalg.det(flat)) == pytest.approx(60.0) and len(_indices(flat, 0.8)) == 0
+    assert _valued(seen, [(50.0, 70.0)], None, flat, 0.0) == []

@@ -35,6 +35,9 @@ SHIFTS = (0.0, -0.1, -0.05, 0.05, 0.1)
 WORTH_IT = 16.0
 """Natural units from which on a cell of the lines alone is worth candidates: so many are tried."""
 
+MOST_INDICES = 1_000_000
+"""Beyond which a cell is so flat that it is none."""
+
 OFF = 0.35, 0.03
 """By how much a line may be off: parts of its width, and degrees at least."""
 
@@ -107,6 +110,8 @@ def _valued(
     """How well a cell with each centring explains the lines, its system, and the primitive lattice."""
     reach = longest(observation)
     hkl = _indices(lattice, reach)
+    if not len(hkl):
+        return []
     length = np.linalg.norm(hkl @ np.linalg.inv(lattice).T, axis=1)
     inside = (length < reach) & (length > 0)
     hkl, length = hkl[inside], length[inside]
@@ -124,8 +129,10 @@ def _valued(
 
 
 def _indices(lattice: np.ndarray, reach: float) -> np.ndarray:
-    """(n, 3) indices of lines up to 1/d = ``reach``, one of each opposite pair."""
+    """(n, 3) indices of lines up to 1/d = ``reach``, one of each opposite pair; none if too many are tried."""
     h, k, l = (int(reach * size) + 1 for size in np.linalg.norm(lattice, axis=1))  # noqa: E741
+    if (h + 1) * (2 * k + 1) * (2 * l + 1) > MOST_INDICES:
+        return np.zeros((0, 3), int)
     axes = np.arange(0, h + 1), np.arange(-k, k + 1), np.arange(-l, l + 1)
     return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
 
