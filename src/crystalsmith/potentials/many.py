@@ -39,6 +39,7 @@ def each(
     progress: Progress = silent,
     over: Callable[[], bool] = never,
     apart: bool = False,
+    keep: bool = True,
 ) -> dict[str, R | Failed]:
     """A function of all items in processes; results by name.
 
@@ -52,9 +53,11 @@ def each(
         progress: told how many are done.
         over: asked after each; where it says so the rest is left, and is not among the results.
         apart: in other processes even with one worker; else nothing protects this one from an item then.
+        keep: else the results are told to ``on_done`` alone, and there may be any number of them.
     """
     names = list(items)
     results: dict[str, R | Failed] = {}
+    number = 0
     if names:
         progress(stage, 0, len(names))
     if not names or over():
@@ -63,10 +66,12 @@ def each(
     try:
         for done in running:
             for place, result, spent in done:
-                results[names[place]] = result
+                if keep:
+                    results[names[place]] = result
                 if on_done is not None:
                     on_done(names[place], result, spent)
-            progress(stage, len(results), len(names))
+            number += len(done)
+            progress(stage, number, len(names))
             if over():
                 break
     finally:
@@ -85,6 +90,7 @@ def relax_many(
     progress: Progress = silent,
     over: Callable[[], bool] = never,
     apart: bool = False,
+    keep: bool = True,
 ) -> dict[str, Outcome | Failed]:
     """Relax crystals; what counts is ``sound``, a ``Failed`` never.
 
@@ -92,7 +98,7 @@ def relax_many(
         crystals: by name.
         potential: as for ``load_calculator``.
         settings: the usual ones if not given.
-        stage, engine, on_done, progress, over, apart: as for ``each``.
+        stage, engine, on_done, progress, over, apart, keep: as for ``each``.
 
     Returns:
         What came of each, or why nothing did: a potential that cannot be loaded, a process that died, a call
@@ -114,6 +120,7 @@ def relax_many(
         progress=progress,
         over=over,
         apart=apart,
+        keep=keep,
     )
 
 

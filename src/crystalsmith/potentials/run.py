@@ -11,8 +11,9 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 from crystalsmith import __version__
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.crystals import Crystals
-from crystalsmith.crystal.io import named_crystals
+from crystalsmith.crystal.io import spooled_crystals
 from crystalsmith.crystal.io.parquet import FOLDER, need_parquet, write_shards
 from crystalsmith.potentials.calculators import check_potential, load_calculator, package_of
 from crystalsmith.potentials.many import relax_many
@@ -34,6 +35,7 @@ from crystalsmith.runs.folder import Journal, RunFolder, RunKind, check_folder
 from crystalsmith.runs.manifest import read_manifest
 from crystalsmith.runs.pool import Failed
 from crystalsmith.runs.progress import Progress, silent
+from crystalsmith.runs.spool import Part, Spool
 
 JOURNAL, TABLE, FRAMES, CIFS = "journal.jsonl", "relaxed.csv", "relaxed.extxyz", "cif"
 
@@ -107,13 +109,13 @@ class Relaxed:
 
     Attributes:
         folder: with all files.
-        entries: of all crystals, in their order.
+        entries: of all crystals, in their order; they are read when they are asked for.
         new: how many of them this process relaxed, ...
         seconds: ... in this time.
     """
 
     folder: Path
-    entries: tuple[Entry, ...]
+    entries: Collection[Entry]
     new: int
     seconds: float
 
@@ -122,10 +124,10 @@ class Relaxed:
         """As relaxed, those that count."""
         return Crystals({e.name: e.crystal or Failed(e.outcome.reason) for e in self.entries})
 
-    @property
+    @cached_property
     def lost(self) -> dict[str, str]:
         """Why a crystal has no relaxed result that counts, by name."""
-        return self.crystals.failures
+        return {e.name: e.outcome.reason for e in self.entries if e.crystal is None}
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -138,7 +140,11 @@ class Relaxed:
 
     def rows(self) -> list[dict[str, Any]]:
         """The lines of ``relaxed.csv``; numbers that are not there are left out."""
-        return [table_row(e.name, e.outcome) for e in self.entries]
+        return list(self.each_row())
+
+    def each_row(self) -> Iterator[dict[str, Any]]:
+        """``rows``, one after the other."""
+        return (table_row(e.name, e.outcome) for e in self.entries)
 
     def to_dataframe(self) -> Any:
         """``rows`` as a pandas DataFrame."""
@@ -151,19 +157,23 @@ class Relaxed:
         return {"folder": str(self.folder), "reasons": self.reasons, "crystals": self.rows()}
 
     def __str__(self) -> str:
-        done = [e.outcome for e in self.entries if not isinstance(e.outcome, Failed)]
-        converged = sum(e.converged for e in self.entries)
+        converged = changed = 0
+        calls: dict[str, list[int]] = {}
+        for entry in self.entries:
+            converged += entry.converged
+            if isinstance(outcome := entry.outcome, Failed):
+                continue
+            for name, stage in outcome.stages.items():
+                calls.setdefault(name, []).append(stage.calls)
+            if (result := outcome.result) is not None:
+                changed += result.crystal.space_group != outcome.start.space_group
         relaxed = len(self.entries) - len(self.lost)
         lines = [f"{relaxed} of {len(self.entries)} crystals relaxed, {converged} converged"]
         by_number = sorted(self.reasons.items(), key=lambda item: -item[1])
         lines += [f"  {count} {reason}" for reason, count in by_number if reason != "converged"]
         for name in STAGES:
-            stages = [o.stages[name] for o in done if name in o.stages]
-            if stages:
-                lines.append(f"{name}: {sum(s.calls for s in stages) / len(stages):.1f} calls on average")
-        changed = sum(
-            o.result is not None and o.result.crystal.space_group != o.start.space_group for o in done
-        )
+            if own := calls.get(name):
+                lines.append(f"{name}: {sum(own) / len(own):.1f} calls on average")
         if changed:
             lines.append(f"{changed} in another space group than at the start")
         if self.new:
@@ -184,7 +194,8 @@ def relax_into(
     """Relax crystals in processes of their own and write a folder; the same run goes on where it stopped.
 
     Args:
-        sources: one source or several, as ``crystal.io.named_crystals`` takes them, or crystals by name.
+        sources: one source or several, as ``crystal.io.named_crystals`` takes them, or crystals by name;
+            neither they nor what comes of them is held in memory.
         output: the folder.
         settings: how; the usual ones if not given.
         resources: potential, and where the work is done.
@@ -205,7 +216,7 @@ def relax_into(
         need_parquet()
     check_potential(resources.potential)
     check_engine(resources.engine)
-    found = dict(sources) if isinstance(sources, Mapping) else named_crystals(sources)
+    found = sources if isinstance(sources, Mapping) else spooled_crystals(sources)
     identity = relax_identity(found, resources.potential, settings)
     if not overwrite:
         _take_up_earlier(output, identity, found)
@@ -216,40 +227,42 @@ def relax_into(
     with RunFolder.open(
         output, RELAXATION, identity, arguments=arguments, overwrite=overwrite, packages=packages
     ) as run:
-        entries: dict[str, Entry] = {}
-        journal = run.journal(JOURNAL).read(lambda row, _: _keep(entries, Entry.from_json(row)))
+        entries = Spool(Entry.to_json, Entry.from_json)
+        journal = run.journal(JOURNAL).read(lambda row, _: _put(entries, Entry.from_json(row)))
 
         def done(name: str, outcome: Outcome | Failed, seconds: float) -> None:
             entry = Entry(name, outcome, round(seconds, 3))
             journal.append([entry.to_json()])
-            _keep(entries, entry)
+            _put(entries, entry)
             if as_cifs:
                 _write_cif(run, entry)
 
-        todo = {name: crystal for name, crystal in found.items() if name not in entries}
-        for name, crystal in todo.items():
-            if isinstance(crystal, Failed):
+        todo, names = [name for name in found if name not in entries], []
+        for name in todo:
+            if isinstance(crystal := found[name], Failed):
                 done(name, crystal, 0.0)
+            else:
+                names.append(name)
         began, before = run.seconds, len(entries)
-        crystals = {name: c for name, c in todo.items() if not isinstance(c, Failed)}
         with engine_of(resources.engine, resources.workers, output) as engine:
             relax_many(
-                crystals,
+                Part(found, names),  # type: ignore[arg-type]  # those that are crystals
                 resources.potential,
                 settings,
                 engine=engine,
                 on_done=done,
                 progress=lambda stage, n, _: progress(stage, before + n, len(found)),
                 apart=True,
+                keep=False,
             )
-        result = Relaxed(output, tuple(entries[n] for n in found), len(crystals), run.seconds - began)
+        result = Relaxed(output, Part(entries, found).values(), len(names), run.seconds - began)
         if as_cifs:
             for entry in result.entries:
                 _write_cif(run, entry, again=False)
             run.write(FRAMES, extxyz_frames((e.name, e.outcome) for e in result.entries))
         else:
             write_shards(run.path, shard_rows((e.name, e.outcome) for e in result.entries), SHARD_COLUMNS)
-        run.write(TABLE, csv_lines(result.rows(), COLUMNS))
+        run.write(TABLE, csv_lines(result.each_row(), COLUMNS))
         if todo or run.finished is None:
             run.write_manifest(
                 "finished",
@@ -293,8 +306,8 @@ def _take_up_earlier(path: Path, identity: dict[str, Any], found: Mapping[str, C
     old = read_manifest(path)
     if not old or old["kind"] != RELAXATION.name or old["run"].get("crystals") == identity["crystals"]:
         return
-    entries: dict[str, Entry] = {}
-    Journal(path / JOURNAL).read(lambda row, _: _keep(entries, Entry.from_json(row)), mend=False)
+    entries = Spool(Entry.to_json, Entry.from_json)
+    Journal(path / JOURNAL).read(lambda row, _: _put(entries, Entry.from_json(row)), mend=False)
 
     def same(entry: Entry) -> bool:
         crystal, outcome = found.get(entry.name), entry.outcome
@@ -306,8 +319,8 @@ def _take_up_earlier(path: Path, identity: dict[str, Any], found: Mapping[str, C
         identity["crystals"] = old["run"]["crystals"]
 
 
-def _keep(entries: dict[str, Entry], entry: Entry) -> None:
-    entries[entry.name] = entry
+def _put(entries: Spool[Entry], entry: Entry) -> None:
+    entries.put(entry.name, entry)
 
 
 def _write_cif(run: RunFolder, entry: Entry, *, again: bool = True) -> None:

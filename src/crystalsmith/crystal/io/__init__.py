@@ -6,6 +6,7 @@ from crystalsmith.crystal.io.read import (
     named_crystals,
     read_records,
     readable_records,
+    spooled_crystals,
     warn_first,
 )
 from crystalsmith.crystal.io.records import Record
@@ -18,6 +19,7 @@ __all__ = [
     "named_crystals",
     "read_records",
     "readable_records",
+    "spooled_crystals",
     "warn_first",
     "write_crystals",
 ]

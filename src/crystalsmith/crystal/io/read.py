@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from crystalsmith.crystal.io.sources import open_source
 from crystalsmith.errors import CrystalsmithError, DataError
 from crystalsmith.runs.addresses import shown
 from crystalsmith.runs.pool import Failed
+from crystalsmith.runs.spool import Spool
 
 _SHOWN = 3
 """Reasons that are shown where nothing can be read, and warnings of one source."""
@@ -117,27 +118,61 @@ def named_crystals(sources: Any, limits: Limits | None = None) -> dict[str, Crys
     Raises:
         DataError: a source that cannot be read, or not one crystal can.
     """
-    ids: list[str] = []
     found: list[Crystal | Failed] = []
+    return dict(zip(_read_named(sources, limits, found.append), found, strict=True))
+
+
+def spooled_crystals(sources: Any, limits: Limits | None = None) -> Spool[Crystal | Failed]:
+    """As ``named_crystals``, however many there are: memory holds their names only."""
+    spool = Spool(_packed, _unpacked)
+    spool.rename(_read_named(sources, limits, lambda value: spool.put(str(len(spool)), value)))
+    return spool
+
+
+def _packed(value: Crystal | Failed) -> Any:
+    return value.reason if isinstance(value, Failed) else value.to_dict()
+
+
+def _unpacked(data: Any) -> Crystal | Failed:
+    return Failed(data) if isinstance(data, str) else Crystal.from_dict(data)
+
+
+def _read_named(sources: Any, limits: Limits | None, keep: Callable[[Crystal | Failed], None]) -> list[str]:
+    """Hand over all crystals, or why there is none, one after the other; then their names."""
+    ids: list[str] = []
+    failed: list[tuple[int, str]] = []
+    failures = 0
     for source in [sources] if _is_one(sources) or isinstance(sources, (Mapping, Crystals)) else sources:
-        records = list(read_records(source, limits))
-        several = {r.id for r in records if r.index > 0}
-        repeated = Counter(r.id for r in records)
-        for record in records:
-            marked = record.index >= 0 and (record.id in several or repeated[record.id] > 1)
-            ids.append(f"{record.id}_{record.index}" if marked else record.id)
+        own: list[tuple[str, int]] = []
+        for record in read_records(source, limits):
             try:
-                found.append(record.symmetrized())
+                keep(record.symmetrized())
             except CrystalsmithError as error:
-                found.append(Failed(" ".join(str(error).split())))
+                failure = Failed(" ".join(str(error).split()))
+                keep(failure)
+                failures += 1
+                if failures <= _SHOWN:
+                    failed.append((len(ids) + len(own), failure.reason))
+            own.append((record.id, record.index))
+        ids += _told_apart(own)
     names = file_names(ids)
-    failures = _First()
-    for name, crystal in zip(names, found, strict=True):
-        if isinstance(crystal, Failed):
-            failures.add(f"{name}: {crystal.reason}")
-    if failures.count == len(found):
-        raise DataError(f"no crystal can be read{failures}")
-    return dict(zip(names, found, strict=True))
+    if failures == len(names):
+        told = _First()
+        for place, reason in failed:
+            told.add(f"{names[place]}: {reason}")
+        told.count = failures
+        raise DataError(f"no crystal can be read{told}")
+    return names
+
+
+def _told_apart(own: Sequence[tuple[str, int]]) -> list[str]:
+    """Ids of one source, with the index where several have one id."""
+    several = {name for name, index in own if index > 0}
+    repeated = Counter(name for name, _ in own)
+    return [
+        f"{name}_{index}" if index >= 0 and (name in several or repeated[name] > 1) else name
+        for name, index in own
+    ]
 
 
 def _is_one(source: Any) -> bool:
