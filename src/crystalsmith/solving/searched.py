@@ -129,7 +129,7 @@ def _valued(
 
 
 def _indices(lattice: np.ndarray, reach: float) -> np.ndarray:
-    """(n, 3) indices of lines up to 1/d = ``reach``, one of each opposite pair; none if too many are tried."""
+    """(n, 3) indices of lines up to 1/d = ``reach``, one of each opposite pair; none of a flat cell."""
     h, k, l = (int(reach * size) + 1 for size in np.linalg.norm(lattice, axis=1))  # noqa: E741
     if (h + 1) * (2 * k + 1) * (2 * l + 1) > MOST_INDICES:
         return np.zeros((0, 3), int)
