@@ -16,7 +16,7 @@ from crystalsmith.cli.main import main
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.crystal.io import write_crystals
 from crystalsmith.errors import OutputError
-from crystalsmith.runs.campaign import ASKED, ask_to_stop, command_again, standing
+from crystalsmith.runs.campaign import ASKED, _into, ask_to_stop, command_again, standing
 from crystalsmith.runs.command import begun_by
 from crystalsmith.runs.folder import RunFolder, RunKind
 
@@ -128,10 +128,25 @@ def test_resume_gives_the_command_again_where_it_was_given(tmp_path: Path, monke
     (here / "out" / "manifest.json").write_text(json.dumps({**manifest, "status": "running"}))
     (here / "out" / "relaxed.csv").unlink()
     monkeypatch.chdir(tmp_path)
-    assert standing("here/out").status == "killed"
-    assert main(["campaign", "resume", "here/out"]) == 0
-    assert Path.cwd() == tmp_path and standing("here/out").status == "finished"
-    assert (here / "out" / "relaxed.csv").read_bytes() == table
+    (here / "out").rename("moved")  # the run is where it is now, and not where it was begun
+    assert standing("moved").status == "killed"
+    assert main(["campaign", "resume", "moved"]) == 0
+    assert Path.cwd() == tmp_path and standing("moved").status == "finished"
+    assert (tmp_path / "moved" / "relaxed.csv").read_bytes() == table and not (here / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "again"),
+    [
+        ("relax a.cif -o out --quiet", "relax a.cif -o /run --quiet"),
+        ("relax a.cif --output out", "relax a.cif --output /run"),
+        ("relax a.cif --out=out --quiet", "relax a.cif --out=/run --quiet"),
+        ("relax -oout a.cif", "relax -o/run a.cif"),
+        ("rediscover a.cif", "rediscover a.cif -o /run"),
+    ],
+)
+def test_the_command_is_given_for_the_folder_where_it_is(words: str, again: str):
+    assert _into(Path("/run"), words.split()) == again.split()
 
 
 @pytest.mark.parametrize("part", ["status", "cancel", "resume"])

@@ -275,4 +275,17 @@ def command_again(folder: str | Path) -> tuple[list[str], Path]:
         )
     if not Path(place).is_dir():
         raise OutputError(f"{place}, where the command of {folder} was given, is no folder here")
-    return [str(word) for word in words], Path(place)
+    return _into(Path(folder).resolve(), [str(word) for word in words]), Path(place)
+
+
+def _into(folder: Path, words: list[str]) -> list[str]:
+    """The words with this folder as the output, in place of where the run was when it was begun."""
+    for k, word in enumerate(words):
+        name, equals, _ = word.partition("=")
+        if word == "-o" or (len(name) > 3 and "--output".startswith(name) and not equals):
+            return [*words[: k + 1], str(folder), *words[k + 2 :]]
+        if equals and len(name) > 3 and "--output".startswith(name):
+            return [*words[:k], f"{name}={folder}", *words[k + 1 :]]
+        if word.startswith("-o") and not word.startswith("--"):
+            return [*words[:k], f"-o{folder}", *words[k + 1 :]]
+    return [*words, "-o", str(folder)]

@@ -61,7 +61,9 @@ class ProfilePanel:
         curves, verdict, words = found
         self._title.set_content(str(typeset(f"Pattern: {words}" if words else "Pattern")))
         self._sure.set_text(verdict.words + ("" if verdict.final or not verdict.words else ", so far"))
-        self._sure.classes(replace=f"tag {TONES.get(verdict.words, 'hidden')}")
+        # How sure it is says nothing before there is a curve to hold it against.
+        told = verdict.final or curves.calculated is not None
+        self._sure.classes(replace=f"tag {TONES.get(verdict.words, 'hidden') if told else 'hidden'}")
         self._plot.set_visibility(bool(len(curves.two_theta)))
         self._plot.props["aria-label"] = spoken_profile(curves)
         if not len(curves.two_theta):
