@@ -19,6 +19,7 @@ from crystalsmith.errors import OutputError
 from crystalsmith.runs.campaign import ASKED, _into, ask_to_stop, command_again, standing
 from crystalsmith.runs.command import begun_by
 from crystalsmith.runs.folder import RunFolder, RunKind
+from metals import fcc
 
 KIND = RunKind("demo", "run of demo", owned=("rows.jsonl",))
 PATIENCE = 300.0
@@ -97,6 +98,81 @@ def test_rate_and_time_left_are_those_of_the_process_at_work(tmp_path: Path):
     (tmp_path / "run.log").write_text("\n".join(lines) + "\n")
     (stage,) = standing(tmp_path).stages
     assert (stage.done, stage.total, stage.rate, stage.seconds_left) == (800, 1000, 2.0, 100.0)
+
+
+def test_no_rate_is_told_of_what_took_no_time(tmp_path: Path):
+    with RunFolder.open(tmp_path, KIND, {}):
+        pass
+    lines = [
+        "2026-01-01 00:00:00,000 INFO crystalsmith.progress: judging: 0 of 1,000",
+        "2026-01-01 00:00:00,500 INFO crystalsmith.progress: judging: 1,000 of 1,000",
+    ]
+    (tmp_path / "run.log").write_text("\n".join(lines) + "\n")
+    assert "  judging: 1,000 of 1,000\n" in f"{standing(tmp_path)}\n"
+
+
+def test_a_file_that_is_being_built_tells_how_it_stands(tmp_path: Path, monkeypatch, capsys):
+    """What data build and hull build leave beside their file, at work and afterwards."""
+    from crystalsmith.data import build as of_data
+    from crystalsmith.hull.build import build_references
+    from crystalsmith.hull.settings import BuildSettings
+
+    source, out = tmp_path / "source.jsonl", tmp_path / "set.safetensors"
+    rows = [{"id": "a", "crystal": fcc("Cu").to_dict()}, {"id": "bad", "cell": [1], "frac": []}]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seen = []
+
+    def stopped(*_):
+        seen.append(standing(out))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(of_data, "_join", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        of_data.build(source, out, workers=1)
+    assert [seen[0].kind, seen[0].status] == ["data build", "running"]
+    found = standing(out)
+    assert (
+        found.status == "interrupted"
+        and list(found.rows.values()) == [1]
+        and sum(found.failures.values()) == 1
+    )
+    assert "set.safetensors.parts: parts: 1\n" in str(found)
+    monkeypatch.undo()
+    of_data.build(source, out, workers=1)
+    for part in ("status", "cancel", "resume"):
+        assert main(["campaign", part, str(out)]) == 2
+        assert "holds no run" in capsys.readouterr().err
+
+    from crystalsmith.data import Dataset
+
+    references = tmp_path / "refs.npz"
+    settings = BuildSettings(potential="emt_potential:make", workers=1, max_calls=1)
+    build_references(Dataset.open(out), references, settings)
+    found = standing(references)
+    assert (found.kind, found.status, list(found.rows.values())) == ("hull build", "finished", [1])
+    references.unlink()
+    assert standing(references).status == "interrupted"
+
+
+def test_tries_of_discover_that_failed_are_told(tmp_path: Path):
+    from crystalsmith.assignments import Request
+    from crystalsmith.discovery.candidate import Candidate, State
+    from crystalsmith.discovery.database import CrystalDatabase
+    from crystalsmith.generation.tries import Generated
+
+    with RunFolder.open(tmp_path, KIND, {}):
+        base = CrystalDatabase(str(tmp_path / "crystals.db"), "one")
+        base.load()
+        copper, request = fcc("Cu"), Request(225, (("Cu", "a"),))
+        for k in range(5):
+            good = k < 2
+            made = Generated(
+                "o", k, 1, k, request, copper if good else None, None if good else "too  close", True
+            )
+            candidate = Candidate(f"o-{k}", {}, k, (State("generated", copper),)) if good else None
+            base.add_generated([(made, candidate)])
+        found = standing(tmp_path)
+    assert found.failures == {"too close": 3} and found.rows == {"crystals.db: candidates": 2}
 
 
 def test_a_manifest_keeps_the_command_without_passwords_or_what_removes(tmp_path: Path):

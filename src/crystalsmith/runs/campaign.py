@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from crystalsmith.errors import OutputError
 from crystalsmith.runs.atomic import write_whole, writing
 from crystalsmith.runs.command import MASKED
@@ -27,11 +25,15 @@ from crystalsmith.runs.journal import parse_line
 from crystalsmith.runs.lock import LOCK
 from crystalsmith.runs.log import LOG
 from crystalsmith.runs.manifest import read_manifest
+from crystalsmith.runs.standings import build_of, candidates_in, is_held
 
 ASKED = "stop-asked"
 
 LOOKS = 1.0
 """Seconds between two looks for a file that asks a run to stop."""
+
+SPAN = 5.0
+"""Seconds of work below which no rate is told."""
 
 _TIME = r"([0-9-]{10} [0-9:]{8}),([0-9]{3}) INFO crystalsmith"
 _STAGE = re.compile(_TIME + r"\.progress: (.+): ([\d,]+) of ([\d,]+)\n")
@@ -96,19 +98,23 @@ class Standing:
             left = stage.seconds_left
             left_words = f", {_span(left)} left" if left and self.status == "running" else ""
             lines.append(f"  {stage.name}: {stage.done:,} of {stage.total:,}{rate}{left_words}")
-        lines += [f"  {name}: {rows:,} rows" for name, rows in self.rows.items()]
+        lines += [
+            f"  {name}: {rows:,}" + ("" if ": " in name else " rows") for name, rows in self.rows.items()
+        ]
         lines += [f"  failed, {count:,} times: {reason}" for reason, count in self.failures.items()]
         return "\n".join(lines)
 
 
 def standing(folder: str | Path) -> Standing:
-    """How the run in a folder stands; nothing is written.
+    """How the run in a folder stands, or a file that data build or hull build makes; nothing is written.
 
     Raises:
         OutputError: there is no such folder, or no run in it.
     """
     path = Path(folder)
     manifest = read_manifest(path)
+    if manifest is None and (build := build_of(path)) is not None:
+        return Standing(path, build.kind, build.status, (), build.rows, build.failures, 0.0, None)
     if manifest is None:
         raise OutputError(
             f"{path} holds no run of crystalsmith" if path.exists() else f"there is no folder {path}"
@@ -119,6 +125,8 @@ def standing(folder: str | Path) -> Standing:
     elif status == "running":
         status = "killed"
     rows, failures = _journals(path)
+    candidates, tries = candidates_in(path)
+    rows, failures = rows | candidates, failures + tries
     return Standing(
         folder=path,
         kind=str(manifest["kind"]),
@@ -133,15 +141,7 @@ def standing(folder: str | Path) -> Standing:
 
 def at_work(path: Path) -> bool:
     """Whether a process holds a folder."""
-    if not (path / LOCK).exists():
-        return False
-    lock = FileLock(path / LOCK, timeout=0, mode=0o644, thread_local=False)
-    try:
-        lock.acquire()
-    except (Timeout, OSError, RuntimeError):
-        return True
-    lock.release()
-    return False
+    return is_held(path / LOCK)
 
 
 def ask_to_stop(folder: str | Path, seconds: float = 0.0) -> bool:
@@ -161,6 +161,10 @@ def ask_to_stop(folder: str | Path, seconds: float = 0.0) -> bool:
     found = standing(path)
     if found.status not in ("running", "stopping"):
         raise OutputError(f"nobody is at work in {path}: the run is {found.status}")
+    if not path.is_dir():
+        raise OutputError(
+            f"{path} is a file, where nobody looks for such a request; end its process by Ctrl-C"
+        )
     with writing(path):
         write_whole(path / ASKED, "")
     until = time.monotonic() + seconds
@@ -228,7 +232,8 @@ def _stages(log: Path) -> tuple[Stage, ...]:
     stages = []
     for name, (at, done, total) in ends.items():
         began, first = starts.get(name, (at, done))
-        stages.append(Stage(name, done, total, (done - first) / (at - began) if at > began else None))
+        long_enough = at - began >= SPAN
+        stages.append(Stage(name, done, total, (done - first) / (at - began) if long_enough else None))
     return tuple(stages)
 
 
