@@ -5,6 +5,7 @@ By itself it waits for ever when that process is killed.
 
 from __future__ import annotations
 
+import logging
 import os
 import runpy
 import signal
@@ -27,6 +28,7 @@ def end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
+    logging.raiseExceptions = False  # that a log cannot be written on a full disk
     end_with(int(sys.argv.pop()))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     runpy.run_module("parsl.executors.high_throughput.interchange", run_name="__main__", alter_sys=True)

@@ -8,6 +8,7 @@ killed itself, that process would stay for ever; and so would it where the inter
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import runpy
 import sys
@@ -144,6 +145,7 @@ def _silence(words: list[str]) -> float:
 
 
 if __name__ == "__main__":
+    logging.raiseExceptions = False  # that a log cannot be written on a full disk
     listen_no_longer_than(_silence(sys.argv))
     watch_notes()
     watch_tasks()

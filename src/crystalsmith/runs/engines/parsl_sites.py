@@ -95,13 +95,14 @@ def start_site(text: str, workers: int | None, folder: Path) -> Backend:
     from parsl.dataflow.dflow import DataFlowKernel
 
     config = config_of(text, workers, folder)
-    logging.getLogger("parsl").propagate = False  # it has a log of its own; what matters of it is said here
     for executor in config.executors:
         _check_address(text, executor)
+    logging.getLogger("parsl").propagate = False
     try:
         kernel = DataFlowKernel(config)
     except Exception as error:
         raise EngineError(f"engine {text} cannot be started: {failed_by(error).reason}") from error
+    _hush()
     for executor in config.executors:
         _impatient(executor)
     return Backend(
@@ -112,6 +113,17 @@ def start_site(text: str, workers: int | None, folder: Path) -> Backend:
         _Staff(config.executors),
         partial(_waits_for, config.executors),
     )
+
+
+def _hush() -> None:
+    """Parsl's log tells of jobs and not of every task; that it cannot be written is not told for ever."""
+    parsl = logging.getLogger("parsl")
+    parsl.propagate = False
+    parsl.setLevel(logging.INFO)
+    for name in ("dataflow", "executors.high_throughput", "process_loggers"):
+        logging.getLogger(f"parsl.{name}").setLevel(logging.WARNING)
+    for handler in parsl.handlers:
+        handler.handleError = lambda record: None  # type: ignore[method-assign]
 
 
 class _Parsl(Executor):
