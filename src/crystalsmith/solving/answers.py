@@ -17,6 +17,7 @@ from crystalsmith.generation.alike import first_alike
 from crystalsmith.reports.words import lattice_text
 from crystalsmith.runs.progress import Progress
 from crystalsmith.solving.kept import Kept
+from crystalsmith.solving.places import placed
 from crystalsmith.solving.rietveld import Refined, rietveld
 from crystalsmith.solving.trials import Fitted, Trial
 from crystalsmith.solving.twins import caveat
@@ -44,8 +45,9 @@ HOPELESS, LEAST_REFINED = 0.9, 2
 """Misfit with coordinates as generated from which on free ones never made a right structure, of 113 held-out
 crystals (at most 0.81), and how many are refined whatever their misfit."""
 
-COMPARED = 60
-"""Fits, the best first, that are compared with each other; what is worse is no answer anyway."""
+COMPARED, LIKELIEST = 60, 20
+"""Fits, the best first, that are compared with each other, and candidates that are whatever their fits: the
+first by what the generator thinks of them."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ def leading(trials: Sequence[Trial], fits: Mapping[str, Fitted]) -> list[Trial]:
     """
     found = [trial for trial in trials if trial.key in fits and fits[trial.key].near]
     u = figures([Answer(trial, fits[trial.key]).evidence for trial in found])
-    order = [found[i] for i in np.argsort(-u, kind="stable")[:COMPARED]]
+    chosen = [*np.argsort(-u, kind="stable")[:COMPARED], *_likeliest(found)]
+    order = [found[i] for i in dict.fromkeys(int(i) for i in chosen)]
     stands = alike([fits[trial.key].crystal for trial in order])
     freedom = [free_parameters(trial.crystal) for trial in order]
     kept = set(stands)
@@ -178,6 +181,12 @@ def leading(trials: Sequence[Trial], fits: Mapping[str, Fitted]) -> list[Trial]:
         same = [k for k, s in enumerate(stands) if s == first]
         kept.add(min(same, key=lambda k: (freedom[k], k)))
     return [trial for i, trial in enumerate(order) if i in kept]
+
+
+def _likeliest(trials: Sequence[Trial]) -> list[int]:
+    """The first trials by what the generator thinks of them without the pattern."""
+    judged = [i for i, trial in enumerate(trials) if trial.figure is not None]
+    return sorted(judged, key=lambda i: -(trials[i].figure or 0.0))[:LIKELIEST]
 
 
 def worth_refining(order: Sequence[Trial], fits: Mapping[str, Fitted], most: int) -> list[Trial]:
@@ -338,10 +347,10 @@ def refine_by_rietveld(
 
 
 def judged(answers: Sequence[Answer], refined: Mapping[str, Refined | str]) -> tuple[Verdict, list[Answer]]:
-    """The verdict, and the answers with their refinements, probabilities and ranks."""
+    """The verdict, and the answers with their refinements, probabilities and places."""
     full = _distinct([replace(a, rietveld=refined.get(a.trial.key)) for a in answers])
     verdict = judge(evidence_of(full))
-    order = sorted(range(len(full)), key=lambda i: -verdict.p[i])
+    order = placed(full, verdict.p, verdict.none)
     ranked = [
         replace(full[i], p=verdict.p[i], rank=rank, total=len(full)) for rank, i in enumerate(order, start=1)
     ]

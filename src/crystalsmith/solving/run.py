@@ -93,7 +93,7 @@ class Solution:
         folder: with all files.
         manifest: how it ended.
         observation: the pattern as it was looked at.
-        answers: distinct structures, the likeliest first.
+        answers: distinct structures, the likeliest first; see ``places.placed``.
         verdict: how sure they are.
         cells: that were given, indexed, or found by candidates that were wrong otherwise.
         tried: candidates that were fitted, with the cells that they were tried on.
