@@ -6,19 +6,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from test_generation_output import EVERY_KIND
 
 from crystals import KNOWN
-from crystalsmith.crystal import Crystal, Site
-from crystalsmith.crystal.io import named_crystals
+from crystalsmith.crystal import Crystal
+from crystalsmith.crystal.io import named_crystals, read_records
 from crystalsmith.data import pack
 from crystalsmith.generation import GenerateSettings, generate_into
 from crystalsmith.potentials import Resources
 from crystalsmith.prototypes import PrototypeTable
-from joints import assert_every_command_reads
+from joints import CONDITIONED, assert_every_command_reads, conditioned, orders_of_every_kind
 from metals import EMT, SEARCH, emt_references, fcc
 from priors import clever
 
@@ -97,31 +96,9 @@ def test_what_long_commands_leave_is_read_by_every_command(
     assert_every_command_reads(tmp_path / "out", crystals, tmp_path, competing)
 
 
-SALT = [4.2, 4.2, 4.2, 90, 90, 90]
-CONDITIONED: dict[str, dict[str, Any]] = {
-    "cell": {"formula": "MgO", "z": 4, "cell": SALT},
-    "sites in a cell": {"space_group": 225, "sites": {"K": 1, "Cl": 1}, "cell": [6.3, 6.3, 6.3, 90, 90, 90]},
-    "primitive cell": {"formula": "MgO", "atoms": 2, "primitive_cell": [2.97, 2.97, 2.97, 60, 60, 60]},
-    "volume": {"formula": "MgO", "atoms": 2, "volume": 75.0},
-    "density": {
-        "space_group": 136,
-        "wyckoff": [["Ti", "a"], ["O", "f"]],
-        "density": 4.2,
-        "cell_tolerance": 0.02,
-    },
-    "distances": {"system": "Mg-O", "space_group": 225, "max_atoms": 4, "min_distance": 1.6},
-    "neighbours": {"formula": "MgO", "atoms": 2, "space_group": 225, "coordination": {"Mg-O": 6}},
-    "host": {"add": {"Cl": 1}},
-}
-
-
 @pytest.mark.parametrize("name", CONDITIONED)
 def test_what_obeys_conditions_is_read_by_every_command(name: str, tmp_path: Path) -> None:
-    order: dict[str, Any] = {"id": "one", "count": 2, **CONDITIONED[name]}
-    if name == "host":
-        host = Crystal(225, tuple(map(float, (5.64, 5.64, 5.64, 90, 90, 90))), (Site("Na", "a", ()),))
-        (tmp_path / "host.cif").write_text(host.to_cif(), encoding="utf-8")
-        order["host"] = str(tmp_path / "host.cif")
+    order = conditioned(name, tmp_path)
     settings = GenerateSettings(prototypes="none")
     made = generate_into([order], tmp_path / "out", settings, model=clever())  # type: ignore[arg-type]
     assert made.ranked
@@ -134,3 +111,26 @@ def test_known_arrangements_are_among_what_is_read(formula: str, table: str, tmp
     made = generate_into([order], tmp_path / "out", GenerateSettings(prototypes=table), model=clever())
     assert {"prototype", "refined"} & {r.entry.kind for r in made.ranked}
     assert Counter(named_crystals(tmp_path / "out").values()) == Counter(r.crystal for r in made.ranked)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run of orders of every kind that writes shards."""
+    pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    folder = tmp_path_factory.mktemp("shards")
+    settings = GenerateSettings(prototypes="none", format="parquet")
+    made = generate_into(orders_of_every_kind(folder), folder / "out", settings, model=clever())  # type: ignore[arg-type]
+    assert made.complete
+    return folder / "out" / "crystals.parquet"
+
+
+@pytest.mark.parametrize("name", [*(order["id"] for order in EVERY_KIND), *CONDITIONED])
+def test_shards_hold_what_was_made_to_every_kind_of_order(name: str, shards: Path) -> None:
+    own = [(r.index, r.crystal) for r in read_records(shards.parent) if r.id == name]
+    found = [(r.index, r.crystal) for r in read_records(shards) if r.id == name]
+    assert found and sorted(found) == sorted(own) and all(crystal is not None for _, crystal in found)
+
+
+def test_shards_of_every_kind_of_order_are_read_by_every_command(shards: Path, tmp_path: Path) -> None:
+    crystals = [record.symmetrized() for record in read_records(shards)]
+    assert_every_command_reads(shards, crystals, tmp_path)

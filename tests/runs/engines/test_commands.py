@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 from hostile import Hostile, engine
+from test_generation_output import EVERY_KIND
 
 from crystals import KNOWN
+from crystalsmith.crystal.io import read_records
 from crystalsmith.generation import GenerateSettings, generate_into
 from crystalsmith.potentials import RelaxSettings, Resources
 from crystalsmith.potentials.run import relax_into
 from crystalsmith.runs.engines import Local, remote
 from fake_model import FakeModel
+from joints import CONDITIONED, orders_of_every_kind
 from metals import EMT, SEARCH, emt_references, fcc
 from priors import clever
 
@@ -73,6 +76,48 @@ def test_generate(hostile, tmp_path):
         generate_into(orders, tmp_path / name, settings, model=FakeModel(bad=0.25))
     names = ("cif/*", "crystals.csv", "crystals.jsonl", "crystals.extxyz")
     assert files(tmp_path / "there", *names) == files(tmp_path / "here", *names)
+
+
+@pytest.fixture(scope="module")
+def orders_made(tmp_path_factory):
+    """Runs of orders of every kind that write shards: of a quiet one, and of an engine that loses tasks."""
+    pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    folder = tmp_path_factory.mktemp("orders")
+    executor = Hostile(["fine", *FAULTS])
+    orders, there = orders_of_every_kind(folder), engine(folder, executor)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(remote, "_LOOK_SECONDS", 0.01)
+        for name, chosen in (("here", "local"), ("there", there)):
+            settings = GenerateSettings(
+                prototypes="none",
+                batch_atoms=8,
+                best_of=2,
+                judges="agreement",
+                format="parquet",
+                engine=chosen,
+            )
+            assert generate_into(orders, folder / name, settings, model=clever()).complete
+        there.close()
+    assert len(executor.sizes) > len(FAULTS)
+    return folder
+
+
+@pytest.mark.parametrize("name", [*(order["id"] for order in EVERY_KIND), *CONDITIONED])
+def test_every_kind_of_order(name, orders_made):
+    here, there = (
+        [
+            (r.index, r.crystal, r.failure)
+            for r in read_records(orders_made / run / "crystals.parquet")
+            if r.id == name
+        ]
+        for run in ("here", "there")
+    )
+    assert here == there and here
+
+
+def test_shards_of_every_kind_of_order(orders_made):
+    names = ("crystals.parquet/*", "crystals.csv")
+    assert files(orders_made / "there", *names) == files(orders_made / "here", *names)
 
 
 def test_rediscover(hostile, tmp_path):
