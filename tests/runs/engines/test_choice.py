@@ -146,7 +146,7 @@ def test_sites_that_ship_take_what_they_are_told_and_ask_nobody(monkeypatch, tmp
     assert config.run_dir == str(tmp_path / "parsl") and not any(tmp_path.iterdir())
     assert executor.launch_cmd.startswith(sys.executable)  # a node needs nothing on its PATH
     monkeypatch.setenv("SITE_INIT", "module load python")
-    assert config_of("slurm", 16, tmp_path).executors[0].launch_cmd.startswith("process_worker_pool.py ")
+    assert config_of("slurm", 16, tmp_path).executors[0].launch_cmd.startswith("python3 -m ")
     monkeypatch.delenv("SITE_INIT")
     assert most_slots("slurm", 16) == 80 and most_slots("pbs", 16) == 80
     assert most_slots("htex-local", 3) == 3

@@ -303,10 +303,14 @@ def _fill_in(config: Any, folder: Path) -> None:
             executor.interchange_launch_cmd = [sys.executable, "-m", module, str(os.getpid())]
         command = getattr(executor, "launch_cmd", None) or ""
         given = getattr(executor.provider, "worker_init", "") or ""  # SLURM's ends with a newline of Parsl's
-        if command.startswith(_POOL) and not given.strip():
-            executor.launch_cmd = worker_command() + command[len(_POOL) :]
+        if command.startswith(_POOL):
+            executor.launch_cmd = worker_command(bool(given.strip())) + command[len(_POOL) :]
 
 
-def worker_command() -> str:
-    """Starts Parsl's manager of a node with the Python of this process, whatever is on the PATH."""
-    return f"{sys.executable} -m {__package__}.manager "
+def worker_command(prepared: bool = False) -> str:
+    """Starts Parsl's manager of a node, which needs nothing on its PATH.
+
+    Args:
+        prepared: the site makes another Python ready there, which is used; else that of this process is.
+    """
+    return f"{'python3' if prepared else sys.executable} -m {__package__}.manager "
