@@ -10,6 +10,7 @@ import pytest
 from hostile import collect, root
 from test_commands import EMT, METALS, fcc, files
 
+from crystalsmith.errors import OutputError
 from crystalsmith.potentials import RelaxSettings, Resources
 from crystalsmith.potentials.run import relax_into
 from crystalsmith.runs.engines import Local, engine_of
@@ -59,6 +60,35 @@ def test_relax_on_parsl_gives_the_files_of_this_machine_and_leaves_nothing(tmp_p
     assert files(tmp_path / "there", *names) == files(tmp_path / "here", *names)
     assert {p.name for p in (tmp_path / "there").iterdir()} == {p.name for p in (tmp_path / "here").iterdir()}
     wait_for(lambda: not of_run(tmp_path / "there"))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of 160 kB of its own."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(place)]
+    if sys.platform != "linux" or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=False)
+
+
+def test_a_full_disk_ends_the_run_with_the_reason_and_it_goes_on_with_more(tmp_path, small_disk, capfd):
+    """Parsl's own would tell of each line that it cannot log."""
+    crystals = {f"{symbol}{n}": fcc(symbol) for symbol in METALS for n in range(12)}
+    settings, run = RelaxSettings(max_calls=3), small_disk / "run"
+    with pytest.raises(OutputError, match=r"No space left on device; free some space and run the same"):
+        relax_into(crystals, run, settings, Resources(EMT, 1, "htex-local"))
+    assert "Logging error" not in capfd.readouterr().err
+    assert not (run / "relaxed.csv").exists()
+    assert all(path.read_text().rstrip() for path in run.glob("cif/*.cif"))
+    wait_for(lambda: not of_run(run))
+    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    relax_into(crystals, run, settings, Resources(EMT, 1, "htex-local"))
+    relax_into(crystals, tmp_path / "here", settings, Resources(EMT, 1, Local(1)))
+    names = ("cif/*", "relaxed.csv", "relaxed.extxyz")
+    assert files(run, *names) == files(tmp_path / "here", *names)
 
 
 def test_a_worker_and_its_helper_and_the_interchange_are_killed_and_nothing_is_lost(tmp_path):
