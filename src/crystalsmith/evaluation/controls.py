@@ -23,7 +23,7 @@ from crystalsmith.errors import EvaluationError
 from crystalsmith.evaluation.features import GEOMETRY, Workshop, matrix
 from crystalsmith.evaluation.measures.arrays import crystal_arrays
 from crystalsmith.evaluation.measures.geometry import Geometry
-from crystalsmith.evaluation.samples import Sample, SampleSet
+from crystalsmith.evaluation.samples import Sample, SampleSet, packed
 from crystalsmith.generation import crystal_seed
 from crystalsmith.potentials import Outcome, RelaxSettings, check_potential, relax_many
 from crystalsmith.potentials.many import each
@@ -213,7 +213,7 @@ class _Kept:
         if row.get("failure"):
             return Sample(s.id, s.index, None, str(row["failure"]), s.asked_group)
         crystal = Crystal.from_dict(row["crystal"])
-        return Sample(s.id, s.index, crystal_arrays(crystal), "", s.asked_group, crystal)
+        return Sample(s.id, s.index, crystal_arrays(crystal), "", s.asked_group, packed(crystal))
 
 
 def _row(crystal: Crystal, **more: Any) -> dict[str, Any]:

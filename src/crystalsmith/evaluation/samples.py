@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,7 +32,8 @@ class Sample:
         arrays: its atoms; None where there is no crystal.
         failure: why there is none.
         asked_group: space group asked for, 0 where unknown.
-        crystal: where the source states space group and letters without loss.
+        stated: the crystal as JSON where the source states space group and letters without loss, else empty;
+            as objects the crystals of a large set would fill the memory.
     """
 
     id: str
@@ -39,7 +41,12 @@ class Sample:
     arrays: Arrays | None
     failure: str = ""
     asked_group: int = 0
-    crystal: Crystal | None = None
+    stated: str = ""
+
+    @property
+    def crystal(self) -> Crystal | None:
+        """As the source states it; None where it does not."""
+        return Crystal.from_dict(json.loads(self.stated)) if self.stated else None
 
     @property
     def name(self) -> str:
@@ -125,7 +132,13 @@ def _sample(record: Record) -> Sample:
     arrays = None
     if record.lattice is not None:
         arrays = Arrays(record.lattice, record.fractional, record.numbers)
-    return Sample(record.id, record.index, arrays, record.failure, record.space_group, record.crystal)
+    stated = "" if record.crystal is None else packed(record.crystal)
+    return Sample(record.id, record.index, arrays, record.failure, record.space_group, stated)
+
+
+def packed(crystal: Crystal) -> str:
+    """A crystal as ``Sample`` keeps it."""
+    return json.dumps(crystal.to_dict(), separators=(",", ":"))
 
 
 def _numbered(samples: Iterable[Sample]) -> list[Sample]:
