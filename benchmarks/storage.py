@@ -6,7 +6,9 @@
 The crystals of the source are written again and again, each time with a cell of another size. Every way is
 measured in a process of its own; its memory is looked at after a fifth of the rows and at the end. The last
 ones are what a database of ``discover`` does: ``database`` writes 100 crystals in a transaction, and ``load``
-reads them all. The second rate is that of a second of processor, where others share the machine.
+reads them all; ``relax`` is all of a run but its relaxations, ``evaluate`` validity and uniqueness, where
+the memory is that of all rows. The second rate is that of a second of processor, where others share the
+machine.
 """
 
 from __future__ import annotations
@@ -16,19 +18,27 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from ase.calculators.emt import EMT
 
 from crystalsmith.assignments import Request
-from crystalsmith.crystal import Crystal
+from crystalsmith.crystal import Crystal, Site
 from crystalsmith.crystal.io import Limits, read_records
 from crystalsmith.crystal.io.export import export
 from crystalsmith.crystal.io.parquet import ParquetShards
 from crystalsmith.crystal.io.rows import Row
 from crystalsmith.discovery.candidate import Candidate, State
 from crystalsmith.discovery.database import CrystalDatabase
+from crystalsmith.evaluation.run import evaluate_sets
+from crystalsmith.evaluation.settings import Settings
 from crystalsmith.generation.tries import Generated
+from crystalsmith.potentials import RelaxSettings, Resources
+from crystalsmith.potentials.outcome import Outcome, relax_crystal
+from crystalsmith.potentials.run import relax_into
 
 BATCH = 100
 WITHIN = frozenset({"Li", "Na", "Mg", "O"})
@@ -177,6 +187,48 @@ def load(source: str, count: int, folder: Path, url: str) -> Watch:
     return watch
 
 
+class AtRest:
+    """An engine that has found every crystal at rest: what is left is what a run itself holds and does."""
+
+    name, slots = "at rest", 1
+
+    def __init__(self, outcome: Outcome, watch: Watch) -> None:
+        self.outcome, self.watch = outcome, watch
+
+    def each(
+        self, function: Any, items: Iterable[Crystal], **_: Any
+    ) -> Generator[list[tuple[int, Outcome, float]]]:
+        for place, crystal in enumerate(items):
+            stages = {name: replace(stage, crystal=crystal) for name, stage in self.outcome.stages.items()}
+            self.watch.tick()
+            yield [(place, replace(self.outcome, start=crystal, stages=stages), 0.01)]
+
+
+def relax(source: str, count: int, folder: Path, url: str) -> Watch:
+    """Shards in, shards out; the rate is that of everything but the relaxations."""
+    place, settings = prepare(source, count, folder), RelaxSettings(only="symmetric", format="parquet")
+    copper = Crystal(225, (3.6, 3.6, 3.6, 90, 90, 90), (Site("Cu", "a"),))
+    outcome = relax_crystal(copper, EMT(), settings)
+    watch = Watch(count)
+    engine: Any = AtRest(outcome, watch)
+    result = relax_into(place, folder / "relaxed", settings, Resources("ase.calculators.emt:EMT", 1, engine))
+    assert f"{count} of {count} crystals relaxed" in str(result) and not result.lost
+    return watch
+
+
+def evaluate(source: str, count: int, folder: Path, url: str) -> Watch:
+    """Validity and uniqueness; memory before and after, for it is not flat."""
+    place = prepare(source, count, folder)
+    settings = Settings(metrics=("validity", "uniqueness"))
+    small = [record for record, _ in zip(read_records(place), range(200), strict=False)]
+    evaluate_sets([("few", small)], small, settings=settings, workers=1)  # loads what it needs
+    watch = Watch(count)
+    watch.early = memory()
+    evaluation = evaluate_sets([("all", place)], small, settings=settings, workers=1)
+    watch.rows = evaluation.columns[0].size
+    return watch
+
+
 WAYS: dict[str, Callable[[str, int, Path, str], Watch]] = {
     "make": make,
     "write": write,
@@ -187,7 +239,11 @@ WAYS: dict[str, Callable[[str, int, Path, str], Watch]] = {
     "read jsonl": read_lines,
     "database": database,
     "load": load,
+    "relax": relax,
+    "evaluate": evaluate,
 }
+ASKED_FOR = ("database", "load", "relax", "evaluate")
+"""Ways that are only gone where they are asked for."""
 
 
 def measured(way: str, source: str, count: int, folder: Path, url: str, answer: object) -> None:
@@ -203,7 +259,7 @@ def main() -> None:
     args = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
-        for way in args.only or [name for name in WAYS if name not in ("database", "load")]:
+        for way in args.only or [name for name in WAYS if name not in ASKED_FOR]:
             answer = context.Queue()
             words = (way, args.source, args.rows, Path(folder), args.url, answer)
             process = context.Process(target=measured, args=words)

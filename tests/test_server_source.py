@@ -115,6 +115,10 @@ def test_the_command_line_writes_no_password(twins: tuple[str, str], tmp_path: P
     words = ["relax", given, "-o", str(tmp_path / "out"), *potential, "--workers", "1"]
     assert main(words) == 0
     assert main(["show", given, "-o", str(tmp_path / "a.png")]) == 0
+    assert main(["xrd", given, "-o", str(tmp_path / "a.csv")]) == 0
+    hull = ["hull", "build", given, "-o", str(tmp_path / "r.npz"), "--no-elements", "--above-hull", "1"]
+    assert main([*hull, *potential[:2], "--max-calls", "1", "--workers", "1"]) == 0
+    assert main(["campaign", "status", given]) == 2
     assert main(["dft", "inputs", given, "-o", str(tmp_path / "dft"), "--code", "qe"]) == 0
     assert main(["campaign", "resume", str(tmp_path / "out")]) == 2
     output = "".join(capsys.readouterr())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.crystals import Crystals
 from crystalsmith.errors import DataError
+from crystalsmith.runs.addresses import is_server
 from crystalsmith.runs.pool import Failed
 from crystalsmith.runs.progress import Progress, silent
 from crystalsmith.runs.settings import settings_of
@@ -151,7 +152,8 @@ def trajectory(
     from crystalsmith.generation.trajectory import record_like
 
     model = model or load_model()
-    if isinstance(crystal, Mapping) or (isinstance(crystal, str) and not Path(crystal).exists()):
+    file = is_server(crystal) or (isinstance(crystal, str) and Path(crystal).exists())
+    if isinstance(crystal, Mapping) or (isinstance(crystal, str) and not file):
         found = generate(crystal, n=4, model=model, seed=seed).crystals
     else:
         found = read(crystal)

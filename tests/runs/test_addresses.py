@@ -37,6 +37,14 @@ def test_a_password_that_should_have_been_written_otherwise(password: str) -> No
     assert "cret" not in shown(text) and shown(text).endswith("host/db")
 
 
+def test_pieces_of_an_address() -> None:
+    assert (
+        shown("there is no file postgresql:/me:secret@host/db") == "there is no file postgresql:/me@host/db"
+    )
+    assert shown("unknown element 'postgresql://me:secr'; see") == "unknown element 'postgresql://me'; see"
+    assert shown("postgresql://host:5432/db?x") == "postgresql://host:5432/db?x"
+
+
 def test_other_texts_are_as_they_were() -> None:
     for text in ("runs/crystals.db@stage=free", "password=x", "https://example.org/a", FORM, "a@b:c@d"):
         assert shown(text) == text

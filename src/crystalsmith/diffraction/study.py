@@ -24,6 +24,7 @@ from crystalsmith.diffraction.readers import is_pattern_file, read_pattern
 from crystalsmith.diffraction.readers.raw import Axis
 from crystalsmith.diffraction.simulation import Optics, simulate
 from crystalsmith.errors import PatternError
+from crystalsmith.runs.addresses import is_server
 from crystalsmith.runs.pool import Failed
 
 FITS = ("no", "cell", "sites")
@@ -227,7 +228,7 @@ def _crystals(files: Sequence[str | Path]) -> list[tuple[str, Crystal]]:
     found: list[tuple[str, Crystal]] = []
     failed: list[str] = []
     for file in files:
-        if not Path(file).exists():
+        if not (is_server(file) or Path(file).exists()):
             raise PatternError(f"{file} does not exist; give a file of crystals or of a pattern")
         for name, crystal in named_crystals(str(file)).items():
             if isinstance(crystal, Failed):

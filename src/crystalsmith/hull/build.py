@@ -32,6 +32,7 @@ from crystalsmith.hull.settings import BuildSettings
 from crystalsmith.hull.system import parse_system
 from crystalsmith.potentials import Energy, Outcome, RelaxSettings, energies_of_many, relax_many
 from crystalsmith.potentials.calculators import check_potential, package_of, process_calculator
+from crystalsmith.runs.addresses import shown
 from crystalsmith.runs.engines import Engine, check_engine, engine_of
 from crystalsmith.runs.folder import Journal
 from crystalsmith.runs.lock import FolderLock
@@ -246,7 +247,7 @@ def load_phases(
         HullError: no source, or none that could be fetched.
         DataError: a source that cannot be read.
     """
-    parts = [_read(Path(source), workers, engine) for source in sources]
+    parts = [_read(source, workers, engine) for source in sources]
     if materials_project is not None:
         parts.append(fetch_system(parse_system(materials_project), max_above_hull))
     if not parts and not optional:
@@ -254,13 +255,14 @@ def load_phases(
     return concatenate([*parts, *([element_dataset()] if elements else [])])
 
 
-def _read(source: Path, workers: int | None, engine: str | Engine) -> Dataset:
-    if source.suffix == ".safetensors":
+def _read(source: str | os.PathLike[str], workers: int | None, engine: str | Engine) -> Dataset:
+    if Path(source).suffix == ".safetensors":
         return Dataset.open(source)
     with TemporaryDirectory() as folder:
         built = build([source], Path(folder) / "phases.safetensors", workers=workers, engine=engine)
         for reason, number in built.dropped.items():
-            logger.warning("%s: left out %d: %s (%s)", source, number, reason, built.examples.get(reason, ""))
+            where = shown(os.fspath(source))
+            logger.warning("%s: left out %d: %s (%s)", where, number, reason, built.examples.get(reason, ""))
         return Dataset.open(built.path).subset()
 
 

@@ -13,9 +13,12 @@ from typing import Any
 SERVERS = ("postgresql://", "postgres://")
 FORM = "postgresql://user:password@host:port/database, with %40 for @ and %2F for / in a password"
 
-# What follows the user is cut up to the @ before the host; in what is no proper address, up to the last @.
-_PROPER = re.compile(r"(://[^:/@\s]*):(?!password@)[^@/\s]*@(?=[^@/\s]*(?:[/\s'\"]|$))(?!\S*@\S*/)")
-_IMPROPER = re.compile(r"(://[^:/@\s]*):(?!password@)\S*@")
+# What follows the user is cut up to the @ before the host; in what is no proper address, up to the last @;
+# and in pieces of one, up to the end. A path of pathlib has one slash less.
+_USER = r"((?:://|postgres(?:ql)?:/)[^:/@\s]*)"
+_PROPER = re.compile(_USER + r":(?!password@)[^@/\s]*@(?=[^@/\s]*(?:[/\s'\"]|$))(?!\S*@\S*/)")
+_IMPROPER = re.compile(_USER + r":(?!password@)\S*@")
+_PIECE = re.compile(r"(postgres(?:ql)?:/{1,2}[^:/@\s'\"]*):(?!password@)(?!\d+(?:[/?\s'\"]|$))[^@/\s'\"]*")
 _WORD = re.compile(r"(\b\w*password=)[^&@\s'\"]*", re.IGNORECASE)
 _ADDRESS = re.compile(
     r"(?P<url>postgres(?:ql)?://(?:[^:/@\s]*(?::[^/@\s]*)?@)?[^/@?\s]*(?:/[^/@?\s]*)?(?:\?[^@\s]*)?)"
@@ -39,9 +42,10 @@ def split_address(text: str) -> tuple[str, str] | None:
 
 def shown(text: str) -> str:
     """A text whose addresses have no passwords."""
-    if "://" not in text:
+    if ":/" not in text:
         return text
-    return _WORD.sub(r"\1***", _IMPROPER.sub(r"\1@", _PROPER.sub(r"\1@", text)))
+    text = _IMPROPER.sub(r"\1@", _PROPER.sub(r"\1@", text))
+    return _WORD.sub(r"\1***", _PIECE.sub(r"\1", text))
 
 
 def all_shown(value: Any) -> Any:
