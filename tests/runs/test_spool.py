@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from crystalsmith.runs import spool
-from crystalsmith.runs.spool import Part, Spool
+from crystalsmith.runs.spool import InOrder, Part, Spool
 
 
 def same(value: Any) -> Any:
@@ -46,6 +46,10 @@ def test_a_part_holds_nothing_itself() -> None:
     assert list(part.values()) == [33, 1]
     with pytest.raises(KeyError):
         part["0"]
+    places = InOrder(kept, ["4", "3", "1"])
+    assert [*places] == [4, 33, 1] and places[-1] == 1 and [*places[:2]] == [4, 33] and len(places) == 3
+    with pytest.raises(IndexError):
+        places[3]
 
 
 def test_it_may_be_read_by_threads_while_it_grows() -> None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,7 @@ from crystalsmith.runs.folder import Journal, RunFolder, RunKind, check_folder
 from crystalsmith.runs.manifest import read_manifest
 from crystalsmith.runs.pool import Failed
 from crystalsmith.runs.progress import Progress, silent
-from crystalsmith.runs.spool import Part, Spool
+from crystalsmith.runs.spool import InOrder, Part, Spool
 
 JOURNAL, TABLE, FRAMES, CIFS = "journal.jsonl", "relaxed.csv", "relaxed.extxyz", "cif"
 
@@ -115,7 +115,7 @@ class Relaxed:
     """
 
     folder: Path
-    entries: Collection[Entry]
+    entries: Sequence[Entry]
     new: int
     seconds: float
 
@@ -255,7 +255,7 @@ def relax_into(
                 apart=True,
                 keep=False,
             )
-        result = Relaxed(output, Part(entries, found).values(), len(names), run.seconds - began)
+        result = Relaxed(output, InOrder(entries, found), len(names), run.seconds - began)
         if as_cifs:
             for entry in result.entries:
                 _write_cif(run, entry, again=False)

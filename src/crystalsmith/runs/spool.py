@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -76,6 +76,30 @@ class Part(Mapping[str, T]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class InOrder(Sequence[T]):
+    """The values of a mapping by their places; they stay where they are.
+
+    Args:
+        whole: the mapping.
+        names: in their order.
+    """
+
+    def __init__(self, whole: Mapping[str, T], names: Iterable[str]) -> None:
+        self._whole, self._names = whole, list(names)
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> InOrder[T]: ...
+    def __getitem__(self, place: int | slice) -> T | InOrder[T]:
+        if isinstance(place, slice):
+            return InOrder(self._whole, self._names[place])
+        return self._whole[self._names[place]]
 
     def __len__(self) -> int:
         return len(self._names)
