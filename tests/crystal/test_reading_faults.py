@@ -396,6 +396,13 @@ def test_moved_atoms_are_not_those_that_were_stated(tmp_path: Path) -> None:
     assert [r.crystal is None for r in records] == [False, True]
 
 
+def test_a_table_that_names_files(tmp_path: Path) -> None:
+    """As ours do: the crystals are in the folder beside it."""
+    (tmp_path / "crystals.csv").write_text("name,cif\na,cif/a.cif\n")
+    with pytest.raises(DataError, match="only names a file; give the folder"):
+        list(read_records(tmp_path / "crystals.csv"))
+
+
 def test_a_server_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras, "_is_installed", lambda module: False)
     with pytest.raises(DataError, match="a database on a server needs ase-db-backends"):

@@ -130,6 +130,8 @@ def _text(item: Item, limits: Limits) -> list[Record]:
     text = item.data
     if not text.strip():
         raise StructureError("unreadable: the cell of the table is empty")
+    if "\n" not in text.strip() and text.strip().lower().endswith((".cif", ".vasp")):
+        raise StructureError("unreadable: the table only names a file; give the folder or its files")
     if text.lstrip()[:1] in "{[":
         found = _json(item._replace(kind="json"), limits)
         return [replace(record, id=item.id) for record in found]
