@@ -8,8 +8,9 @@ refinements. Results, CIFs and the page are made of them when the run ends.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -267,9 +268,20 @@ class _Work:
             "rietx": rietveld.installed() and self.settings.rietveld > 0,
         }
 
-    def orders(self, cells: Sequence[Cell], count: int | None = None, prefix: str = "") -> list[Order]:
+    def freely(self, atoms: int | None) -> bool:
+        """Whether candidates for a cell that is given are made on cells of their own too."""
+        settings = self.settings
+        return bool(self.given and atoms and settings.formula and settings.space_group is None)
+
+    def orders(
+        self,
+        cells: Sequence[Cell],
+        count: int | None = None,
+        prefix: str = "",
+        settings: SolveSettings | None = None,
+    ) -> list[Order]:
         """Orders for candidates on these cells, or on their own."""
-        found = orders_of(self.settings, cells, self.model.statistics.atomic_volume, count)
+        found = orders_of(settings or self.settings, cells, self.model.statistics.atomic_volume, count)
         checked = sort_out(found, self.model)
         self.notes += [note for note in checked.notes if note not in self.notes]
         return [o.renamed(f"{prefix}{o.id}") for o in checked.orders] if prefix else checked.orders
@@ -283,8 +295,9 @@ class _Work:
         answers: list[Answer] = []
         low: set[str] = set()  # trials that were tried with less symmetry
         found: list[Cell] = []  # of candidates that are wrong, but whose lines are not, or of the lines alone
+        made: list[tuple[Entry, float | None]] = []
         for number, part in enumerate(ROUNDS, start=1):
-            made = self.made(max(1, round(part * self.settings.candidates)), cells, found)
+            made = self.made(max(1, round(part * self.settings.candidates)), cells, found, atoms_of(made))
             cells = [*cells, *(cell for cell in found if cell not in cells)]
             fresh = [t for t in trials_of(made, cells, bool(self.given)) if t.key not in trials]
             trials |= {t.key: t for t in fresh}
@@ -362,16 +375,21 @@ class _Work:
         self.standing.tell(found, tried, number, newest)
 
     def made(
-        self, count: int, cells: Sequence[Cell], found: Sequence[Cell]
+        self, count: int, cells: Sequence[Cell], found: Sequence[Cell], atoms: int | None = None
     ) -> list[tuple[Entry, float | None]]:
         """So many candidates for the cell that is given or for cells of their own, and more on indexed ones.
 
-        From the round on in which candidates have shown what the cell is, half are made for it.
+        From the round on in which candidates have shown what the cell is, half are made for it. If a cell is
+        given, as many as in the first round are made on cells of their own after it, with as many atoms: what
+        has more symmetry than the cell is brought onto it, and is tried with less.
         """
         indexed = [cell for cell in cells if cell not in found]
         first = max(1, round(ROUNDS[0] * self.settings.candidates))
         on_found = (count - first) // 2 if found else 0
         orders = self.orders(self.given, count - on_found)
+        if self.freely(atoms):
+            free = replace(self.settings, cell=None, z=None, atoms=atoms, max_atoms=None)
+            orders = [*orders, *self.orders([], first, "free-", free)]
         if indexed and not self.given:
             orders = [*orders, *self.on_cells(indexed, max(1, count // 2), "indexed")]
         if on_found:
@@ -433,6 +451,12 @@ class _Work:
             return rows.found
         refine_by_rietveld(self.observation, answers[: self.settings.rietveld], rows, self.progress)
         return rows.found
+
+
+def atoms_of(made: Sequence[tuple[Entry, float | None]]) -> int | None:
+    """Atoms in the primitive cell of most candidates; None where there are no candidates."""
+    sizes = Counter(entry.crystal.n_atoms for entry, _ in made if entry.crystal is not None)
+    return min(sizes, key=lambda n: (-sizes[n], n)) if sizes else None
 
 
 def ended(answers: Sequence[Answer]) -> bool:
