@@ -33,8 +33,8 @@ from crystalsmith.discovery.orders import common_groups, make_orders
 from crystalsmith.discovery.run import Outcome, discover_into
 from crystalsmith.discovery.settings import DiscoverySettings
 from crystalsmith.discovery.stages.duplicates import first_alike, first_matching
-from crystalsmith.discovery.stages.relaxation import symmetric
-from crystalsmith.discovery.stages.work import Work
+from crystalsmith.discovery.stages.relaxation import relax_symmetric, symmetric
+from crystalsmith.discovery.stages.work import Member, Work
 from crystalsmith.errors import DiscoveryError, HullError, OutputError
 from crystalsmith.generation.known import KnownPhases
 from crystalsmith.hull import Hull, Phase, References
@@ -197,7 +197,7 @@ def test_nothing_is_computed_twice(model: Model, undisturbed: Outcome, monkeypat
         raise AssertionError("computed again")
 
     monkeypatch.setattr("crystalsmith.runs.engines.local.parallel_each", refuse)
-    monkeypatch.setattr("crystalsmith.discovery.stages.generation.generate_batches", refuse)
+    monkeypatch.setattr("crystalsmith.discovery.stages.generation.generate_parts", refuse)
     monkeypatch.setattr(CrystalDatabase, "update", refuse)
     assert plain(run(model, undisturbed.folder)) == plain(undisturbed)
 
@@ -292,6 +292,7 @@ def test_a_relaxation_counts_where_it_is_sound_and_only_there(
     hull = Hull(References.of([Phase("cu", {"Cu": 1}, -3.6, 225, 1)], {"potential": EMT}))
     clock = Clock(tmp_path / "c.json")
     work = Work(SMALL, nobody, [], hull, nobody, nobody, clock, whole, [], folder=tmp_path)
+    relax_symmetric([Member(work, ["a"])])
     gone = symmetric(work, ["a"])
     if reason in SOUND:
         assert gone == {} and work.energy("a", "symmetric") == -3.5

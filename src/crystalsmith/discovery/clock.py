@@ -12,6 +12,8 @@ from typing import Any
 
 from crystalsmith.runs.atomic import write_whole, writing
 
+CLOCK = "clock.json"
+
 SHARES = {
     "generation": 0.25,
     "score": 0.05,
@@ -42,6 +44,7 @@ class Clock:
     now: Callable[[], float] = time.monotonic
     _began: float | None = None
     _stage: str = ""
+    _share: float = 1.0
 
     @classmethod
     def open(cls, path: Path, minutes: float | None) -> Clock:
@@ -56,9 +59,14 @@ class Clock:
         return clock
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a stage; it is closed where the block ends well."""
-        self._stage, self._began = name, self.now()
+    def stage(self, name: str, share: float = 1.0) -> Iterator[None]:
+        """Time a stage; it is closed where the block ends well.
+
+        Args:
+            name: of the stage.
+            share: of the time that passes; the rest is that of other runs at work on the stage.
+        """
+        self._stage, self._began, self._share = name, self.now(), share
         done = False
         try:
             yield
@@ -73,7 +81,7 @@ class Clock:
     @property
     def spent(self) -> float:
         """Seconds of the stage at work."""
-        running = self.now() - self._began if self._began is not None else 0.0
+        running = self._share * (self.now() - self._began) if self._began is not None else 0.0
         return self.seconds.get(self._stage, 0.0) + running
 
     @property

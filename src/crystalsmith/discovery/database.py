@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from crystalsmith.generation import Generated
 
+DATABASE = "crystals.db"
+"""Name of the file in a run's folder."""
+
 FAILED = "failed"
 """Stage of rows that hold no crystal: tries of the generator that came to nothing."""
 
@@ -52,13 +55,15 @@ class CrystalDatabase:
     Args:
         url: a file, or the URL of a PostgreSQL server; several runs may share one.
         run: name of the run; rows of others are left alone.
+        system: that it searches, a key of its rows.
 
     Raises:
         DiscoveryError: it cannot be opened or read.
     """
 
-    def __init__(self, url: str, run: str) -> None:
+    def __init__(self, url: str, run: str, system: str = "") -> None:
         self.url, self.run = url, run
+        self._keys = {"run": run, **({"system": system} if system else {})}
         self._rows: dict[str, list[int]] = {}  # ids of each candidate's states
         with self._told():
             from ase.db import connect
@@ -153,7 +158,7 @@ class CrystalDatabase:
         with self._told(), self._db as db:
             for record, candidate in records:
                 keys = {
-                    "run": self.run,
+                    **self._keys,
                     "order": record.order_id,
                     "number": record.index,
                     "attempt": record.tries,
@@ -188,7 +193,7 @@ class CrystalDatabase:
         rows = self._rows[name]
         for k, state in enumerate(after.states):
             if k >= len(rows):
-                keys = {"run": self.run, "parent": rows[-1], **_state_keys(name, state)}
+                keys = {**self._keys, "parent": rows[-1], **_state_keys(name, state)}
                 data = {"state": _state_data(state)}
                 rows.append(db.write(_atoms(state), key_value_pairs=keys, data=data))
             elif k < len(before.states) and state != before.states[k]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from crystalsmith.diffusion import AnyModel
     from crystalsmith.runs.engines import Engine
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Try:
@@ -34,6 +36,7 @@ class Try:
         number: of the try, from 1.
         draft: of the crystal, from 0.
         drafts: that are made of each crystal.
+        part: of those that are made together, the one that it is of.
     """
 
     order: Order
@@ -41,6 +44,7 @@ class Try:
     number: int
     draft: int = 0
     drafts: int = 1
+    part: int = 0
 
     @property
     def place(self) -> int:
@@ -91,8 +95,19 @@ def fill(tries: Iterable[Try], batch_atoms: int, seed: int, drafter: Drafter) ->
         yield batch
 
 
+def in_turn(lists: Iterable[Iterable[T]]) -> Iterator[T]:
+    """One of each, again and again, as long as they last."""
+    waiting = deque(map(iter, lists))
+    while waiting:
+        one = waiting.popleft()
+        for item in one:
+            yield item
+            waiting.append(one)
+            break
+
+
 Maker = Callable[
-    [Iterator[list[Member]], Container[Key]], Iterator[tuple[list[Member], list[Crystal | str] | None]]
+    [Iterator[list[Member]], Callable[[Try], bool]], Iterator[tuple[list[Member], list[Crystal | str] | None]]
 ]
 """Batches, in order, with what came of them; None for one whose tries are all known."""
 
@@ -122,12 +137,12 @@ def batch_maker(
     def here(batch: list[Member]) -> list[Crystal | str]:
         return sample(model, *_asked(batch), tell(len(batch)), **options)
 
-    def one_by_one(batches: Iterator[list[Member]], known: Container[Key]) -> Any:
+    def one_by_one(batches: Iterator[list[Member]], known: Callable[[Try], bool]) -> Any:
         for batch in batches:
             # All of a batch that was cut off half way, so that what remains comes out the same.
-            yield batch, None if all(m.attempt.key in known for m in batch) else here(batch)
+            yield batch, None if all(known(m.attempt) for m in batch) else here(batch)
 
-    def in_processes(batches: Iterator[list[Member]], known: Container[Key]) -> Any:
+    def in_processes(batches: Iterator[list[Member]], known: Callable[[Try], bool]) -> Any:
         start = list(islice(batches, 2))
         if len(start) < 2 and here_alone:  # not worth the start of processes
             yield from one_by_one(iter(start), known)
@@ -148,7 +163,7 @@ def _asked(batch: list[Member]) -> tuple[list[Request], list[int]]:
 
 def _by_workers(
     batches: Iterator[list[Member]],
-    known: Container[Key],
+    known: Callable[[Try], bool],
     model: AnyModel,
     engine: Engine,
     options: dict[str, Any],
@@ -164,7 +179,7 @@ def _by_workers(
     def items() -> Iterator[tuple[list[Request], list[int]]]:
         place = 0
         for batch in batches:
-            if all(m.attempt.key in known for m in batch):
+            if all(known(m.attempt) for m in batch):
                 waiting.append((batch, None))
                 continue
             waiting.append((batch, place))

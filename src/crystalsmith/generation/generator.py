@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.conditions import unmet
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.validity import fault
 from crystalsmith.errors import ConfigError
-from crystalsmith.generation.batching import Member, Try, batch_maker, fill
+from crystalsmith.generation.batching import Member, Try, batch_maker, fill, in_turn
 from crystalsmith.generation.choice import best_records
 from crystalsmith.generation.drafts import drafter_of
 from crystalsmith.generation.known import KnownPhases, model_known
@@ -94,24 +96,28 @@ def generate_records(
     return (record for batch in batches for record in batch if record.final)
 
 
+@dataclass(frozen=True)
+class Part:
+    """What is made together with others, and comes out as if it were made alone.
+
+    Attributes:
+        orders: ``Order`` objects or mappings.
+        seed: of this part.
+        done: as for ``generate_batches``.
+    """
+
+    orders: Iterable[Order | Mapping[str, Any]]
+    seed: int = 0
+    done: Mapping[Key, str | None] | None = None
+
+
 def generate_batches(
     model: AnyModel,
     orders: Iterable[Order | Mapping[str, Any]],
     *,
     seed: int = 0,
-    batch_atoms: int = BATCH_ATOMS,
-    steps: int | None = None,
-    sampler: str | None = None,
-    max_tries: int = MAX_TRIES,
-    letters: str = LETTERS[0],
-    best_of: int = 1,
-    workers: int = 1,
-    engine: Engine | None = None,
-    prototypes: Templates | str | os.PathLike[str] | None = None,
-    on_event: Callable[[BatchStep], None] | None = None,
     done: Mapping[Key, str | None] | None = None,
-    new_only: bool = False,
-    known: Sequence[str | os.PathLike[str]] = (),
+    **options: Any,
 ) -> Generator[list[Generated]]:
     """Make crystals to order, batch by batch, with every try.
 
@@ -123,6 +129,51 @@ def generate_batches(
         model: what ``crystalsmith.load_model`` returned.
         orders: ``Order`` objects or mappings.
         seed: seed of the run.
+        done: tries of an earlier run of the same orders and their failures (None for a sound crystal). They
+            are not made or yielded again, and yet make up batches as they did, so that what remains comes out
+            the same.
+        **options: those of ``generate_parts``.
+
+    Yields:
+        Tries of one batch that are not in ``done``.
+
+    Raises:
+        OrderError: orders that are wrong or beyond the model.
+        ConfigError: an unknown sampler or impossible setting.
+        DataError: a file of known arrangements that cannot be read.
+    """
+    parts = generate_parts(model, [Part(orders, seed, done)], **options)
+
+    def run() -> Generator[list[Generated]]:
+        with closing(parts):
+            for _, batch in parts:
+                yield batch
+
+    return run()
+
+
+def generate_parts(
+    model: AnyModel,
+    parts: Sequence[Part],
+    *,
+    batch_atoms: int = BATCH_ATOMS,
+    steps: int | None = None,
+    sampler: str | None = None,
+    max_tries: int = MAX_TRIES,
+    letters: str = LETTERS[0],
+    best_of: int = 1,
+    workers: int = 1,
+    engine: Engine | None = None,
+    prototypes: Templates | str | os.PathLike[str] | None = None,
+    on_event: Callable[[BatchStep], None] | None = None,
+    new_only: bool = False,
+    known: Sequence[str | os.PathLike[str]] = (),
+) -> Generator[tuple[int, list[Generated]]]:
+    """As ``generate_batches`` for several lists of orders, a batch of each in turn.
+
+    Args:
+        model: what ``crystalsmith.load_model`` returned.
+        parts: what to make; no batch holds crystals of two of them.
         batch_atoms: most atoms (primitive cells) in a batch; a larger crystal has one of its own.
         steps: sampler steps; the model's default if None.
         sampler: name of the sampler; the model's default if None.
@@ -135,24 +186,22 @@ def generate_batches(
         prototypes: known arrangements that crystals are made from beside the network's: a file of them, a
             ``prototypes.Library``, or "none"; the model's own if None.
         on_event: told of every sampler step.
-        done: tries of an earlier run of the same orders and their failures (None for a sound crystal). They
-            are not made or yielded again, and yet make up batches as they did, so that what remains comes out
-            the same.
         new_only: make none of the crystals that are known to the model or stand in ``known``; others take
             their places.
         known: files of crystals that count as known beside those of the model, and that crystals are made
             from as well; a ``Library`` has its own for that.
 
     Yields:
-        Tries of one batch that are not in ``done``.
+        Number of the part, and tries of one batch that are not done yet.
 
     Raises:
         OrderError: orders that are wrong or beyond the model.
         ConfigError: an unknown sampler or impossible setting.
         DataError: a file of known arrangements that cannot be read.
     """
-    parsed = parse_orders(orders)
-    check_orders(parsed, model, letters, new_only)
+    asked = [parse_orders(part.orders) for part in parts]
+    for parsed in asked:
+        check_orders(parsed, model, letters, new_only)
     for name, value in (
         ("batch_atoms", batch_atoms),
         ("max_tries", max_tries),
@@ -160,50 +209,57 @@ def generate_batches(
         ("workers", workers),
     ):
         positive(name, value)
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise ConfigError(f"seed must be a whole number, not {seed!r}")
+    for part in parts:
+        if isinstance(part.seed, bool) or not isinstance(part.seed, int):
+            raise ConfigError(f"seed must be a whole number, not {part.seed!r}")
     sampler, steps = choose_sampler(model.method, sampler, steps)
     make = batch_maker(model, engine or Local(workers), on_event, steps=steps, sampler=sampler)
     if prototypes is None or isinstance(prototypes, (str, os.PathLike)):
         prototypes = library_of(model, prototypes, known)
-    drafter = drafter_of(with_known(model, prototypes), letters, new_only, prototypes)
-    drafter.expect(parsed)
-    earlier = {} if done is None else done
+    informed = with_known(model, prototypes)
+    drafters = [drafter_of(informed, letters, new_only, prototypes) for _ in parts]
+    for drafter, parsed in zip(drafters, asked, strict=True):
+        drafter.expect(parsed)
+    earlier = [{} if part.done is None else part.done for part in parts]
     # The reference phases, of which no more than the group and the atoms are kept, do not tell enough.
     refused = model_known(model, known) if new_only else None
-    first = (
-        Try(order, index, 1, draft, best_of)
-        for order in parsed
-        for index in range(order.count)
-        for draft in range(best_of)
-    )
 
-    def run() -> Generator[list[Generated]]:
+    def first(part: int) -> Iterator[Try]:
+        return (
+            Try(order, index, 1, draft, best_of, part)
+            for order in asked[part]
+            for index in range(order.count)
+            for draft in range(best_of)
+        )
+
+    def run() -> Generator[tuple[int, list[Generated]]]:
         # All first tries, then all second ones, ...: so batches do not hang on how many are made at a time.
-        tries: Iterator[Try] = first
-        while True:
-            failed: list[Try] = []
-            for batch, made in make(fill(tries, batch_atoms, seed, drafter), earlier):
+        tries = {k: first(k) for k in range(len(parts))}
+        while tries:
+            failed: dict[int, list[Try]] = {}
+            batches = in_turn(fill(t, batch_atoms, parts[k].seed, drafters[k]) for k, t in tries.items())
+            for batch, made in make(batches, lambda t: t.key in earlier[t.part]):
+                part = batch[0].attempt.part
+                before = earlier[part]
                 fresh = [
                     _outcome(member, crystal, max_tries, refused)
                     for member, crystal in zip(batch, made or (), strict=made is not None)
-                    if member.attempt.key not in earlier
+                    if member.attempt.key not in before
                 ]
                 now = {r.key: r.failure for r in fresh}
-                failures = [
-                    now[key] if key in now else earlier[key] for key in (m.attempt.key for m in batch)
-                ]
-                failed += [
+                failures = [now[key] if key in now else before[key] for key in (m.attempt.key for m in batch)]
+                again = [
                     m.attempt.next
                     for m, failure in zip(batch, failures, strict=True)
                     if failure is not None and m.attempt.number < max_tries
                 ]
+                if again:
+                    failed.setdefault(part, []).extend(again)
                 if fresh:
-                    yield fresh
-            if not failed:
-                return
-            drafter.expect(list(dict.fromkeys(t.order for t in failed)))
-            tries = iter(failed)
+                    yield part, fresh
+            for k, late in failed.items():
+                drafters[k].expect(list(dict.fromkeys(t.order for t in late)))
+            tries = {k: iter(failed[k]) for k in sorted(failed)}
 
     return run()
 

@@ -169,6 +169,7 @@ def study_many(
     settings: PhononSettings | None = None,
     *,
     folder: Path | None = None,
+    places: Mapping[str, Path] | None = None,
     stage: str = "phonons",
     engine: Engine | None = None,
     on_done: Callable[[str, Study | Failed, float], None] | None = None,
@@ -183,6 +184,7 @@ def study_many(
         potential: as for ``load_calculator``.
         settings: the usual ones if not given.
         folder: exists; where the files of each are written. None for none.
+        places: a folder that exists and a name in it for the files of each, in place of ``folder``.
         stage, engine, on_done, progress, over, apart: as for ``potentials.many.each``.
 
     Raises:
@@ -192,9 +194,11 @@ def study_many(
     check_installed()
     check_potential(potential)
     settings = settings or PhononSettings()
+    if places is None:
+        places = {} if folder is None else {name: folder / name for name in crystals}
     return each(
-        partial(_study, potential, settings, folder),
-        {name: (name, crystal) for name, crystal in crystals.items()},
+        partial(_study, potential, settings),
+        {name: (places.get(name), crystal) for name, crystal in crystals.items()},
         stage=stage,
         engine=engine,
         # The limit proper is looked at between calls; this one is for a call that never ends.
@@ -206,11 +210,11 @@ def study_many(
     )
 
 
-def _study(potential: str, settings: PhononSettings, folder: Path | None, work: tuple[str, Crystal]) -> Study:
-    name, crystal = work
+def _study(potential: str, settings: PhononSettings, work: tuple[Path | None, Crystal]) -> Study:
+    place, crystal = work
     study = study_crystal(crystal, process_calculator(potential), settings)
-    if folder is not None:
-        write_study(folder, name, crystal, study, settings, potential)
+    if place is not None:
+        write_study(place.parent, place.name, crystal, study, settings, potential)
     return replace(study, phonons=replace(study.phonons, phonopy=None))  # too large to send
 
 

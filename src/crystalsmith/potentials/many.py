@@ -128,6 +128,7 @@ def energies_of_many(
     crystals: Mapping[str, Crystal],
     potential: str,
     *,
+    batches: Sequence[Sequence[str]] | None = None,
     stage: str = "single points",
     engine: Engine | None = None,
     seconds: float = ENERGY_SECONDS,
@@ -143,6 +144,7 @@ def energies_of_many(
     Args:
         crystals: by name.
         potential: as for ``load_calculator``.
+        batches: names of those that are computed together; consecutive ones if None.
         seconds: limit for a batch.
         on_done: called with the energies of a batch as they come.
         stage, engine, progress, over, apart: as for ``each``.
@@ -153,10 +155,10 @@ def energies_of_many(
     check_potential(potential)
     found: dict[str, Energy] = {}
     names = list(crystals)
-    batches = [names[k : k + BATCH] for k in range(0, len(names), BATCH)]
+    waiting = batches or [names[k : k + BATCH] for k in range(0, len(names), BATCH)]
 
     def take(key: str, result: list[Energy] | Failed, spent: float) -> None:
-        part = batches[int(key)]
+        part = waiting[int(key)]
         if isinstance(result, Failed):
             if len(part) > 1:
                 alone.extend([name] for name in part)
@@ -168,11 +170,11 @@ def energies_of_many(
             on_done(fresh)
         progress(stage, len(found), len(names))
 
-    while batches and not over():
+    while waiting and not over():
         alone: list[list[str]] = []
         each(
             partial(_energies, potential),
-            {str(k): [crystals[name] for name in part] for k, part in enumerate(batches)},
+            {str(k): [crystals[name] for name in part] for k, part in enumerate(waiting)},
             stage=stage,
             engine=engine,
             seconds=seconds,
@@ -180,7 +182,7 @@ def energies_of_many(
             over=over,
             apart=apart,
         )
-        batches = alone
+        waiting = alone
     return found
 
 

@@ -8,43 +8,52 @@ from contextlib import closing
 from typing import Any
 
 from crystalsmith.discovery.candidate import Candidate, State
-from crystalsmith.discovery.stages.work import NO_TIME, Work
-from crystalsmith.generation import Generated, generate_batches
+from crystalsmith.discovery.stages.work import NO_TIME, Group, Work, all_over
+from crystalsmith.generation import Generated
+from crystalsmith.generation.generator import Part, generate_parts
 from crystalsmith.runs.engines import Local
 
 STAGE = "generation"
 
 
-def generate(work: Work) -> Counter[str]:
-    """Make what is not made yet.
+def generate(group: Group) -> None:
+    """Make what is not made yet."""
+    works = [work for work, _ in group]
+    orders = [{order.id: order.to_mapping() for order in work.orders} for work in works]
+    first, total = works[0], sum(map(asked, works))
 
-    Returns:
-        Why crystals were given up, and how many for each reason.
-    """
-    asked = sum(order.count for order in work.orders)
-    if not work.closed(STAGE):
-        _make(work, asked)
+    def tell() -> None:
+        first.progress(STAGE, sum(len(work.candidates) for work in works), total)
+
+    tell()
+    # Crystals are the same with any number of processes; a GPU is one.
+    on_cpu = str(getattr(first.model, "device", "cpu")) == "cpu"
+    engine = first.engine if on_cpu or first.engine.name != "local" else Local(1)
+    parts = [Part(work.orders, work.settings.seed, _done(work)) for work in works]
+    with closing(generate_parts(first.model, parts, engine=engine)) as batches:
+        for k, batch in batches:
+            _keep(works[k], batch, orders[k])
+            tell()
+            if all_over(group):
+                break
+
+
+def asked(work: Work) -> int:
+    """How many crystals there are to be."""
+    return sum(order.count for order in work.orders)
+
+
+def given_up(work: Work) -> Counter[str]:
+    """Why crystals were given up, and how many for each reason."""
     made = {_key(c)[:2] for c in work.candidates.values()}
     lost = {f[:2]: f[3] for f in work.failures if f[:2] not in made}
     reasons = Counter(lost.values())
-    return +(reasons | Counter({NO_TIME: asked - len(work.candidates) - len(lost)}))
+    return +(reasons | Counter({NO_TIME: asked(work) - len(work.candidates) - len(lost)}))
 
 
-def _make(work: Work, asked: int) -> None:
-    by_id = {order.id: order.to_mapping() for order in work.orders}
+def _done(work: Work) -> dict[tuple[str, int, int], str | None]:
     done: dict[tuple[str, int, int], str | None] = {(o, n, t): reason for o, n, t, reason in work.failures}
-    done |= {_key(c): None for c in work.candidates.values()}
-    work.progress(STAGE, len(work.candidates), asked)
-    # Crystals are the same with any number of processes; a GPU is one.
-    on_cpu = str(getattr(work.model, "device", "cpu")) == "cpu"
-    engine = work.engine if on_cpu or work.engine.name != "local" else Local(1)
-    batches = generate_batches(work.model, work.orders, seed=work.settings.seed, engine=engine, done=done)
-    with closing(batches):
-        for batch in batches:
-            _keep(work, batch, by_id)
-            work.progress(STAGE, len(work.candidates), asked)
-            if work.over():
-                break
+    return done | {_key(c): None for c in work.candidates.values()}
 
 
 def _keep(work: Work, batch: Sequence[Generated], orders: Mapping[str, Mapping[str, Any]]) -> None:

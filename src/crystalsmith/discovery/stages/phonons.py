@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from crystalsmith.discovery.stages.work import Gone, Work
+from crystalsmith.discovery.stages.work import Gone, Group, Work, all_over, share_out
 from crystalsmith.runs.atomic import writing
 from crystalsmith.runs.plain import to_plain
 from crystalsmith.runs.pool import Failed
@@ -25,38 +25,48 @@ SECONDS = 300.0
 
 def phonons(work: Work, came: list[str]) -> Gone:
     """Nobody; what cannot be computed is no verdict: ``stable`` is None then and ``failure`` says why."""
+    return {}
+
+
+def study(group: Group) -> None:
+    """Those of lowest energy of each run."""
     from crystalsmith.phonons import PhononSettings, study_many
 
-    chosen = sorted(came, key=work.rank)[: work.settings.phonons]
-    todo = {n: work.candidates[n].crystal for n in chosen if work.candidates[n].phonons is None}
-    if not todo or work.closed(STAGE):
-        return {}
-    folder = work.folder / STAGE
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    work, _ = group[0]
+    todo = share_out(group, _chosen)
+    if not todo:
+        return
+    for own, _ in todo.values():
+        with writing(own.folder / STAGE):
+            (own.folder / STAGE).mkdir(parents=True, exist_ok=True)
 
-    def take(name: str, study: Study | Failed, seconds: float) -> None:
-        verdict, elastic = _facts(study)
-        work.put([replace(work.candidates[name], phonons=verdict, elastic=elastic)])
+    def take(key: str, found: Study | Failed, seconds: float) -> None:
+        own, name = todo[key]
+        verdict, elastic = _facts(found)
+        own.put([replace(own.candidates[name], phonons=verdict, elastic=elastic)])
 
     study_many(
-        todo,
+        {key: own.candidates[name].crystal for key, (own, name) in todo.items()},
         work.settings.potential,
         PhononSettings(length=LENGTH, max_atoms=MAX_ATOMS, seconds=SECONDS),
-        folder=folder,
+        places={key: own.folder / STAGE / name for key, (own, name) in todo.items()},
         stage=STAGE,
         engine=work.engine,
         on_done=take,
         progress=work.progress,
-        over=work.over,
+        over=lambda: all_over(group),
     )
-    return {}
 
 
-def _facts(study: Study | Failed) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    if isinstance(study, Failed):
-        return {"stable": None, "failure": study.reason}, None
-    s, found = study.phonons.stability, study.phonons
+def _chosen(work: Work, came: list[str]) -> list[str]:
+    chosen = sorted(came, key=work.rank)[: work.settings.phonons]
+    return [n for n in chosen if work.candidates[n].phonons is None]
+
+
+def _facts(found: Study | Failed) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    if isinstance(found, Failed):
+        return {"stable": None, "failure": found.reason}, None
+    s, made = found.phonons.stability, found.phonons
     verdict: dict[str, Any] = {
         "stable": None if s.verdict == "open" else s.verdict == "stable",
         "verdict": s.verdict,
@@ -64,10 +74,10 @@ def _facts(study: Study | Failed) -> tuple[dict[str, Any], dict[str, Any] | None
         "min_q": list(s.lowest_q),
         "imaginary": s.imaginary,
         "interpolated": s.interpolated,
-        "supercell_atoms": found.supercell.n_atoms,
-        "calls": found.calls,
-        "seconds": round(found.seconds, 1),
+        "supercell_atoms": made.supercell.n_atoms,
+        "calls": made.calls,
+        "seconds": round(made.seconds, 1),
     }
-    if study.elasticity is None:
-        return verdict, {"stable": None, "failure": study.elastic_failure}
-    return verdict, dict(to_plain(study.elasticity))
+    if found.elasticity is None:
+        return verdict, {"stable": None, "failure": found.elastic_failure}
+    return verdict, dict(to_plain(found.elasticity))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from crystalsmith.discovery.candidate import Candidate, State
 from crystalsmith.discovery.clock import Clock
 from crystalsmith.discovery.database import CrystalDatabase
 from crystalsmith.discovery.settings import DiscoverySettings
+from crystalsmith.generation.batching import in_turn
 from crystalsmith.generation.known import KnownPhases
 from crystalsmith.hull import Hull
 from crystalsmith.runs.engines import Engine, Local
@@ -36,6 +37,8 @@ NO_TIME = "no time left"
 Gone = dict[str, str]
 """Who goes, and why."""
 
+T = TypeVar("T")
+
 
 @dataclass
 class Work:
@@ -54,6 +57,7 @@ class Work:
         folder: of the run.
         engine: where the work is done.
         progress: told of progress.
+        notes: what the reader of the report must know of orders and references.
     """
 
     settings: DiscoverySettings
@@ -68,6 +72,7 @@ class Work:
     folder: Path
     engine: Engine = field(default_factory=Local)
     progress: Progress = silent
+    notes: tuple[str, ...] = ()
 
     def closed(self, stage: str) -> bool:
         """Whether a stage was over in an earlier process; it computes nothing more."""
@@ -139,3 +144,50 @@ class Work:
                 kept[whole] += 1
                 of_formula[crystal.formula] += 1
         return gone
+
+
+class Member(NamedTuple):
+    """Of a stage that several runs go through together: one of them, and who came to the stage in it."""
+
+    work: Work
+    came: list[str]
+
+
+Group = Sequence[Member]
+"""Runs that go through a stage together; those that were through it in an earlier process are left out."""
+
+
+class Stage(NamedTuple):
+    """One stage of the funnel.
+
+    Attributes:
+        choose: who goes.
+        compute: what the choice rests on, for all runs together; None where that is at hand.
+    """
+
+    choose: Callable[[Work, list[str]], Gone]
+    compute: Callable[[Group], None] | None = None
+
+
+def share_out(group: Group, wanted: Callable[[Work, list[str]], Iterable[T]]) -> dict[str, tuple[Work, T]]:
+    """What runs want computed, one item of each in turn, so that none waits for the whole of another.
+
+    Args:
+        group: the runs.
+        wanted: items of one.
+
+    Returns:
+        Items with their run, by number as text.
+    """
+    items = in_turn([(work, item) for item in wanted(work, came)] for work, came in group)
+    return {str(k): item for k, item in enumerate(items)}
+
+
+def all_over(group: Group) -> bool:
+    """Whether nobody has time left for the stage at work."""
+    return all(work.over() for work, _ in group)
+
+
+def came_to(group: Group) -> int:
+    """How many candidates came to a stage."""
+    return sum(len(came) for _, came in group)
