@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from crystalsmith.diffraction import Pattern, PeakList
     from crystalsmith.diffusion import AnyModel, Model
-    from crystalsmith.discovery.run import Outcome
     from crystalsmith.evaluation.figures import Evaluation
     from crystalsmith.evaluation.settings import Settings as EvaluationSettings
     from crystalsmith.generation.run import GenerationResult
@@ -364,7 +363,7 @@ def hull(
 
 
 def discover(
-    system: str | Sequence[str],
+    system: str | Sequence[str] | Sequence[Sequence[str]],
     out: Place | None = None,
     *,
     model: Model | None = None,
@@ -374,11 +373,11 @@ def discover(
     overwrite: bool = False,
     progress: Progress = silent,
     **settings: Any,
-) -> Outcome:
-    """Search a chemical system for new crystals near the convex hull.
+) -> Any:
+    """Search a chemical system, or many, for new crystals near the convex hull.
 
     Args:
-        system: "Cu-K-Si", or elements.
+        system: "Cu-K-Si", or elements; or a list of systems such as ["Cu-Au", "Cu-K-Si"].
         out: folder of the run; the same call goes on where it stopped.
         model: from ``load_model``; the one that ships if not given.
         phases: what competes, the ``hull`` of the function of that name; those that ship if not given.
@@ -388,7 +387,8 @@ def discover(
         settings: fields of ``DiscoverySettings``, such as ``crystals=200`` or ``potential="7net-0"``.
 
     Returns:
-        The short list, every candidate, and what became of it.
+        An ``Outcome``: the short list, every candidate, and what became of it. Of a list of systems a
+        ``Campaign``: a row for each; their short lists stay in the folder.
 
     Raises:
         DiscoveryError: packages are missing, or no run can be made of this.
@@ -397,24 +397,23 @@ def discover(
         EngineError: an engine whose workers give no results.
         OutputError: the folder cannot be used.
     """
+    from crystalsmith.discovery.many import discover_systems_into
     from crystalsmith.discovery.run import discover_into
     from crystalsmith.discovery.settings import DiscoverySettings
+    from crystalsmith.discovery.systems import named_systems
     from crystalsmith.hull.system import parse_system
 
-    elements = parse_system(system if isinstance(system, str) else "-".join(system), fewest=2)
+    many = not isinstance(system, str) and any(not isinstance(s, str) or "-" in s for s in system)
+    listed = named_systems(system) if many else []
+    one = system if isinstance(system, str) else "-".join(map(str, system))
+    elements = listed[0][1] if many else parse_system(one, fewest=2)
     chosen = settings_of(DiscoverySettings, None, {**settings, "system": elements})
     folder, temporary = _folder(out)
-    found = discover_into(
-        chosen,
-        folder,
-        model=model,
-        hull=phases,
-        workers=workers,
-        engine=engine,
-        overwrite=overwrite,
-        progress=progress,
-    )
-    return _keep(found, temporary)
+    options: dict[str, Any] = {"model": model, "hull": phases, "workers": workers, "engine": engine}
+    options |= {"overwrite": overwrite, "progress": progress}
+    if many:
+        return _keep(discover_systems_into(listed, chosen, folder, **options), temporary)
+    return _keep(discover_into(chosen, folder, **options), temporary)
 
 
 def evaluate(

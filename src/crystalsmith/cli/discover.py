@@ -20,6 +20,7 @@ examples:
   crystalsmith discover Cu-K-Si -o runs/cuksi
   crystalsmith discover Cu-K-Si --common --samples 60 -o runs/cuksi-grid
   crystalsmith discover Li-P-S --space-groups 60-230 -n 5000 --minutes 120 -o runs/lips
+  crystalsmith discover systems.txt -n 500 --engine slurm -o runs/many    # a system a line
   crystalsmith discover Fe-Sn-Ta --formulas Fe2TaSn,Fe3Ta2Sn --known mine/ -o runs/fesnta
   ase db runs/cuksi/crystals.db stage=free -c formula,space_group,above_hull -s above_hull
 """
@@ -39,9 +40,9 @@ def add_parser(commands: Any) -> None:
     commands.add_parser(
         "discover",
         help="search a chemical system for stable new crystals",
-        description="Generate crystals of a chemical system, filter and relax them, compare them with the"
-        " convex hull of known phases, and report a short list. Interrupted, the same command goes on where"
-        " it stopped.",
+        description="Generate crystals of a chemical system, or of each of a list, filter and relax them,"
+        " compare them with the convex hull of known phases, and report a short list. Interrupted, the same"
+        " command goes on where it stopped.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         fill=add_options,
@@ -53,7 +54,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     from crystalsmith.cli.hull import add_hull_options
     from crystalsmith.discovery.settings import DiscoverySettings
 
-    parser.add_argument("system", metavar="SYSTEM", help="two to six elements, such as Cu-K-Si")
+    parser.add_argument(
+        "system",
+        metavar="SYSTEM",
+        help="two to six elements, such as Cu-K-Si; or a file of such systems, one a line",
+    )
     parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder of the run")
     what = parser.add_argument_group("what to generate")
     options.add_settings(what, DiscoverySettings, only=_WHAT)
@@ -90,14 +95,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the command; exit status."""
+    from crystalsmith.cli.discover_systems import run_list
     from crystalsmith.cli.output import emit
-    from crystalsmith.discovery.run import check_needs, discover_into
+    from crystalsmith.discovery.means import check_needs
+    from crystalsmith.discovery.run import discover_into
     from crystalsmith.discovery.settings import FEWEST_ELEMENTS, MOST_ELEMENTS, DiscoverySettings
+    from crystalsmith.discovery.systems import is_list
     from crystalsmith.hull.system import load_hull, parse_system
     from crystalsmith.runs.progress import Display
 
     if args.method == "paper":
         raise DiscoveryError("the paper's method makes no exact compositions; leave --method paper out")
+    if is_list(args.system):
+        return run_list(args, _arguments(args))
     settings = options.settings_from(
         args,
         DiscoverySettings,
@@ -151,7 +161,7 @@ def _text(outcome: Outcome, database: str | None, seconds: float) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from crystalsmith.discovery.run import DATABASE
+    from crystalsmith.discovery.database import DATABASE
     from crystalsmith.hull import KJ_PER_MOL
     from crystalsmith.runs.addresses import shown
     from crystalsmith.symmetry import space_group

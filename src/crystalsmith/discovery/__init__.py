@@ -5,6 +5,7 @@ from crystalsmith.runs.lazy import lazily
 _HOMES = {
     "settings": ("DiscoverySettings",),
     "run": ("Outcome", "discover_into"),
+    "many": ("Campaign", "discover_systems_into"),
     "calculations": ("collect_run", "write_run_inputs"),
     "shortlist": ("read_shortlist",),
 }

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,8 @@ class Standing:
         failures: reasons with their numbers, the most frequent first.
         seconds: time that processes have spent on it, as far as the manifest says.
         command: words of the command line; None where a script began the run.
+        systems: of a run over many chemical systems, how many are finished, failed and waiting.
+        running: names of the systems that have begun and are not over.
     """
 
     folder: Path
@@ -85,6 +87,8 @@ class Standing:
     failures: Mapping[str, int]
     seconds: float
     command: Mapping[str, Any] | None
+    systems: Mapping[str, int] = field(default_factory=dict)
+    running: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Of plain JSON types."""
@@ -98,6 +102,12 @@ class Standing:
             left = stage.seconds_left
             left_words = f", {_span(left)} left" if left and self.status == "running" else ""
             lines.append(f"  {stage.name}: {stage.done:,} of {stage.total:,}{rate}{left_words}")
+        if self.systems:
+            names = f" ({', '.join(self.running)})" if self.running else ""
+            at_work = self.status in ("running", "stopping")
+            states = {**self.systems, "running" if at_work else "begun": len(self.running)}
+            counts = ", ".join(f"{n:,} {state}" for state, n in states.items() if n)
+            lines.append(f"  systems: {counts}{names}")
         lines += [
             f"  {name}: {rows:,}" + ("" if ": " in name else " rows") for name, rows in self.rows.items()
         ]
@@ -136,6 +146,7 @@ def standing(folder: str | Path) -> Standing:
         failures=dict(failures.most_common()),
         seconds=float(manifest.get("timings", {}).get("seconds", 0.0)),
         command=manifest.get("command"),
+        **_systems(path),
     )
 
 
@@ -235,6 +246,31 @@ def _stages(log: Path) -> tuple[Stage, ...]:
         long_enough = at - began >= SPAN
         stages.append(Stage(name, done, total, (done - first) / (at - began) if long_enough else None))
     return tuple(stages)
+
+
+def _systems(path: Path) -> dict[str, Any]:
+    """Of a run over many systems: states with their numbers, and which are at work."""
+    try:
+        names = (path / "systems.txt").read_text(encoding="utf-8").split()
+        began = {entry.name for entry in (path / "systems").iterdir()}
+    except OSError:
+        return {}
+    over: dict[str, str] = {}
+    with suppress(OSError), (path / "systems.jsonl").open("rb") as lines:
+        for line in lines:
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
+                row = parse_line(line)
+                over[str(row["system"])] = str(row["status"])
+    running = tuple(name for name in names if name in began and name not in over)
+    states = Counter(over.values())
+    return {
+        "systems": {
+            "finished": states["finished"],
+            "failed": states["failed"],
+            "waiting": len(names) - len(over) - len(running),
+        },
+        "running": running,
+    }
 
 
 def _journals(path: Path) -> tuple[dict[str, int], Counter[str]]:

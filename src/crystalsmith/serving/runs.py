@@ -35,6 +35,8 @@ FILES = {
     "crystals.png": "image/png",
     "hull.json": "application/json",
     "shortlist.json": "application/json",
+    "systems.csv": "text/csv",
+    "systems.json": "application/json",
 }
 """Files of a run that are given out, with their types."""
 
@@ -201,10 +203,18 @@ def file_of(run: Run, name: str) -> tuple[Path, str]:
     Raises:
         NotFound: it is not among those, or not there.
     """
-    path = run.path / name if name in FILES else None
-    if path is None or path.is_symlink() or not path.is_file():
+    part = _OF_SYSTEM.fullmatch(name)
+    kind = part[1] if part else name
+    path = run.path / name
+    if kind not in FILES or not path.is_file() or not path.resolve().is_relative_to(run.path.resolve()):
         raise NotFound("there is no such file of this run")
-    return path, FILES[name]
+    if path.is_symlink():
+        raise NotFound("there is no such file of this run")
+    return path, FILES[kind]
+
+
+_OF_SYSTEM = re.compile(r"systems/[A-Z][A-Za-z-]*/(report\.html|candidates\.csv)")
+"""Of a run over many systems: what its index leads to."""
 
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")

@@ -120,6 +120,13 @@ def _discovery(path: Path) -> Iterator[Record]:
         yield Record.of_crystal(str(row["candidate"]), crystal, energy=row.get("energy_per_atom", math.nan))
 
 
+def _systems(path: Path) -> Iterator[Record]:
+    """The short lists of the systems that are over, one after another."""
+    for row in _rows(path / "systems.jsonl"):
+        if row["status"] == "finished":
+            yield from _discovery(path / "systems" / row["system"])
+
+
 def _rediscovery(path: Path) -> Iterator[Record]:
     """What matches its target, relaxed where it was; of a run that was interrupted, all that was tried."""
     results = path / "results.json"
@@ -163,6 +170,7 @@ _READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
     "generation": _generation,
     "relaxation": _relaxation,
     "discovery": _discovery,
+    "systems": _systems,
     "rediscovery": _rediscovery,
     "phonons": _phonons,
     "solution": _solution,

@@ -37,7 +37,7 @@ def router(service: Service) -> APIRouter:
         """One crystal: its row, cell, sites, distances."""
         return service.crystal(run_id, n)
 
-    @routes.get("/runs/{run_id}/files/{name}")
+    @routes.get("/runs/{run_id}/files/{name:path}")
     def file(run_id: str, name: str) -> FileResponse:
         """A file of the run, such as report.html."""
         path, kind = service.file(run_id, name)

@@ -28,12 +28,14 @@ from crystalsmith.serving.opened.record import Opened
 from crystalsmith.serving.opened.rediscovery import open_rediscovery
 from crystalsmith.serving.opened.relaxation import open_relaxation
 from crystalsmith.serving.opened.solution import Solution, open_solution
+from crystalsmith.serving.opened.systems import open_systems
 
 OPENERS: Mapping[str, Callable[[Reader, Mapping[str, Any]], Opened]] = {
     "generation": open_generation,
     "relaxation": open_relaxation,
     "solution": open_solution,
     "discovery": open_discovery,
+    "systems": open_systems,
     "rediscovery": open_rediscovery,
     "phonons": open_phonons,
     "training": open_training,
