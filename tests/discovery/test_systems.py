@@ -17,11 +17,12 @@ from crystalsmith.cli.main import main
 from crystalsmith.crystal.io import read_records
 from crystalsmith.diffusion import Model, load_model
 from crystalsmith.discovery import many
+from crystalsmith.discovery.calculations import write_run_inputs
 from crystalsmith.discovery.database import CrystalDatabase
 from crystalsmith.discovery.many import Campaign, discover_systems_into
 from crystalsmith.discovery.run import discover_into
 from crystalsmith.discovery.systems import is_list, named_systems, read_systems
-from crystalsmith.errors import DiscoveryError, OrderError
+from crystalsmith.errors import DiscoveryError, OrderError, OutputError
 from crystalsmith.hull import Hull
 from crystalsmith.runs.campaign import standing
 from crystalsmith.serving.opened import open_run
@@ -155,6 +156,16 @@ def test_systems_that_fail_are_told_and_the_others_go_on(
         status
     )
     assert status.failures == {"nothing can be made of this": 1, "no such hull": 1}
+
+
+def test_calculations_of_a_system_are_never_replaced(model: Model, undisturbed: Campaign, tmp_path: Path):
+    folder = shutil.copytree(undisturbed.folder, tmp_path / "run")
+    write_run_inputs([folder / "systems" / "Cu-Pd"], folder / "systems" / "Cu-Pd")
+    output = next(folder.glob("systems/Cu-Pd/dft/vasp/01-*/relax")) / "OUTCAR"
+    output.write_text("days of work")
+    with pytest.raises(OutputError, match="holds calculations already"):
+        search(model, folder, overwrite=True)
+    assert output.read_text() == "days of work" and (folder / "systems.csv").exists()
 
 
 def test_the_index_leads_to_every_system_and_the_table_says_the_same(undisturbed: Campaign):

@@ -39,6 +39,16 @@ FOLDER = "dft"
 """Of a run, where its calculations are."""
 
 
+def check_calculations(folder: Path) -> None:
+    """Refuse to replace what a run's folder holds of calculations; inputs alone may be.
+
+    Raises:
+        OutputError: it holds some.
+    """
+    for code in CODES:
+        check_free(folder / FOLDER / code, overwrite=True)
+
+
 def subjects_of(candidates: Iterable[Candidate]) -> list[Subject]:
     """What DFT must know of candidates."""
     return [Subject(c.name, c.crystal, tuple(c.decomposition)) for c in candidates]

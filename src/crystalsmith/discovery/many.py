@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith import __version__
+from crystalsmith.discovery.calculations import check_calculations
 from crystalsmith.discovery.database import DATABASE, CrystalDatabase
 from crystalsmith.discovery.funnel import Passage, run_stages
 from crystalsmith.discovery.means import Means, begin, check_needs, identity_of, known_to, reference_hull
@@ -159,6 +160,8 @@ def discover_systems_into(
     elements = sorted({element for _, system in systems for element in system})
     identity = _identity(model, settings, hull, database)
     check_folder(folder, SYSTEMS, identity, overwrite=overwrite)
+    for own in folder.glob(f"{FOLDER}/*") if overwrite else ():
+        check_calculations(own)
     means = Means(model, hull, known_to(model, settings, hull, elements))
     if database is not None:
         CrystalDatabase(database, "").load()  # one that cannot be used leaves no run behind

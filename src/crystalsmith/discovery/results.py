@@ -11,9 +11,7 @@ from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.io.parquet import write_shards
 from crystalsmith.dft.competing import Missing
 from crystalsmith.dft.inputs import write_inputs
-from crystalsmith.dft.jobs import check_free
-from crystalsmith.dft.settings import CODES
-from crystalsmith.discovery.calculations import FOLDER, competing, subjects_of
+from crystalsmith.discovery.calculations import FOLDER, check_calculations, competing, subjects_of
 from crystalsmith.discovery.funnel import Passage
 from crystalsmith.discovery.means import known_elements
 from crystalsmith.discovery.report.table import SHARD_COLUMNS, shard_row
@@ -94,8 +92,7 @@ def write_dft_inputs(folder: Path, summary: RunSummary, missing: Sequence[Missin
     if not summary.shortlist:
         return []
     try:
-        for code in CODES:
-            check_free(folder / FOLDER / code, overwrite=True)
+        check_calculations(folder)
     except OutputError:
         return [f"{folder / FOLDER} holds calculations and is left as it is"]
     inputs = write_inputs(

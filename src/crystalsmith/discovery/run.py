@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal.crystals import Crystals
 from crystalsmith.crystal.io.parquet import FOLDER as SHARDS
-from crystalsmith.dft.jobs import check_free
-from crystalsmith.dft.settings import CODES
-from crystalsmith.discovery.calculations import FOLDER
+from crystalsmith.discovery.calculations import FOLDER, check_calculations
 from crystalsmith.discovery.candidate import Candidate
 from crystalsmith.discovery.clock import CLOCK
 from crystalsmith.discovery.database import DATABASE, CrystalDatabase
@@ -156,8 +154,7 @@ def discover_into(
     identity = identity_of(model, settings, hull, database, settings.system)
     check_folder(folder, DISCOVERY, identity, overwrite=overwrite)
     if overwrite:
-        for code in CODES:
-            check_free(folder / FOLDER / code, overwrite=True)
+        check_calculations(folder)
     means = Means(model, hull, known_to(model, settings, hull, settings.system))
     fetched = fetch_structures(settings, hull) if materials_project else []
     if database is not None:
