@@ -6,9 +6,10 @@ import re
 import threading
 import time
 from concurrent.futures import Future
+from functools import partial
 
 import pytest
-from hostile import Hostile, Large, collect, engine, root
+from hostile import Hostile, Large, collect, engine, root, root_by
 
 from crystalsmith.errors import EngineError
 from crystalsmith.potentials import calculators, check_potential
@@ -182,7 +183,9 @@ def test_another_model_file_is_named_and_does_no_work(tmp_path, monkeypatch, fou
     model = tmp_path / "my.model"
     model.write_text("weights")
     check_potential(f"mace:{model}")
-    done = collect(engine(tmp_path, OtherNode(model, found)), root, [1.0, 4.0], chunk=1)
+    done = collect(
+        engine(tmp_path, OtherNode(model, found)), partial(root_by, f"mace:{model}"), [1.0, 4.0], chunk=1
+    )
     assert done[0] == 1.0
     assert re.search(f"file {model} [0-9a-f]{{12}} here and {there} there", done[1].reason)
 
@@ -194,8 +197,15 @@ def test_another_module_of_a_potential_is_named_and_does_no_work(tmp_path, monke
     module = tmp_path / "their" / "own" / "potential.py"
     module.write_text("from ase.calculators.emt import EMT\n")
     check_potential("their.own.potential:EMT")
-    done = collect(engine(tmp_path, OtherNode(module, "EMT = 0\n")), root, [1.0, 4.0], chunk=1)
+    other = OtherNode(module, "EMT = 0\n")
+    done = collect(engine(tmp_path, other), partial(root_by, "their.own.potential:EMT"), [1.0, 4.0], chunk=1)
     assert done[0] == 1.0 and "module their.own.potential" in done[1].reason
+
+
+def test_what_another_run_of_this_process_relied_on_is_not_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(likeness, "_relied_on", {})
+    likeness.rely_on_module("a_potential_of_yesterday")
+    assert collect(engine(tmp_path, Hostile()), partial(root_by, "chgnet"), [1.0, 4.0]) == {0: 1.0, 1: 2.0}
 
 
 def test_a_large_function_is_a_file_unless_workers_cannot_read_it(tmp_path):

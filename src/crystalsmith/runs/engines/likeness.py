@@ -38,9 +38,15 @@ def rely_on_module(name: str) -> None:
     _relied_on[_MODULE + name] = None
 
 
-def of_asker() -> dict[str, str]:
-    """What a run asks of its workers: its likeness, and digests of the files that it relies on."""
-    return {**likeness(), **{name: _content(name) for name in _relied_on}}
+def of_asker(function: bytes) -> dict[str, str]:
+    """What a run asks of its workers: its likeness, and digests of the files that it relies on.
+
+    Args:
+        function: what they are to do, pickled. Files and modules that it does not name are of other runs of
+            this process.
+    """
+    named = [name for name in _relied_on if name.partition(" ")[2].encode() in function]
+    return {**likeness(), **{name: _content(name) for name in named}}
 
 
 def of_worker(asker: Mapping[str, str]) -> dict[str, str]:

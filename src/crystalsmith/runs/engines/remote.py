@@ -266,7 +266,7 @@ class _Stage:
         self.engine, self.seconds = engine, seconds
         self.function = bytes(Pickler.dumps(function))
         self.digest = digest_of(self.function)
-        self.asker = of_asker()
+        self.asker = of_asker(self.function)
         self.inline = len(self.function) <= _INLINE
         self.items: Iterator[tuple[int, Any]] = enumerate(items)
         self.pace = _Pace(chunk, len(items) if isinstance(items, Sized) else None)
