@@ -58,3 +58,13 @@ def test_the_generators_best_are_compared_whatever_their_fits():
     order = leading(trials, {t.key: one.fit for t, one in zip(trials, found, strict=True)})
     assert order[0] is trials[0] and order[-1] is trials[-1]
     assert trials[-2] not in order  # no better for the generator than what is there
+
+
+def test_many_with_less_symmetry_take_no_places_from_others():
+    found = [answer(WURTZITE, 0.0, 0.3 + 0.001 * k) for k in range(2 * COMPARED)]
+    low = [replace(one.trial, key=f"0/{k}") for k, one in enumerate(found)]
+    others = [answer(SALT, -1.0, 0.99), answer(BLENDE, -2.0, 0.99)]
+    trials = [*low, *(one.trial for one in others)]
+    fits = {t.key: one.fit for t, one in zip(trials, [*found, *others], strict=True)}
+    order = leading(trials, fits)
+    assert order[0] is low[0] and set(order[-2:]) == set(trials[-2:])

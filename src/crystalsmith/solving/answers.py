@@ -172,8 +172,12 @@ def leading(trials: Sequence[Trial], fits: Mapping[str, Fitted]) -> list[Trial]:
     """
     found = [trial for trial in trials if trial.key in fits and fits[trial.key].near]
     u = figures([Answer(trial, fits[trial.key]).evidence for trial in found])
-    chosen = [*np.argsort(-u, kind="stable")[:COMPARED], *_likeliest(found)]
-    order = [found[i] for i in dict.fromkeys(int(i) for i in chosen)]
+    by_fit = [int(i) for i in np.argsort(-u, kind="stable")]
+    # Those with less symmetry are many of a few: they take no places from others.
+    made, less = ([i for i in by_fit if ("/" in found[i].key) == is_less] for is_less in (False, True))
+    best = {*made[:COMPARED], *less[:COMPARED]}
+    likeliest = _likeliest(found, made)
+    order = [found[i] for i in dict.fromkeys([*(i for i in by_fit if i in best), *likeliest])]
     stands = alike([fits[trial.key].crystal for trial in order])
     freedom = [free_parameters(trial.crystal) for trial in order]
     kept = set(stands)
@@ -183,9 +187,9 @@ def leading(trials: Sequence[Trial], fits: Mapping[str, Fitted]) -> list[Trial]:
     return [trial for i, trial in enumerate(order) if i in kept]
 
 
-def _likeliest(trials: Sequence[Trial]) -> list[int]:
-    """The first trials by what the generator thinks of them without the pattern."""
-    judged = [i for i, trial in enumerate(trials) if trial.figure is not None]
+def _likeliest(trials: Sequence[Trial], rows: Sequence[int]) -> list[int]:
+    """The first of these trials by what the generator thinks of them without the pattern."""
+    judged = [i for i in rows if trials[i].figure is not None]
     return sorted(judged, key=lambda i: -(trials[i].figure or 0.0))[:LIKELIEST]
 
 
