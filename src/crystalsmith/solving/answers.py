@@ -174,7 +174,7 @@ def leading(trials: Sequence[Trial], fits: Mapping[str, Fitted]) -> list[Trial]:
     u = figures([Answer(trial, fits[trial.key]).evidence for trial in found])
     by_fit = [int(i) for i in np.argsort(-u, kind="stable")]
     # Those with less symmetry are many of a few: they take no places from others.
-    made, less = ([i for i in by_fit if ("/" in found[i].key) == is_less] for is_less in (False, True))
+    made, less = ([i for i in by_fit if bool(found[i].lowered_from) == is_less] for is_less in (False, True))
     best = {*made[:COMPARED], *less[:COMPARED]}
     likeliest = _likeliest(found, made)
     order = [found[i] for i in dict.fromkeys([*(i for i in by_fit if i in best), *likeliest])]

@@ -54,7 +54,7 @@ def lowered(
     chosen = {t.key: t for t in (*order[:BEST], *likely[:LIKELIEST])}
     found: list[Trial] = []
     for key, trial in chosen.items():
-        if key in done or "/" in key:
+        if key in done or trial.lowered_from:
             continue
         fit = refined.get(key, fits[key])
         crystal = fit.crystal if fit.misfit < CLOSE else trial.crystal

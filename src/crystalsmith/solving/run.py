@@ -309,7 +309,7 @@ class _Work:
             if ended(answers):
                 break
             fresh = lowered(order, fits.found, refined.found, low)
-            low |= {t.key.split("/")[0] for t in fresh}
+            low |= {t.lowered_from for t in fresh}
             if fresh:
                 trials |= {t.key: t for t in fresh}
                 fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)

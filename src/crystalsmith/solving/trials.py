@@ -40,6 +40,11 @@ class Trial:
     crystal: Crystal
     cell: str = OWN
 
+    @property
+    def lowered_from(self) -> str:
+        """Key of the trial that this one is, in a subgroup of its group; empty if it is none."""
+        return self.key.rpartition("/")[0]
+
 
 def trials_of(made: Iterable[tuple[Entry, float | None]], cells: Sequence[Cell], given: bool) -> list[Trial]:
     """Candidates on their own cells, and on all others that they can be strained to.
