@@ -17,6 +17,7 @@ from typing import Any
 import ase.db
 import numpy as np
 import pytest
+from kills import Killed, killed_at
 
 import postgresql
 from crystals import KNOWN
@@ -162,22 +163,7 @@ def test_a_run_cut_off_anywhere_ends_as_an_undisturbed_one(
     model: Model, undisturbed: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ):
     """The process ends at the so manieth write, which is lost, as kill -9 would have it."""
-
-    class Killed(BaseException):
-        pass
-
-    left = stop
-    for name in ("update", "add_generated"):
-        original = getattr(CrystalDatabase, name)
-
-        def write(self: Any, what: Any, original: Any = original) -> None:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                raise Killed
-            original(self, what)
-
-        monkeypatch.setattr(CrystalDatabase, name, write)
+    killed_at(stop, monkeypatch)
     try:
         run(model, tmp_path / "run")
         cut = False

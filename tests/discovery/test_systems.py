@@ -12,13 +12,13 @@ from typing import Any
 
 import ase.db
 import pytest
+from kills import Killed, killed_at
 
 from crystalsmith.cli.main import main
 from crystalsmith.crystal.io import read_records
 from crystalsmith.diffusion import Model, load_model
 from crystalsmith.discovery import many
 from crystalsmith.discovery.calculations import write_run_inputs
-from crystalsmith.discovery.database import CrystalDatabase
 from crystalsmith.discovery.many import Campaign, discover_systems_into
 from crystalsmith.discovery.run import discover_into
 from crystalsmith.discovery.systems import is_list, named_systems, read_systems
@@ -75,22 +75,7 @@ def test_a_run_cut_off_anywhere_with_its_lines_in_another_order_ends_the_same(
     model: Model, undisturbed: Campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ):
     """The process ends at the so manieth write of the database, as kill -9 would have it."""
-
-    class Killed(BaseException):
-        pass
-
-    left = stop
-    for name in ("update", "add_generated"):
-        original = getattr(CrystalDatabase, name)
-
-        def write(self: Any, what: Any, original: Any = original) -> None:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                raise Killed
-            original(self, what)
-
-        monkeypatch.setattr(CrystalDatabase, name, write)
+    killed_at(stop, monkeypatch)
     with pytest.raises(Killed):
         search(model, tmp_path / "run", NAMES[::-1])
     monkeypatch.undo()
