@@ -12,8 +12,17 @@ import pytest
 import run_folders
 from served import Server
 
+from crystalsmith.serving.pages import layout
+
 SLOW = 180_000
 """Milliseconds to wait for what another process computes on a busy machine."""
+
+NOTED = "window.rejected = []; addEventListener('unhandledrejection', e => rejected.push(String(e.reason)))"
+"""Keeps what promises of a page were rejected with."""
+
+REJECTED = """new Promise((done) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => done(rejected)))))"""
+"""The same, once observers have been told of what changed."""
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +155,59 @@ def test_relaxed_crystals_are_compared_with_those_of_before(served, page):
     assert "no reference phases come with the package for ase.calculators.emt:EMT" in page.inner_text(
         "main, body"
     )
+
+
+def test_a_plot_that_is_replaced_while_its_script_comes_asks_for_nothing(served, page):
+    held: list[Any] = []
+    page.add_init_script(NOTED)
+    page.route(re.compile(r"/esm/\w+/index\.js"), lambda route: held.append(route))
+    page.goto(f"{served.url}/runs/{id_of(served, 'relaxation')}")
+    page.get_by_role("button", name="Show cu").click()
+    panel = page.get_by_role("region", name="The chosen crystal")
+    first = panel.locator(".js-plotly-plot")
+    first.wait_for(state="attached")
+    name = first.get_attribute("id")
+    panel.get_by_role("button", name="Before").click()
+    panel.get_by_text("a 3.700").first.wait_for()
+    panel.locator(f".js-plotly-plot:not(#{name})").wait_for(state="attached")
+    assert page.locator(f"#{name}").count() == 0
+    for _ in range(SLOW // 50):
+        if held:
+            break
+        page.wait_for_timeout(50)
+    held[0].continue_()
+    panel.locator(".scatterlayer").wait_for()
+    assert page.evaluate(REJECTED) == []
+
+
+def test_plots_keep_to_the_width_of_the_window_and_to_peace_while_hidden(served, page):
+    page.add_init_script(NOTED)
+    page.goto(f"{served.url}/runs/{id_of(served, 'training')}")
+    page.locator(".js-plotly-plot .scatterlayer").wait_for()
+    style = "document.querySelector('.js-plotly-plot').style.display"
+    for width in (700, 1100):
+        page.evaluate(f"{style} = 'none'")
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(REJECTED) == []
+        page.evaluate(f"{style} = ''")
+        page.wait_for_function(
+            """(most) => {
+              const wide = (name) => document.querySelector(name).getBoundingClientRect().width;
+              const place = wide(".js-plotly-plot");
+              return place > most - 150 && place < most && Math.abs(wide(".main-svg") - place) < 2;
+            }""",
+            arg=width,
+        )
+    page.set_viewport_size({"width": 900, "height": 900})
+    page.wait_for_function("document.querySelector('.main-svg').getBoundingClientRect().width < 900")
+    page.evaluate("document.querySelector('.js-plotly-plot').remove()")
+    assert page.evaluate(REJECTED) == []
+
+
+def test_all_plots_of_pages_are_of_one_element():
+    pages = Path(layout.__file__).parent
+    users = [path.name for path in sorted(pages.glob("*.py")) if "ui.plotly" in path.read_text("utf-8")]
+    assert users == ["plot.py"]
 
 
 @pytest.mark.parametrize("name", ["generation", "evaluation", "hull", "training"])

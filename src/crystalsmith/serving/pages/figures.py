@@ -34,7 +34,6 @@ LINES = ("#3f7fc4", "#c8642c", "#2e9a6b", "#a0569e", "#b98a1e", "#d0443e", "#6d7
 
 CONFIG = {
     "displaylogo": False,
-    "responsive": True,
     "displayModeBar": False,
     "modeBarButtonsToRemove": ["select2d", "lasso2d"],
 }

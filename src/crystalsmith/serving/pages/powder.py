@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nicegui import ui
+from crystalsmith.serving.pages.plot import Plot
 
 RADIATIONS = {
     "CuKa": "Cu Kα, 1.5406 and 1.5444 Å",
@@ -18,7 +18,7 @@ RADIATIONS = {
 """What can be chosen, by names of ``diffraction.radiation``."""
 
 
-def pattern_plot(pattern: Mapping[str, Any], *, height: int = 300) -> ui.plotly:
+def pattern_plot(pattern: Mapping[str, Any], *, height: int = 300) -> Plot:
     """The pattern, and ticks with indices below it.
 
     Args:
@@ -26,18 +26,13 @@ def pattern_plot(pattern: Mapping[str, Any], *, height: int = 300) -> ui.plotly:
             ``d`` (Angstrom), ``intensity`` and ``hkl``.
         height: in pixels.
     """
-    plot = ui.plotly(figure_of([(pattern, "")], height)).classes("plot")
-    plot.props.update({"role": "img", "aria-label": spoken(pattern)})
-    return plot
+    return Plot(figure_of([(pattern, "")], height), spoken(pattern))
 
 
-def pair_plot(first: Mapping[str, Any], second: Mapping[str, Any], names: tuple[str, str]) -> ui.plotly:
+def pair_plot(first: Mapping[str, Any], second: Mapping[str, Any], names: tuple[str, str]) -> Plot:
     """Two patterns, the second one upside down."""
-    plot = ui.plotly(figure_of([(first, names[0]), (second, names[1])], 340)).classes("plot")
-    plot.props.update(
-        {"role": "img", "aria-label": f"{names[0]}: {spoken(first)}; {names[1]}: {spoken(second)}"}
-    )
-    return plot
+    words = f"{names[0]}: {spoken(first)}; {names[1]}: {spoken(second)}"
+    return Plot(figure_of([(first, names[0]), (second, names[1])], 340), words)
 
 
 def figure_of(patterns: list[tuple[Mapping[str, Any], str]], height: int) -> dict[str, Any]:
@@ -90,7 +85,7 @@ def figure_of(patterns: list[tuple[Mapping[str, Any], str]], height: int) -> dic
         "xaxis": {**axis, "title": {"text": "2θ (°)"}, "ticks": "outside"},
         "yaxis": {**axis, "title": {"text": "intensity (%)"}, "range": spread, "fixedrange": True},
     }
-    config = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+    config = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
     return {"data": data, "layout": layout, "config": {**config, "displayModeBar": False}}
 
 

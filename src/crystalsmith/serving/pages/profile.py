@@ -11,6 +11,7 @@ from crystalsmith.reports.words import number
 from crystalsmith.serving.opened import Curves, Opened, solution_in
 from crystalsmith.serving.pages.figures import profile_figure, spoken_profile
 from crystalsmith.serving.pages.parts import answer, element, html, text
+from crystalsmith.serving.pages.plot import Plot
 from crystalsmith.serving.pages.run_parts import typeset
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ class ProfilePanel:
                 with element("h2"):
                     self._title = html("Pattern", tag="span")
                 self._sure = text("span", "", "tag")
-            self._plot = ui.plotly({"data": [], "layout": {}}).classes("plot")
-            self._plot.props["role"] = "img"
+            self._plot = Plot({"data": [], "layout": {}})
             self._words = text("p", "", "quiet small")
         ui.timer(0.05, self._first, once=True)
 
@@ -65,7 +65,7 @@ class ProfilePanel:
         told = verdict.final or curves.calculated is not None
         self._sure.classes(replace=f"tag {TONES.get(verdict.words, 'hidden') if told else 'hidden'}")
         self._plot.set_visibility(bool(len(curves.two_theta)))
-        self._plot.props["aria-label"] = spoken_profile(curves)
+        self._plot.say(spoken_profile(curves))
         if not len(curves.two_theta):
             self._words.set_text("The pattern is shown as soon as the run has read it.")
             return

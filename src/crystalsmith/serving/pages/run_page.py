@@ -19,6 +19,7 @@ from crystalsmith.serving.pages import figures
 from crystalsmith.serving.pages.crystal_panel import crystal_panel
 from crystalsmith.serving.pages.fields import Field, select_field
 from crystalsmith.serving.pages.parts import answer, button, element, facts, html, link, text
+from crystalsmith.serving.pages.plot import Plot
 from crystalsmith.serving.pages.profile import ProfilePanel
 from crystalsmith.serving.pages.progress import JobPanel
 from crystalsmith.serving.pages.row_panel import RowSource, facts_of_row
@@ -247,16 +248,14 @@ class RunPage:
         lines = await answer(bands, Reader(self._opened.folder), name)
         if lines:
             text("h3", "Phonons")
-            plot = ui.plotly(figures.bands_figure(lines)).classes("plot")
-            plot.props.update({"role": "img", "aria-label": f"Bands of the phonons of {name}"})
+            Plot(figures.bands_figure(lines), f"Bands of the phonons of {name}")
 
     def _add_plots(self) -> None:
         opened = self._opened
         with self._plots:
             if opened.series:
                 with element("section", "panel", **{"aria-label": "Losses"}):
-                    plot = ui.plotly(figures.series_figure(opened.series, opened.series_axes)).classes("plot")
-                    plot.props.update({"role": "img", "aria-label": "Losses against steps"})
+                    Plot(figures.series_figure(opened.series, opened.series_axes), "Losses against steps")
             systems = diagram.systems_of(opened) if opened.kind in _WITH_ENERGIES else []
             if systems:
                 DiagramPanel(self._service, opened, systems, self.open)

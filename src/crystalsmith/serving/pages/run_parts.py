@@ -14,6 +14,7 @@ from crystalsmith.reports.words import duration, formula_html, group_html
 from crystalsmith.serving.opened import Opened, Step
 from crystalsmith.serving.pages import figures
 from crystalsmith.serving.pages.parts import element, html, link, tag, text
+from crystalsmith.serving.pages.plot import Plot
 from crystalsmith.symmetry import space_group
 
 KINDS = {
@@ -149,15 +150,14 @@ def ago(seconds: float) -> str:
     return "just now"
 
 
-def draw_diagram(diagram: Mapping[str, Any], *, height: int = 520) -> ui.plotly:
+def draw_diagram(diagram: Mapping[str, Any], *, height: int = 520) -> Plot:
     """A phase diagram and what is to be said of it.
 
     Args:
         diagram: of ``serving.diagram``.
         height: in pixels.
     """
-    plot = ui.plotly(figures.diagram_figure(diagram, height=height)).classes("plot")
-    plot.props.update({"role": "img", "aria-label": figures.spoken_diagram(diagram)})
+    plot = Plot(figures.diagram_figure(diagram, height=height), figures.spoken_diagram(diagram))
     for note in diagram["notes"]:
         text("p", note, "quiet small")
     return plot

@@ -11,6 +11,7 @@ from crystalsmith.serving.pages.figures import pattern_figure
 from crystalsmith.serving.pages.job_form import JobForm
 from crystalsmith.serving.pages.layout import frame
 from crystalsmith.serving.pages.parts import element, text
+from crystalsmith.serving.pages.plot import Plot
 from crystalsmith.serving.pages.runs import show_run
 from crystalsmith.serving.pages.uploads import upload_field
 
@@ -138,8 +139,8 @@ class SolvePage:
         )
         with self._drawn:
             if found.get("x"):
-                plot = ui.plotly(pattern_figure(found["x"], found["y"], str(found.get("axis") or "2theta")))
-                plot.classes("plot").props.update({"role": "img", "aria-label": "The uploaded pattern"})
+                axis = str(found.get("axis") or "2theta")
+                Plot(pattern_figure(found["x"], found["y"], axis), "The uploaded pattern")
 
     def _options(self) -> dict[str, Any]:
         """What is asked for, of the fields that are shown and filled."""
