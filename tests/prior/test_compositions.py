@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from pymatgen.core import Element
 
 from crystalsmith.crystal.chemistry import element_features, oxidation_states
 from crystalsmith.crystal.elements import NUMBERS, SYMBOLS, formula_order
+from crystalsmith.crystal.properties import dissimilarity
 from crystalsmith.prior import Compositions, Known, known_assignments
 from crystalsmith.prior.compositions import is_ionic, is_neutral
 from priors import known_occupations
@@ -105,6 +108,41 @@ def test_probabilities_of_ratios(system: str, max_atoms: int) -> None:
         assert p > 0 and len(ratio) == len(elements)
         assert min(ratio) >= 1 and math.gcd(*ratio) == 1
         assert sum(ratio) <= max_atoms
+
+
+def lent_one_by_one(known: list[Known], elements: tuple[int, ...], max_atoms: int) -> dict[Any, float]:
+    """The rule in plain words: each crystal in each matching, then each ratio for how frequent it is."""
+    n = len(elements)
+    seen = Counter(
+        (k.elements, tuple(c // math.gcd(*k.counts) for c in k.counts)) for k in known if len(k.counts) == n
+    )
+    rows = [(z, r, times) for (z, r), times in sorted(seen.items()) if sum(r) <= max_atoms]
+    weight: dict[Any, float] = {}
+    for order in permutations(range(n)):
+        for z, r, _ in rows:
+            d = np.array([dissimilarity()[a, z[k]] for a, k in zip(elements, order, strict=True)]).sum()
+            ratio = tuple(r[k] for k in order)
+            weight[ratio] = weight.get(ratio, 0.0) + (1 + d / (2 * 3.0 * 0.6**2)) ** -3.0
+    if not rows:
+        return {(1,) * n: 1.0}
+    whole = sum(times for _, _, times in rows)
+    for pattern in {tuple(sorted(r)) for _, r, _ in rows}:
+        times = sum(t for _, r, t in rows if tuple(sorted(r)) == pattern)
+        orders = set(permutations(pattern))
+        for ratio in orders:
+            weight[ratio] += times / whole / len(orders)
+    if is_ionic(elements):
+        weight = {r: w for r, w in weight.items() if is_neutral(elements, r)} or weight
+    return {r: w / sum(weight.values()) for r, w in sorted(weight.items())}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_chances_and_their_order_are_those_of_the_plain_rule(system: str) -> None:
+    """To the last digits: a seed shall draw the same."""
+    found = Compositions(all_known()).probabilities(numbers(system), 20)
+    plain = lent_one_by_one(all_known(), numbers(system), 20)
+    assert list(found) == list(plain)
+    assert np.array(list(found.values())) == pytest.approx(np.array(list(plain.values())), rel=1e-14)
 
 
 @given(st.lists(st.sampled_from(range(1, 95)), min_size=2, max_size=3, unique=True))

@@ -8,7 +8,7 @@ charge-neutral compositions are drawn; systems without anions make phases of any
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import permutations
@@ -36,16 +36,28 @@ def is_neutral(elements: Key, ratio: Key) -> bool:
         elements: atomic numbers.
         ratio: atoms of each.
     """
-    sums = {0}
+    if len(elements) != len(ratio):
+        raise ValueError(f"{len(elements)} elements with {len(ratio)} numbers of atoms")
+    if not elements:
+        return True
+    rest = _charges(elements[:-1], ratio[:-1])
+    return not rest.isdisjoint([-charge for charge in _charges(elements[-1:], ratio[-1:])])
+
+
+@lru_cache(maxsize=65536)
+def _charges(elements: Key, ratio: Key) -> frozenset[int]:
+    """All that their oxidation states can add up to; nothing where an element has none."""
+    if len(elements) > 1:
+        last = _charges(elements[-1:], ratio[-1:])
+        return frozenset(a + b for a in _charges(elements[:-1], ratio[:-1]) for b in last)
+    found = {0}
     for z, n in zip(elements, ratio, strict=True):
         states = oxidation_states()[z]
         if not states:
-            return False
-        own = {0}
+            return frozenset()
         for _ in range(n):
-            own = {a + s for a in own for s in states}
-        sums = {a + b for a in sums for b in own}
-    return 0 in sums
+            found = {a + s for a in found for s in states}
+    return frozenset(found)
 
 
 def is_ionic(elements: Key) -> bool:
@@ -96,15 +108,8 @@ class Compositions:
         theirs, ratios, times = self._seen.get(n, nothing)
         kept = ratios.sum(1) <= max_atoms
         theirs, ratios, times = theirs[kept], ratios[kept], times[kept]
-        weight: dict[Key, float] = defaultdict(float)
+        weight = _lent(elements, theirs, ratios) if n <= _MOST_ELEMENTS else {}
         patterns: Counter[Key] = Counter()
-        if n <= _MOST_ELEMENTS:
-            asked = np.array(elements)
-            for order in permutations(range(n)):
-                d = dissimilarity()[asked[None, :], theirs[:, order]].sum(1)
-                lent = (1 + d / (2 * _POWER * _WIDTH**2)) ** -_POWER
-                for w, ratio in zip(lent.tolist(), ratios[:, order].tolist(), strict=True):
-                    weight[tuple(ratio)] += w
         for ratio, number in zip(np.sort(ratios, axis=1).tolist(), times.tolist(), strict=True):
             patterns[tuple(ratio)] += number
         if not patterns and n <= max_atoms:
@@ -113,9 +118,35 @@ class Compositions:
         for pattern, number in patterns.items():
             orders = set(permutations(pattern)) if n <= _MOST_ELEMENTS else {pattern}
             for one in orders:
-                weight[one] += _FREQUENCY * number / whole / len(orders)
+                weight[one] = weight.get(one, 0.0) + _FREQUENCY * number / whole / len(orders)
         if is_ionic(elements):
-            neutral = {r: w for r, w in weight.items() if is_neutral(elements, r)}
-            weight = defaultdict(float, neutral or weight)
+            weight = {r: w for r, w in weight.items() if is_neutral(elements, r)} or weight
         norm = sum(weight.values())
         return {r: w / norm for r, w in sorted(weight.items())}
+
+
+def _lent(elements: Key, theirs: np.ndarray, ratios: np.ndarray) -> dict[Key, float]:
+    """What known crystals lend to each ratio, in every matching of their elements with these.
+
+    Args:
+        elements: (n,) atomic numbers.
+        theirs: (k, n) those of the crystals.
+        ratios: (k, n) atoms of each.
+    """
+    asked, n = np.array(elements), len(elements)
+    numbers = np.unique(ratios)
+    places = np.searchsorted(numbers, ratios)
+    lent, turned = [], []
+    for order in permutations(range(n)):
+        d = dissimilarity()[asked[None, :], theirs[:, order]].sum(1)
+        lent.append((1 + d / (2 * _POWER * _WIDTH**2)) ** -_POWER)
+        turned.append(places[:, order])
+    weights, rows = np.concatenate(lent), np.concatenate(turned)
+    codes = rows @ len(numbers) ** np.arange(n)  # one whole number for each ratio
+    _, first, which = np.unique(codes, return_index=True, return_inverse=True)
+    # Summed in the order of the rows, as bincount does, and kept in the order in which ratios appear: sums
+    # of floating-point numbers, and with them what a seed draws, hang on it.
+    sums = np.bincount(which, weights)
+    appear = np.argsort(first)
+    found = numbers[rows[first[appear]]].tolist()
+    return {tuple(ratio): weight for ratio, weight in zip(found, sums[appear].tolist(), strict=True)}
