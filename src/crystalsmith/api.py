@@ -10,7 +10,7 @@ import tempfile
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.crystals import Crystals
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from crystalsmith.diffraction import Pattern, PeakList
     from crystalsmith.diffusion import AnyModel, Model
+    from crystalsmith.discovery.many import Campaign
+    from crystalsmith.discovery.run import Outcome
     from crystalsmith.evaluation.figures import Evaluation
     from crystalsmith.evaluation.settings import Settings as EvaluationSettings
     from crystalsmith.generation.run import GenerationResult
@@ -362,6 +364,45 @@ def hull(
     return PhaseTable.of(elements, load_hull(potential, references, entries))
 
 
+@overload
+def discover(
+    system: str,
+    out: Place | None = ...,
+    *,
+    model: Model | None = ...,
+    phases: Hull | None = ...,
+    workers: int | None = ...,
+    engine: str | Engine | None = ...,
+    overwrite: bool = ...,
+    progress: Progress = ...,
+    **settings: Any,
+) -> Outcome: ...
+@overload
+def discover(
+    system: Sequence[str],
+    out: Place | None = ...,
+    *,
+    model: Model | None = ...,
+    phases: Hull | None = ...,
+    workers: int | None = ...,
+    engine: str | Engine | None = ...,
+    overwrite: bool = ...,
+    progress: Progress = ...,
+    **settings: Any,
+) -> Outcome | Campaign: ...
+@overload
+def discover(
+    system: Sequence[list[str] | tuple[str, ...]],
+    out: Place | None = ...,
+    *,
+    model: Model | None = ...,
+    phases: Hull | None = ...,
+    workers: int | None = ...,
+    engine: str | Engine | None = ...,
+    overwrite: bool = ...,
+    progress: Progress = ...,
+    **settings: Any,
+) -> Campaign: ...
 def discover(
     system: str | Sequence[str] | Sequence[Sequence[str]],
     out: Place | None = None,
@@ -373,7 +414,7 @@ def discover(
     overwrite: bool = False,
     progress: Progress = silent,
     **settings: Any,
-) -> Any:
+) -> Outcome | Campaign:
     """Search a chemical system, or many, for new crystals near the convex hull.
 
     Args:
