@@ -10,7 +10,7 @@ import json
 import lzma
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -335,14 +335,35 @@ def write_discovery(path: Path, *, interrupted: bool = False) -> None:
     if interrupted:
         write_found(path / "crystals.db")
         return
+    write_short(path, CRYSTALS)
+
+
+def write_short(path: Path, crystals: Mapping[str, Crystal]) -> None:
+    """The short list of a run."""
     candidates = []
-    for name, crystal in CRYSTALS.items():
+    for name, crystal in crystals.items():
         states = State("generated", swollen(crystal)), State("free", crystal, ENERGY, True)
         candidates.append(Candidate(name, {}, 0, states, above_hull=0.01))
     facts = {"stages": (), "diagram": None, "reference": "", "notes": (), "arguments": {}, "versions": {}}
     system = ("Au", "Cu")
     summary = RunSummary(system=system, potential="x", shortlist=tuple(candidates), seconds=1.0, **facts)
     write_shortlist(path / "shortlist.json", summary)
+
+
+def write_systems(path: Path, *, interrupted: bool = False) -> None:
+    """A list of systems: a crystal in each of two, nothing in one; another had begun if it ended early."""
+    manifest = {"kind": "systems", "format": 1, "status": "running" if interrupted else "finished", "run": {}}
+    rows = format_line({"system": "Li-Na", "status": "failed", "failure": "no orders", "seconds": 0.1})
+    for system, name in zip(("Cu-Pd", "Au-Cu"), CRYSTALS, strict=True):
+        (path / "systems" / system).mkdir(parents=True)
+        write_short(path / "systems" / system, {name: CRYSTALS[name]})
+        rows += format_line({"system": system, "status": "finished", "candidates": 3, "seconds": 1.0})
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    write_found(path / "crystals.db")  # of all systems, the tried and the chosen
+    if interrupted:
+        (path / "systems" / "Au-Pd").mkdir()
+        rows += b'{"system": "Au-'
+    (path / "systems.jsonl").write_bytes(rows)
 
 
 def write_rediscovery(path: Path, *, interrupted: bool = False) -> None:
@@ -449,6 +470,8 @@ FILES: dict[str, Callable[[Path], None]] = {
     "relax, old": run_of(write_relaxation, old=True),
     "discover": write_discovery,
     "discover, interrupted": run_of(write_discovery, interrupted=True),
+    "discover, a list of systems": write_systems,
+    "discover, a list of systems, interrupted": run_of(write_systems, interrupted=True),
     "rediscover": write_rediscovery,
     "rediscover, interrupted": run_of(write_rediscovery, interrupted=True),
     "phonons": write_phonons,

@@ -59,6 +59,18 @@ def discovered(folder: Path) -> list[Crystal]:
     return [*discover_into(SEARCH, folder, hull=hull, workers=1).crystals]
 
 
+def listed(folder: Path) -> list[Crystal]:
+    """The short lists of a search through a list of systems."""
+    from crystalsmith.discovery.many import discover_systems_into
+    from crystalsmith.discovery.systems import named_systems
+    from crystalsmith.hull import Hull
+
+    hull, systems = Hull(emt_references()), named_systems(["Cu-Au", "Au-Pd"])
+    made = discover_systems_into(systems, SEARCH, folder, hull=hull, workers=1)
+    assert not made.failures
+    return [c.crystal for name in ("Cu-Au", "Au-Pd") for c in made.summary(name).shortlist]
+
+
 def vibrating(folder: Path) -> list[Crystal]:
     """Copper and gold at rest, with phonons."""
     from crystalsmith.phonons import PhononSettings, phonons_into
@@ -86,7 +98,9 @@ def rediscovered(folder: Path) -> list[Crystal]:
     return [(a.outcome.after or a.outcome.before).crystal for a in matching]
 
 
-@pytest.mark.parametrize(("write", "competing"), [(discovered, 2), (vibrating, 0), (rediscovered, 0)])
+@pytest.mark.parametrize(
+    ("write", "competing"), [(discovered, 2), (listed, 0), (vibrating, 0), (rediscovered, 0)]
+)
 def test_what_long_commands_leave_is_read_by_every_command(
     write: Callable[[Path], list[Crystal]], competing: int, tmp_path: Path
 ) -> None:
