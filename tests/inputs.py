@@ -250,6 +250,17 @@ def write_tar(path: Path, mode: str = "w:gz") -> None:
             archive.addfile(info, io.BytesIO(data))
 
 
+def write_zipped_systems(path: Path) -> None:
+    """A run over a list of systems, in which the folders of systems are runs too."""
+    folder = path.with_name("of-the-systems")
+    write_systems(folder)
+    (folder / "systems" / "Au-Cu" / "manifest.json").write_text('{"kind": "discovery", "run": {}}')
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in folder.rglob("*"):
+            if file.is_file():
+                archive.write(file, f"out/{file.relative_to(folder)}")
+
+
 def write_zipped_run(path: Path) -> None:
     folder = path.with_name("of-the-zip")
     write_generation(folder)
@@ -472,6 +483,7 @@ FILES: dict[str, Callable[[Path], None]] = {
     "discover, interrupted": run_of(write_discovery, interrupted=True),
     "discover, a list of systems": write_systems,
     "discover, a list of systems, interrupted": run_of(write_systems, interrupted=True),
+    "discover, a list of systems, zip": write_zipped_systems,
     "rediscover": write_rediscovery,
     "rediscover, interrupted": run_of(write_rediscovery, interrupted=True),
     "phonons": write_phonons,

@@ -19,6 +19,9 @@ from crystalsmith.runs.manifest import kind_of, read_manifest
 RUN_FILES = re.compile(r"(^|/)[^/]+\.(json|jsonl|db)$")
 """Files of a run that are read here."""
 
+NEEDED = re.compile(r"[^/\\:]+\.(json|jsonl|db)|systems/[^/\\:]+/shortlist\.json")
+"""The same by their names in the run's folder, for a copy of it."""
+
 
 def reads_run(path: Path) -> bool:
     """Whether a folder is that of a run that makes crystals."""

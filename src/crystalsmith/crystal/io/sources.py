@@ -22,7 +22,7 @@ from crystalsmith.crystal.io.limits import Limits, decoded, encoding_of, lines_b
 from crystalsmith.crystal.io.parquet import is_parquet, parquet_items
 from crystalsmith.crystal.io.poscar import looks_like_poscar
 from crystalsmith.crystal.io.records import Item
-from crystalsmith.crystal.io.run_folders import RUN_FILES, reads_run, run_records
+from crystalsmith.crystal.io.run_folders import NEEDED, RUN_FILES, reads_run, run_records
 from crystalsmith.crystal.io.tables import find_table, refuse_table
 from crystalsmith.crystal.io.tensors import read_tensors, tensor_records
 from crystalsmith.crystal.io.trees import DAMAGED, FolderTree, TarTree, Tree, ZipTree, rejoined, unpacked
@@ -299,7 +299,7 @@ def _of_tree(tree: Tree, depth: int) -> Iterator[Item]:
     for folder, found in _run_places(tree):
         if not any(folder.startswith(run) for run in runs):
             with tempfile.TemporaryDirectory(prefix="crystalsmith-") as copy:
-                tree.extract(found, Path(copy))
+                tree.extract(found, Path(copy), folder)
                 if reads_run(Path(copy)):
                     runs.append(folder)
                     yield from _of_run(Path(copy), f"{tree.label}/{folder}")
@@ -335,8 +335,8 @@ def _run_places(tree: Tree) -> Iterator[tuple[str, list[str]]]:
     folders = sorted({name.rpartition("/")[0] for name in tree.names if name.rpartition("/")[2] in _MARKS})
     for folder in folders:
         prefix = f"{folder}/" if folder else ""
-        inside = [n for n in tree.names if n.startswith(prefix) and "/" not in n[len(prefix) :]]
-        yield prefix, [name for name in inside if RUN_FILES.search(name)]
+        inside = [n for n in tree.names if n.startswith(prefix)]
+        yield prefix, [n for n in inside if NEEDED.fullmatch(n[len(prefix) :])]
 
 
 def _of_run(path: Path, label: str) -> Iterator[Item]:

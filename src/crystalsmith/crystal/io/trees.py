@@ -91,14 +91,16 @@ class Tree(ABC):
                 found.append(name)
         return sorted(found)
 
-    def extract(self, names: list[str], folder: Path) -> None:
-        """Copy members, their last names alone, into a folder.
+    def extract(self, names: list[str], folder: Path, prefix: str = "") -> None:
+        """Copy members into a folder by their names without a prefix, which the caller has looked at.
 
         Raises:
             DataError: they are larger than the limit of a document.
         """
         for name in names:
-            with self.open(name) as f, (folder / name.rpartition("/")[2]).open("wb") as out:
+            copy = folder / name.removeprefix(prefix)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with self.open(name) as f, copy.open("wb") as out:
                 left = self.limits.document
                 while block := f.read(1 << 20):
                     out.write(block)
