@@ -30,7 +30,9 @@ from crystalsmith.runs.folder import RunFolder, RunKind
 from crystalsmith.runs.progress import Display
 from crystalsmith.runs.stop import stop_signals
 with stop_signals(), RunFolder.open(sys.argv[1], RunKind("demo", "run of demo"), {"seed": 0}) as run:
-    Display(quiet=True)("relaxing", 3, 10)
+    display = Display(quiet=True)
+    for done in (3, 4, 5):
+        display("relaxing", done, 10)
     run.journal("rows.jsonl").append([{"id": 1}, {"failure": "no  energy"}, {"failure": "no energy"}])
     run.write("ready", "")
     time.sleep(3600)  # one long call of the system
@@ -65,7 +67,9 @@ def test_a_run_tells_how_it_stands_and_stops_when_a_file_asks_it_to(at_work):
         command_again(folder)
     assert ask_to_stop(folder, PATIENCE)
     assert process.wait(PATIENCE) != 0  # Stopped goes all the way up
-    assert standing(folder).status == "interrupted" and not (folder / ASKED).exists()
+    ended = standing(folder)
+    assert ended.status == "interrupted" and not (folder / ASKED).exists()
+    assert [(s.name, s.done, s.total) for s in ended.stages] == [("relaxing", 5, 10)]  # not told before
     with pytest.raises(OutputError, match="nobody is at work"):
         ask_to_stop(folder)
 
@@ -98,6 +102,18 @@ def test_rate_and_time_left_are_those_of_the_process_at_work(tmp_path: Path):
     (tmp_path / "run.log").write_text("\n".join(lines) + "\n")
     (stage,) = standing(tmp_path).stages
     assert (stage.done, stage.total, stage.rate, stage.seconds_left) == (800, 1000, 2.0, 100.0)
+
+
+def test_relaxed_crystals_are_counted_in_the_journal_which_is_newer_than_the_log(tmp_path: Path):
+    relaxation = RunKind("relaxation", "relaxations", owned=("journal.jsonl",))
+    with RunFolder.open(tmp_path, relaxation, {}) as run:
+        run.journal("journal.jsonl").append([{"name": f"{k}"} for k in range(7)])
+    lines = [
+        "2026-01-01 00:00:00,000 INFO crystalsmith.progress: reading: 1 of 9",
+        "2026-01-01 00:00:00,000 INFO crystalsmith.progress: relaxing: 3 of 9",
+    ]
+    (tmp_path / "run.log").write_text("\n".join(lines) + "\n")
+    assert [(s.done, s.total) for s in standing(tmp_path).stages] == [(1, 9), (7, 9)]
 
 
 def test_no_rate_is_told_of_what_took_no_time(tmp_path: Path):

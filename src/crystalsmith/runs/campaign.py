@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,9 @@ LOOKS = 1.0
 
 SPAN = 5.0
 """Seconds of work below which no rate is told."""
+
+_COUNTED = {("relaxation", "relaxing"): "journal.jsonl"}
+"""Journals with a row for each piece of a stage, by kind of run: newer than the log, which is told seldom."""
 
 _TIME = r"([0-9-]{10} [0-9:]{8}),([0-9]{3}) INFO crystalsmith"
 _STAGE = re.compile(_TIME + r"\.progress: (.+): ([\d,]+) of ([\d,]+)\n")
@@ -141,7 +144,7 @@ def standing(folder: str | Path) -> Standing:
         folder=path,
         kind=str(manifest["kind"]),
         status=status,
-        stages=_stages(path / LOG),
+        stages=tuple(_by_journal(stage, str(manifest["kind"]), rows) for stage in _stages(path / LOG)),
         rows=rows,
         failures=dict(failures.most_common()),
         seconds=float(manifest.get("timings", {}).get("seconds", 0.0)),
@@ -246,6 +249,12 @@ def _stages(log: Path) -> tuple[Stage, ...]:
         long_enough = at - began >= SPAN
         stages.append(Stage(name, done, total, (done - first) / (at - began) if long_enough else None))
     return tuple(stages)
+
+
+def _by_journal(stage: Stage, kind: str, rows: Mapping[str, int]) -> Stage:
+    """A stage with as many pieces done as its journal has, where it has more."""
+    counted = rows.get(_COUNTED.get((kind, stage.name), ""), 0)
+    return replace(stage, done=max(stage.done, min(counted, stage.total)))
 
 
 def _systems(path: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from crystalsmith.runs.journal import append_journal, read_journal, read_rows
 from crystalsmith.runs.lock import LOCK, FolderLock
 from crystalsmith.runs.log import LOG, log_to
 from crystalsmith.runs.manifest import MANIFEST, find_manifest
+from crystalsmith.runs.progress import log_rest
 from crystalsmith.runs.versions import versions
 
 Manifest = dict[str, Any]
@@ -219,6 +220,7 @@ class RunFolder:
             if self._written is not None and self._written["status"] == "running":
                 self.write_manifest("interrupted", **_facts(self._written))
             if error is not None:
+                log_rest()
                 self.log.info("ended by %s: %s", type(error).__name__, error)
         except OutputError:
             if error is None:

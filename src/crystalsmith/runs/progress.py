@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TextIO
+from weakref import WeakSet
 
 Progress = Callable[[str, float, float], None]
 """Told of a stage, how much of it is done, and of how much."""
@@ -45,9 +46,11 @@ class Display:
         self._tasks: dict[str, Any] = {}  # of the bar, by stage
         self._stage, self._note = "", ""
         self._said: dict[str, tuple[int, int]] = {}  # by stage, the last that a line has told of it
+        self._known: dict[str, tuple[int, int]] = {}  # by stage, the last that was heard of it
         self._shown = 0.0
         if not self._quiet and self._file.isatty():
             self._bar = _bar(self._file)
+        _DISPLAYS.add(self)
 
     def __enter__(self) -> Display:
         if self._bar is not None:
@@ -57,6 +60,7 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _DISPLAYS.discard(self)
         if self._bar is not None:
             self._bar.stop()
 
@@ -70,7 +74,8 @@ class Display:
         ended = said is not None and said[0] >= said[1]
         begins = said is None or said[1] != now[1] or (ended and now[0] < now[1])
         ends = now[0] >= now[1] and (begins or not ended)
-        text = f"{stage}: {now[0]:,} of {now[1]:,}"
+        text = _line(stage, now)
+        self._known[stage] = now
         late = self._clock() - self._shown >= EVERY and said != now
         if begins or ends or late:
             logging.getLogger("crystalsmith.progress").info("%s", text)
@@ -81,6 +86,13 @@ class Display:
             self._shown = self._clock()
             if self._bar is None and not self._quiet:
                 print(f"{text} {self._note}".rstrip(), file=self._file, flush=True)
+
+    def log_rest(self) -> None:
+        """Log what no line has told yet."""
+        for stage, now in self._known.items():
+            if self._said.get(stage) != now:
+                logging.getLogger("crystalsmith.progress").info("%s", _line(stage, now))
+                self._said[stage] = now
 
     def _move(self, stage: str, done: float, total: float, begins: bool) -> None:
         """The bar of this stage alone is seen; one that comes again keeps its times."""
@@ -94,6 +106,19 @@ class Display:
         count = f"{int(done):,}/{int(total):,}"
         task = self._tasks[stage]
         self._bar.update(task, completed=done, total=total, count=count, note=self._note, visible=True)
+
+
+_DISPLAYS: WeakSet[Display] = WeakSet()
+
+
+def log_rest() -> None:
+    """Log how far all stages are, before the log of a run that ends is closed."""
+    for display in list(_DISPLAYS):
+        display.log_rest()
+
+
+def _line(stage: str, now: tuple[int, int]) -> str:
+    return f"{stage}: {now[0]:,} of {now[1]:,}"
 
 
 def _bar(file: TextIO) -> Any:
