@@ -173,7 +173,7 @@ def fit_candidates(
     afar = Blurred(x, observed.intensity, observed.radiation.mean)
     far, lattice, zero, cost, places = _far_plan(settings), [], [], [], []
     for rows in _alike(crystals, observed):
-        batch, reflections = _batch([crystals[k] for k in rows], observed)
+        batch, reflections = batch_for([crystals[k] for k in rows], observed)
         state = _from_afar(batch, reflections, afar, blurred, settings, far)
         lattice.append(state.lattice)
         zero.append(state.values[:, 6:8])
@@ -186,14 +186,14 @@ def fit_candidates(
     found: dict[int, Fit] = {}
     for rows in _alike([crystals[k] for k in chosen], observed):
         own = [chosen[k] for k in rows]
-        batch, reflections = _batch([crystals[k] for k in own], observed)
+        batch, reflections = batch_for([crystals[k] for k in own], observed)
         problem = Problem(batch, reflections, observed, settings.anomalous)
         state = problem.begin(torch.arange(len(own)), lattices[own])
         values = state.values.clone()
         values[:, 6:8] = zeros[own]
         state = problem.rescaled(replace(state, values=values))
         state = problem.steps(state, _with(_NEAR, settings))
-        found |= {f.index: f for f in _fits(problem, state, own, "fitted")}
+        found |= {f.index: f for f in fits_of(problem, state, own, "fitted")}
     for k, crystal in enumerate(crystals):
         if k not in found:
             fitted = _with_lattice(crystal, lattices[k])
@@ -221,7 +221,7 @@ def refine_candidates(
     found: dict[int, Fit] = {}
     for rows in _alike([f.crystal for f in fits], observed):
         own = [fits[k] for k in rows]
-        batch, reflections = _batch([f.crystal for f in own], observed)
+        batch, reflections = batch_for([f.crystal for f in own], observed)
         problem = Problem(batch, reflections, observed, settings.anomalous)
         state = problem.begin(torch.arange(len(own)), batch.lattice())
         values = state.values.clone()
@@ -231,8 +231,8 @@ def refine_candidates(
         state = problem.rescaled(replace(state, values=values))
         if settings.texture:
             state = textured(problem, state)
-        state = problem.steps(state, _with(_SITES, settings))
-        refined = _fits(problem, state, [f.index for f in own], "refined")
+        state = problem.steps(state, sites_plan(settings))
+        refined = fits_of(problem, state, [f.index for f in own], "refined")
         found |= dict(zip(rows, refined, strict=True))
     return [found[k] for k in range(len(fits))]
 
@@ -262,6 +262,11 @@ def _with(plan: Plan, settings: FitSettings) -> Plan:
     return replace(plan, priors=priors, free=free)
 
 
+def sites_plan(settings: FitSettings = FitSettings()) -> Plan:
+    """What a refinement with free coordinates may change."""
+    return _with(_SITES, settings)
+
+
 def _far_plan(settings: FitSettings) -> Plan:
     return _with(_FAR, settings)
 
@@ -283,7 +288,8 @@ def _alike(crystals: Sequence[Crystal], observed: Observed) -> list[list[int]]:
     return groups
 
 
-def _batch(crystals: Sequence[Crystal], observed: Observed) -> tuple[CrystalBatch, Reflections]:
+def batch_for(crystals: Sequence[Crystal], observed: Observed) -> tuple[CrystalBatch, Reflections]:
+    """Crystals as a batch, and the reflections that a pattern can show of them."""
     batch = batch_of(crystals, torch.float32)
     longest, shortest = shell(observed.radiation, observed.grid)
     lattices = np.array([c.lattice for c in crystals])
@@ -329,7 +335,7 @@ def best_of(state: State, crystals: int, most: int) -> State:
     return state.rows((order + per * torch.arange(crystals)[:, None]).reshape(-1))
 
 
-def _fits(problem: Problem, state: State, places: Iterable[int], stage: str) -> list[Fit]:
+def fits_of(problem: Problem, state: State, places: Iterable[int], stage: str) -> list[Fit]:
     """Fits of states, one for each crystal of the problem."""
     crystals = crystals_of(problem, state)
     patterns = problem.patterns(state)

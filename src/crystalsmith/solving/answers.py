@@ -194,9 +194,12 @@ def _likeliest(trials: Sequence[Trial], rows: Sequence[int]) -> list[int]:
 
 
 def worth_refining(order: Sequence[Trial], fits: Mapping[str, Fitted], most: int) -> list[Trial]:
-    """The first trials, ``most`` of them, that free coordinates may make right."""
+    """The first trials, that free coordinates may make right: ``most`` of those that were made, and as many
+    of those with less symmetry."""
     worth = [t for k, t in enumerate(order) if k < LEAST_REFINED or fits[t.key].misfit < HOPELESS]
-    return worth[:most]
+    kinds = ([t for t in worth if bool(t.lowered_from) == is_less][:most] for is_less in (False, True))
+    chosen = {t.key for kind in kinds for t in kind}
+    return [t for t in worth if t.key in chosen]
 
 
 def alike(crystals: Sequence[Crystal]) -> list[int]:

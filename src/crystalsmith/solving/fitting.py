@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from zlib import crc32
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from crystalsmith.solving.trials import OWN, Fitted, Trial
 
 if TYPE_CHECKING:
     from crystalsmith.diffraction.fit import Fit
+    from crystalsmith.diffraction.observed import Observed
     from crystalsmith.ranking import Ladder
 
 BLOCK = 400
@@ -177,7 +179,6 @@ def refine_all(
     from crystalsmith.diffraction.fit import Fit, observed_of, refine_candidates
 
     observed = observed_of(observation.prepared)
-    angles = np.asarray(observed.grid.values(), float)
     todo = [t for t in trials if t.key not in refined.found]
     for start in range(0, len(todo), REFINED_TOGETHER):
         progress("refinements", len(trials) - len(todo) + start, len(trials))
@@ -197,14 +198,61 @@ def refine_all(
             for k, t in enumerate(block)
         ]
         found = refine_candidates(before, observed)
-        kept = {
-            t.key: _fitted(t.crystal, f, np.interp(observation.prepared.two_theta, angles, f.calculated))
-            for t, f in zip(block, found, strict=True)
-            if f.calculated is not None and math.isfinite(f.misfit)
-        }
+        kept = _profiled(observation, observed, block, found)
         refined.append(_judged(kept, [t for t in block if t.key in kept], ladder))
         tell(kept)
     progress("refinements", len(trials), len(trials))
+
+
+def search_all(
+    observation: Observation,
+    trials: Mapping[Trial, Fitted],
+    fits: Kept[Fitted],
+    refined: Kept[Fitted],
+    progress: Progress,
+    tolerance: float,
+    ladder: Ladder | None = None,
+) -> None:
+    """Look from many starts for the coordinates of trials, all together, as the best from afar go on.
+
+    Args:
+        observation: the pattern.
+        trials: on cells that are known, with the fits that they began with; see ``starts``.
+        fits: the journal, which gets these fits, and so says of each trial that it was looked for.
+        refined: the journal, which gets those that were among the best.
+        progress: told how far it is.
+        tolerance: of the cells, a relative standard deviation.
+        ladder: judges what comes out, without the pattern.
+
+    Raises:
+        OutputError: what was found could not be written.
+    """
+    from crystalsmith.diffraction.fit import observed_of
+    from crystalsmith.diffraction.multistart import search_coordinates
+
+    if all(t.key in fits.found for t in trials):
+        return
+    progress("coordinates", 0, len(trials))
+    observed = observed_of(observation.prepared)
+    seeds = [crc32(t.key.encode()) for t in trials]
+    found = search_coordinates([t.crystal for t in trials], observed, seeds, tolerance)
+    carried = [(t, f) for t, f in zip(trials, found, strict=True) if f is not None]
+    kept = _profiled(observation, observed, [t for t, _ in carried], [f for _, f in carried])
+    refined.append(_judged(kept, [t for t, _ in carried if t.key in kept], ladder))
+    fits.append({t.key: fit for t, fit in trials.items()})
+    progress("coordinates", len(trials), len(trials))
+
+
+def _profiled(
+    observation: Observation, observed: Observed, trials: Sequence[Trial], found: Sequence[Fit]
+) -> dict[str, Fitted]:
+    """Fits of trials with their profiles, but those that went astray."""
+    angles, points = np.asarray(observed.grid.values(), float), observation.prepared.two_theta
+    return {
+        t.key: _fitted(t.crystal, f, np.interp(points, angles, f.calculated))
+        for t, f in zip(trials, found, strict=True)
+        if f.calculated is not None and math.isfinite(f.misfit)
+    }
 
 
 def _judged(fits: dict[str, Fitted], trials: Sequence[Trial], ladder: Ladder | None) -> dict[str, Fitted]:

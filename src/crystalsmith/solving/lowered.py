@@ -59,13 +59,13 @@ def lowered(
         fit = refined.get(key, fits[key])
         crystal = fit.crystal if fit.misfit < CLOSE else trial.crystal
         figure = None if trial.figure is None else trial.figure - LESS_LIKELY
-        for number, less in enumerate(_subgroups(crystal)):
+        for number, less in enumerate(subgroups_of(crystal)):
             name = f"{key}/{number}"
             found.append(replace(trial, key=name, figure=figure, crystal=_kicked(less, name)))
     return found
 
 
-def _subgroups(crystal: Crystal) -> list[Crystal]:
+def subgroups_of(crystal: Crystal) -> list[Crystal]:
     """The crystal in its largest subgroups and in the smallest."""
     try:
         every = [c for c in in_subgroups(crystal) if len(c.group.rotations) < len(crystal.group.rotations)]

@@ -50,6 +50,7 @@ from crystalsmith.solving.question import formulas, orders_of
 from crystalsmith.solving.searched import found_cells
 from crystalsmith.solving.settings import SolveSettings
 from crystalsmith.solving.standing import PATTERN, STANDING, Standing
+from crystalsmith.solving.starts import from_many_starts
 from crystalsmith.solving.trials import Fitted, Trial, fits_in, trials_of
 from crystalsmith.solving.twins import exchanged
 from crystalsmith.solving.verdict import Verdict, judge, settled
@@ -294,6 +295,7 @@ class _Work:
         order: list[Trial] = []
         answers: list[Answer] = []
         low: set[str] = set()  # trials that were tried with less symmetry
+        far: list[Trial] = []  # looked for from many starts
         found: list[Cell] = []  # of candidates that are wrong, but whose lines are not, or of the lines alone
         made: list[tuple[Entry, float | None]] = []
         for number, part in enumerate(ROUNDS, start=1):
@@ -305,7 +307,7 @@ class _Work:
             order = leading(list(trials.values()), fits.found)
             tell = partial(self.stand, order, fits, refined, len(trials), number)
             tell({})
-            answers = self.answers(order, fits, refined, tell)
+            answers = self.answers(order, far, fits, refined, tell)
             if ended(answers):
                 break
             fresh = lowered(order, fits.found, refined.found, low)
@@ -315,13 +317,20 @@ class _Work:
                 fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
                 order = leading(list(trials.values()), fits.found)
                 tell = partial(self.stand, order, fits, refined, len(trials), number)
-                answers = self.answers(order, fits, refined, tell)
+                answers = self.answers(order, far, fits, refined, tell)
                 if ended(answers):
                     break
+            far = from_many_starts(
+                self.observation, order, far, fits, refined, self.progress, self.settings, self.ladder
+            )
+            answers = self.answers(order, far, fits, refined, tell)
+            if ended(answers):
+                break
             if not self.given and not found and number < len(ROUNDS):
                 # Lines are searched once: later candidates hardly change what volumes are possible.
                 look = found_cells if number == 1 else convincing_cells
                 found = look(self.observation, list(trials.values()), fits.found)
+        order = [*order, *(t for t in far if t.key in refined.found)]
         for more in (more_symmetric, exchanged):
             if fresh := more(answers):
                 fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
@@ -343,13 +352,15 @@ class _Work:
     def answers(
         self,
         order: Sequence[Trial],
+        far: Sequence[Trial],
         fits: Kept[Fitted],
         refined: Kept[Fitted],
         tell: Callable[[Mapping[str, Fitted]], None],
     ) -> list[Answer]:
-        """Answers after the best trials were refined."""
+        """Answers after the best trials were refined, with those looked for from many starts."""
         self.refine(worth_refining(order, fits.found, self.settings.refine), fits, refined, tell)
-        return answers_of(order, fits.found, refined.found)
+        carried = [t for t in far if t.key in refined.found]
+        return answers_of([*order, *carried], fits.found, refined.found)
 
     def refine(
         self,

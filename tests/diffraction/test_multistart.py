@@ -1,0 +1,82 @@
+"""Coordinates on a known cell, looked for from many starts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from crystalsmith.crystal import Crystal, Site
+from crystalsmith.diffraction import radiation
+from crystalsmith.diffraction.background import prepared
+from crystalsmith.diffraction.fit import Fit, refine_candidates
+from crystalsmith.diffraction.multistart import COPIES, moved_copies, search_coordinates
+from crystalsmith.diffraction.simulation import Optics, Spoiling, measured, simulate
+
+# Aragonite, after J. P. R. de Villiers, American Mineralogist 56 (1971) 758, brought to Pnma.
+ARAGONITE = Crystal(
+    62,
+    (5.741, 4.961, 7.967, 90, 90, 90),
+    (
+        Site("Ca", "c", (0.7597, 0.4150)),
+        Site("C", "c", (0.9138, 0.7622)),
+        Site("O", "c", (0.9038, 0.9225)),
+        Site("O", "d", (0.9138, 0.4736, 0.6810)),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def seen():
+    clean = simulate(ARAGONITE, radiation("CuKa1"), (10.0, 80.0), 0.02, Optics(width=0.1))
+    return prepared(measured(clean, Spoiling(seed=1), 0.1))
+
+
+def shifted(size: float, seed: int) -> Crystal:
+    """Aragonite with its coordinates off by so many Angstrom, a standard deviation."""
+    rng = np.random.default_rng(seed)
+    sites = tuple(
+        replace(s, free=tuple(float(x + size / 6 * rng.normal()) for x in s.free)) for s in ARAGONITE.sites
+    )
+    return replace(ARAGONITE, sites=sites)
+
+
+def test_what_a_refinement_does_not_reach_is_found_from_many_starts(seen):
+    start = shifted(0.6, 4)
+    nan = math.nan
+    (alone,) = refine_candidates([Fit(start, 0, "fitted", nan, nan, nan, nan, nan)], seen)
+    assert alone.misfit > 0.3
+    (found,) = search_coordinates([start], seen, [0])
+    assert found is not None and found.stage == "refined" and found.misfit < 0.05
+    for site, true in zip(found.crystal.sites, ARAGONITE.sites, strict=True):
+        away = np.subtract(site.free, true.free)
+        assert np.abs(away - away.round()).max() * 8 < 0.1 and site.element == true.element
+    assert np.allclose(found.crystal.cell, ARAGONITE.cell, rtol=2e-3)
+    ways = np.concatenate(
+        [np.subtract(a.free, b.free) for a, b in zip(found.crystal.sites, start.sites, strict=True)]
+    )
+    assert 4 * np.abs(ways - ways.round()).max() < found.moved < 9 * np.abs(ways - ways.round()).max()
+
+
+def test_what_a_crystal_comes_to_does_not_depend_on_the_others(seen):
+    first, second = shifted(0.6, 4), shifted(0.6, 3)
+    (alone,) = search_coordinates([first], seen, [0])
+    together = search_coordinates([second, first], seen, [1, 0])
+    assert [f is None for f in together].count(True) == 1
+    three = search_coordinates([second, first, shifted(3.0, 6)], seen, [1, 0, 2])
+    found = [f for f in (together[1], three[1]) if f is not None]
+    assert alone is not None and found and all(f.crystal == alone.crystal for f in found)
+
+
+def test_copies_are_the_same_for_one_seed():
+    once, again, other = (moved_copies(ARAGONITE, COPIES, seed) for seed in (3, 3, 4))
+    assert once == again != other and once[0] == other[0] == ARAGONITE
+    assert len(set(once)) == COPIES
+
+
+def test_a_crystal_without_free_coordinates_stays(seen):
+    salt = Crystal(225, (5.64,) * 3 + (90,) * 3, (Site("Na", "a"), Site("Cl", "b")))
+    (found,) = search_coordinates([salt], seen, [0])
+    assert found is not None and found.moved == 0.0 and found.crystal.sites == salt.sites
