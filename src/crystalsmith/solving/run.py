@@ -298,8 +298,10 @@ class _Work:
         far: list[Trial] = []  # looked for from many starts
         found: list[Cell] = []  # of candidates that are wrong, but whose lines are not, or of the lines alone
         made: list[tuple[Entry, float | None]] = []
+        size: int | None = None
         for number, part in enumerate(ROUNDS, start=1):
-            made = self.made(max(1, round(part * self.settings.candidates)), cells, found, atoms_of(made))
+            made = self.made(max(1, round(part * self.settings.candidates)), cells, found, size)
+            size = size or atoms_of(made)  # of the first round: orders of the next ones go on with it
             cells = [*cells, *(cell for cell in found if cell not in cells)]
             fresh = [t for t in trials_of(made, cells, bool(self.given)) if t.key not in trials]
             trials |= {t.key: t for t in fresh}
