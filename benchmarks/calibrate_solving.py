@@ -1,15 +1,20 @@
 """Fit how sure ``solve`` is of an answer, on simulated patterns, for ``solving/calibration.json``.
 
-    python benchmarks/powder.py simulated mp20_val.safetensors --start 1000 -n 60 --faults --wrong -o a.jsonl
-    python benchmarks/powder.py simulated mp20_val.safetensors --start 1100 -n 60 --faults --wrong \\
+    crystalsmith data orders mp20_val.safetensors -n 300 --give atoms -k 20 -o atoms.jsonl
+    crystalsmith generate atoms.jsonl --new-only --checkpoint MODEL -o atoms
+    python benchmarks/calibrate_solving.py fits atoms mp20_val.safetensors --checkpoint MODEL -o e.jsonl
+    python benchmarks/powder.py simulated mp20_val.safetensors --start 1000 -n 40 --faults --wrong -o a.jsonl
+    python benchmarks/powder.py simulated mp20_val.safetensors --start 1100 -n 40 --faults --wrong \\
         --give cell -o c.jsonl
-    python benchmarks/calibrate_solving.py a.jsonl c.jsonl --json src/crystalsmith/solving/calibration.json
+    python benchmarks/calibrate_solving.py weights e.jsonl a.jsonl c.jsonl \\
+        --json src/crystalsmith/solving/calibration.json
 
-Every compound was solved twice: with a simulated pattern of its own crystal, and with one of another
-compound, for which no candidate is right. Patterns are spoiled at random, as measured ones are
-(``powder.as_measured``). A candidate is right if StructureMatcher(0.3, 0.5, 10) says so. A third row of every
-compound is its own pattern with all right candidates taken away: a structure that is nearly right, refined
-until it fits, is what most often passes for the answer.
+Every order of the run is solved twice by the fits of ``solve``: with a simulated pattern of its own crystal,
+and with one of another compound, for which no candidate is right. Patterns are spoiled at random, as measured
+ones are (``powder.as_measured``). A candidate is right if StructureMatcher(0.3, 0.5, 10) says so. A third row
+of every order is its own pattern with all right candidates taken away: a structure that is nearly right,
+refined until it fits, is what most often passes for the answer. Beside these many, made of one pool each,
+stand some that went the whole road, with rounds, cells that are found, less symmetry and many starts.
 
 Weights maximise the likelihood of the right candidates together, or of none where there is none
 (``solving.verdict``), with signs that make sense and a pull towards what was chosen by hand after a look at
@@ -22,19 +27,42 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
+import time
 from collections import defaultdict
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from zlib import crc32
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from lines import whole_lines
+import torch
+from checkpoints import add_checkpoint
+from lines import append, whole_lines
+from pools import candidates_of, row_of
+from powder import as_measured
 from scipy.optimize import minimize
 
+from crystalsmith.crystal import Crystal
+from crystalsmith.diffraction import Pattern
+from crystalsmith.diffusion import load_model
+from crystalsmith.errors import CrystalsmithError
+from crystalsmith.evaluation import read_samples
+from crystalsmith.generation.journal import Entry
+from crystalsmith.ranking import Ladder, verdicts
+from crystalsmith.runs.progress import silent
+from crystalsmith.solving import SolveSettings
+from crystalsmith.solving.answers import answers_of, leading, more_symmetric
+from crystalsmith.solving.fitting import Observation, fit_all, refine_all
+from crystalsmith.solving.trials import fits_in, trials_of
 from crystalsmith.solving.verdict import FEATURES, NONE, ONE, Evidence, features, probabilities
 
 EVIDENCE = [f.name for f in fields(Evidence)]
-"""What lines tell of an answer."""
+"""What lines of ``powder.py`` tell of an answer."""
+
+REFINED = 6
+"""Of an order's candidates, refined with free coordinates."""
 
 PULL = 2.0
 """Towards what was chosen by hand, for weights in units of the features' spreads, of all rows together: less
@@ -57,27 +85,110 @@ SIGNS = {
 """Of weights: a better fit never counts less."""
 
 
+def evidence_of(
+    own: list[Entry], pattern: Pattern, folder: Path, ladder: Ladder
+) -> list[tuple[Evidence, Crystal]]:
+    """What the road of ``solve`` finds for a pattern among candidates."""
+    observation = Observation.read(pattern, SolveSettings(formula=own[0].crystal.formula))
+    found = verdicts([e.crystal for e in own], [e.score for e in own])
+    trials = trials_of([(e, v.figure) for e, v in zip(own, found, strict=True)], [], False)
+    for name in ("fits", "refined"):
+        (folder / name).unlink(missing_ok=True)
+    fits, refined = fits_in(folder / "fits"), fits_in(folder / "refined")
+    fit_all(observation, trials, fits, silent)
+    order = leading(trials, fits.found)
+    refine_all(observation, order[:REFINED], fits.found, refined, silent, ladder)
+    answers = answers_of(order, fits.found, refined.found)
+    if fresh := more_symmetric(answers):
+        fit_all(observation, fresh, fits, silent)
+        refine_all(observation, fresh, fits.found, refined, silent, ladder)
+        answers = answers_of([*order, *fresh], fits.found, refined.found)
+    return [(a.evidence, a.crystal) for a in answers]
+
+
+def make_fits(a: argparse.Namespace) -> None:
+    """Evidence of all orders that are not there yet."""
+    import tempfile
+
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    torch.set_num_threads(1)
+    ladder = Ladder.of(load_model(a.checkpoint), None, None, 1, sorts=True)
+    matcher = StructureMatcher(0.3, 0.5, 10)
+    reference = read_samples(a.data)
+    truth = {
+        name: s.standard for name, s in zip(reference.order_ids, reference.samples, strict=True) if s.standard
+    }
+    done = {line["order"] for line in whole_lines(a.output)}
+    pools = [(name, own) for name, own in candidates_of(a.run).items() if name in truth]
+    names = [name for name, _ in pools]
+    with tempfile.TemporaryDirectory() as temporary:
+        for k, (name, pool) in enumerate(pools[: a.n]):
+            if name in done or k < a.start:
+                continue
+            began = time.perf_counter()
+            own = pool[: a.most]
+            other = truth[names[(k + 1) % len(names)]]
+            lines: dict[str, Any] = {"order": name}
+            for what, crystal in (("own", truth[name]), ("other", other)):
+                structure = truth[name].to_structure(primitive=True)
+                try:
+                    found = evidence_of(
+                        own, as_measured(crystal, row_of(name + what)), Path(temporary), ladder
+                    )
+                except CrystalsmithError as error:
+                    print(f"{name} {what}: {error}", flush=True)
+                    found = []
+                lines[what] = [
+                    {
+                        "evidence": asdict(e),
+                        "right": what == "own"
+                        and bool(matcher.fit(structure, c.to_structure(primitive=True))),
+                    }
+                    for e, c in found
+                ]
+            append(a.output, [lines])
+            right = [x["right"] for x in lines["own"]]
+            print(
+                f"{k + 1} {name}: {right[:3]} {any(right)}, {time.perf_counter() - began:.0f} s", flush=True
+            )
+
+
 Row = tuple[np.ndarray, np.ndarray]
 """(n, len(FEATURES)) features of an order's answers, and (n,) which of them are right."""
 
 
 def rows_of(paths: list[Path]) -> dict[str, list[Row]]:
-    """Rows of every compound: with its own pattern, with another's, and its own without what is right."""
-    found: dict[str, dict[bool, Row]] = defaultdict(dict)
+    """Rows of every order: with its own pattern, with another's, and its own without what is right.
+
+    Args:
+        paths: of ``fits``, or of ``powder.py --wrong``.
+    """
+    pairs: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(dict)
     for path in paths:
         for line in whole_lines(path):
-            if "answers" not in line:
-                continue
-            table = [features(Evidence(**{name: x[name] for name in EVIDENCE})) for x in line["answers"]]
-            right = [x["rms"] is not None and not line["wrong"] for x in line["answers"]]
-            row = np.array(table).reshape(-1, len(FEATURES)), np.array(right, bool)
-            found[f"{line['name']} {line['give']}"][line["wrong"]] = row
-    whole: dict[str, list[Row]] = {}
-    for name, rows in found.items():
-        if len(rows) == 2:
-            table, right = rows[False]
-            whole[name] = [rows[False], rows[True], (table[~right], right[~right])]
-    return whole
+            if "order" in line:
+                pairs[line["order"]] = {what: line[what] for what in ("own", "other")}
+            elif "answers" in line:
+                what = "other" if line["wrong"] else "own"
+                pairs[f"{line['name']} {line['give']}"][what] = [
+                    {
+                        "evidence": {name: x[name] for name in EVIDENCE},
+                        "right": what == "own" and x["rms"] is not None,
+                    }
+                    for x in line["answers"]
+                ]
+    found: dict[str, list[Row]] = {}
+    for name, both in pairs.items():
+        if len(both) == 2:
+            (own, right), other = (_row(both[what]) for what in ("own", "other"))
+            found[name] = [(own, right), other, (own[~right], right[~right])]
+    return found
+
+
+def _row(answers: list[dict[str, Any]]) -> Row:
+    table = [features(Evidence(**x["evidence"])) for x in answers]
+    return np.array(table).reshape(-1, len(FEATURES)), np.array([x["right"] for x in answers], bool)
 
 
 def fitted(rows: list[Row]) -> np.ndarray:
@@ -142,8 +253,8 @@ def told(rows: list[Row], w: np.ndarray) -> dict[str, float]:
 
 def make_weights(a: argparse.Namespace) -> None:
     """Fit, judge by halves, write."""
-    found = rows_of(a.files)
-    names = sorted(found, key=lambda name: crc32(name.encode()))
+    found = rows_of(a.evidence)
+    names = sorted(found, key=row_of)
     halves = [[row for name in names[k::2] for row in found[name]] for k in (0, 1)]
     judged = [told(halves[1 - k], fitted(halves[k])) for k in (0, 1)]
     for key in judged[0]:
@@ -161,9 +272,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("files", type=Path, nargs="+", help="what powder.py wrote with --wrong")
-    parser.add_argument("--json", type=Path, help="write the weights there")
-    make_weights(parser.parse_args())
+    parts = parser.add_subparsers(required=True)
+    fits = parts.add_parser("fits")
+    fits.add_argument("run", type=Path, help="folder of generate")
+    fits.add_argument("data", type=Path, help="the crystals that its orders are of")
+    fits.add_argument("-o", "--output", type=Path, required=True)
+    fits.add_argument("-n", type=int, default=None, help="orders")
+    fits.add_argument("--start", type=int, default=0, help="first order (default: 0)")
+    fits.add_argument("--most", type=int, default=20, help="candidates of an order")
+    add_checkpoint(fits)
+    fits.set_defaults(run_=make_fits)
+    weights = parts.add_parser("weights")
+    weights.add_argument("evidence", type=Path, nargs="+")
+    weights.add_argument("--json", type=Path)
+    weights.set_defaults(run_=make_weights)
+    a = parser.parse_args()
+    a.run_(a)
 
 
 if __name__ == "__main__":
