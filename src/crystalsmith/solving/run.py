@@ -307,7 +307,7 @@ class _Work:
             trials |= {t.key: t for t in fresh}
             fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
             order = leading(list(trials.values()), fits.found)
-            tell = partial(self.stand, order, fits, refined, len(trials), number)
+            tell = partial(self.stand, order, far, fits, refined, len(trials), number)
             tell({})
             answers = self.answers(order, far, fits, refined, tell)
             if ended(answers):
@@ -318,13 +318,15 @@ class _Work:
                 trials |= {t.key: t for t in fresh}
                 fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
                 order = leading(list(trials.values()), fits.found)
-                tell = partial(self.stand, order, fits, refined, len(trials), number)
+                tell = partial(self.stand, order, far, fits, refined, len(trials), number)
                 answers = self.answers(order, far, fits, refined, tell)
                 if ended(answers):
                     break
             far = from_many_starts(
                 self.observation, order, far, fits, refined, self.progress, self.settings, self.ladder
             )
+            tell = partial(self.stand, order, far, fits, refined, len(trials), number)
+            tell({})
             answers = self.answers(order, far, fits, refined, tell)
             if ended(answers):
                 break
@@ -377,6 +379,7 @@ class _Work:
     def stand(
         self,
         order: Sequence[Trial],
+        far: Sequence[Trial],
         fits: Kept[Fitted],
         refined: Kept[Fitted],
         tried: int,
@@ -384,7 +387,8 @@ class _Work:
         newest: Mapping[str, Fitted],
     ) -> None:
         """Tell those that look at the folder how the run stands."""
-        found = [Answer(t, fits.found[t.key], refined.found.get(t.key)) for t in order]
+        carried = [t for t in far if t.key in refined.found]
+        found = [Answer(t, fits.found[t.key], refined.found.get(t.key)) for t in (*order, *carried)]
         self.standing.tell(found, tried, number, newest)
 
     def made(
