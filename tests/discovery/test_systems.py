@@ -142,6 +142,18 @@ def test_systems_that_fail_are_told_and_the_others_go_on(
     )
     assert status.failures == {"nothing can be made of this": 1, "no such hull": 1}
 
+    # The same call tries again what may come to something now, and that alone.
+    monkeypatch.setattr(many, "summary_of", summary)
+    told.clear()
+    again = search(model, tmp_path / "run", finished=lambda row: told.append(row.system))
+    assert told == ["Au-Pd"] and again.failures == {"Cu-Au": "nothing can be made of this"}
+    assert again.rows[1:] == undisturbed.rows[1:]
+    for name in NAMES[1:]:
+        part = Path("systems", name)
+        assert results(again.folder / part) == results(undisturbed.folder / part)
+    assert standing(again.folder).systems == {"finished": 2, "failed": 1, "waiting": 0}
+    assert "no such hull" not in (again.folder / "report.html").read_text()
+
 
 def test_calculations_of_a_system_are_never_replaced(model: Model, undisturbed: Campaign, tmp_path: Path):
     folder = shutil.copytree(undisturbed.folder, tmp_path / "run")

@@ -132,6 +132,8 @@ def discover_systems_into(
 ) -> Campaign:
     """Search many chemical systems, or go on where an earlier process stopped; more may have been added.
 
+    Systems that failed are tried again, but for those of which nothing can be made.
+
     Args:
         systems: as ``systems.read_systems`` gives them.
         settings: what is asked for in each; its own system does not count. The time is for all together.
@@ -211,7 +213,11 @@ def _note_list(run: RunFolder, asked: Mapping[str, System]) -> None:
 
 
 def _take(done: dict[str, tuple[SystemRow, float]], row: Any) -> None:
-    done[str(row["system"])] = SystemRow.from_dict(row), float(row["seconds"])
+    """Note a system that is over; one that may come to something when it is tried again is not."""
+    name = str(row["system"])
+    done.pop(name, None)
+    if not row.get("again"):
+        done[name] = SystemRow.from_dict(row), float(row["seconds"])
 
 
 @dataclass
@@ -340,15 +346,16 @@ class _Work:
         return self._note(SystemRow.of(summary), summary.seconds)
 
     def _lost(self, name: str, error: Exception, work: Work | None = None) -> SystemRow:
-        """Note why nothing came of a system."""
+        """Note why nothing came of a system; without work none of its orders can be met, now or later."""
         reason = " ".join(f"{error}".split())[:300] or type(error).__name__
         self.run.log.warning("%s failed", name, exc_info=error)
         seconds = 0.0 if work is None else sum(work.clock.seconds.values())
         made = None if work is None else len(work.candidates)
-        return self._note(SystemRow(name, FAILED, made, failure=reason), seconds)
+        return self._note(SystemRow(name, FAILED, made, failure=reason), seconds, again=work is not None)
 
-    def _note(self, row: SystemRow, seconds: float) -> SystemRow:
-        self.journal.append([{**row.to_dict(), "failure": row.failure or None, "seconds": seconds}])
+    def _note(self, row: SystemRow, seconds: float, again: bool = False) -> SystemRow:
+        told = {"failure": row.failure or None, "seconds": seconds, "again": again}
+        self.journal.append([{**row.to_dict(), **told}])
         self.over[row.system] = row, seconds
         self._write_index()
         self.progress("systems", len(self.over), len(self.asked))
