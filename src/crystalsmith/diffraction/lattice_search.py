@@ -252,7 +252,7 @@ def _best(
     order = np.argsort(-near, kind="stable")
     kept: dict[tuple[float, ...], tuple[np.ndarray, float]] = {}
     for k in order[: 20 * KEPT]:
-        refined, zero = _refined(metric[k], rows, basis, lines)
+        refined, zero = refined_metric(metric[k], rows, basis, lines)
         kept.setdefault(tuple(np.round(np.sort(refined[:3]), 4)), (refined, zero))
         if len(kept) == KEPT:
             break
@@ -282,10 +282,17 @@ def _explained(metric: np.ndarray, rows: np.ndarray, lines: Lines) -> tuple[np.n
     return found, near
 
 
-def _refined(
+def refined_metric(
     metric: np.ndarray, rows: np.ndarray, basis: np.ndarray, lines: Lines
 ) -> tuple[np.ndarray, float]:
-    """A cell's numbers, and the shift of the zero, by least squares of the lines that it explains."""
+    """A cell's numbers, and the shift of the zero, by least squares of the lines that it explains.
+
+    Args:
+        metric: (6,) numbers to begin with.
+        rows: (n, 6) monomials of the indices that lines may have.
+        basis: (P, 6) of what the numbers are made up.
+        lines: of the pattern.
+    """
     zero = 0.0
     for wide in (1.0, 1.0, 0.7):
         place = lines.q - zero * lines.slope

@@ -39,6 +39,7 @@ from crystalsmith.solving.answers import (
     with_energies,
     worth_refining,
 )
+from crystalsmith.solving.assigned import assigned
 from crystalsmith.solving.candidates import make_candidates
 from crystalsmith.solving.cells import Cell
 from crystalsmith.solving.explained import convincing_cells
@@ -299,41 +300,42 @@ class _Work:
         found: list[Cell] = []  # of candidates that are wrong, but whose lines are not, or of the lines alone
         made: list[tuple[Entry, float | None]] = []
         size: int | None = None
-        for number, part in enumerate(ROUNDS, start=1):
-            made = self.made(max(1, round(part * self.settings.candidates)), cells, found, size)
-            size = size or atoms_of(made)  # of the first round: orders of the next ones go on with it
-            cells = [*cells, *(cell for cell in found if cell not in cells)]
-            fresh = [t for t in trials_of(made, cells, bool(self.given)) if t.key not in trials]
+        number = 0
+
+        def answered(fresh: Sequence[Trial]) -> bool:
+            """Whether one of the answers is the answer, with more trials."""
+            nonlocal trials, order, answers
             trials |= {t.key: t for t in fresh}
             fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
             order = leading(list(trials.values()), fits.found)
             tell = partial(self.stand, order, far, fits, refined, len(trials), number)
             tell({})
             answers = self.answers(order, far, fits, refined, tell)
-            if ended(answers):
+            return ended(answers)
+
+        for number, part in enumerate(ROUNDS, start=1):
+            made = self.made(max(1, round(part * self.settings.candidates)), cells, found, size)
+            size = size or atoms_of(made)  # of the first round: orders of the next ones go on with it
+            cells = [*cells, *(cell for cell in found if cell not in cells)]
+            if answered([t for t in trials_of(made, cells, bool(self.given)) if t.key not in trials]):
                 break
             fresh = lowered(order, fits.found, refined.found, low)
             low |= {t.lowered_from for t in fresh}
-            if fresh:
-                trials |= {t.key: t for t in fresh}
-                fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
-                order = leading(list(trials.values()), fits.found)
-                tell = partial(self.stand, order, far, fits, refined, len(trials), number)
-                answers = self.answers(order, far, fits, refined, tell)
-                if ended(answers):
-                    break
-            far = from_many_starts(
-                self.observation, order, far, fits, refined, self.progress, self.settings, self.ladder
-            )
-            tell = partial(self.stand, order, far, fits, refined, len(trials), number)
-            tell({})
-            answers = self.answers(order, far, fits, refined, tell)
-            if ended(answers):
+            if fresh and answered(fresh):
                 break
-            if not self.given and not found and number < len(ROUNDS):
+            if not self.given and not found:
                 # Lines are searched once: later candidates hardly change what volumes are possible.
                 look = found_cells if number == 1 else convincing_cells
                 found = look(self.observation, list(trials.values()), fits.found)
+                if not found:
+                    if answered(assigned(self.observation, order, trials)):
+                        break
+                    found = convincing_cells(self.observation, list(trials.values()), fits.found)
+            far = from_many_starts(
+                self.observation, order, far, fits, refined, self.progress, self.settings, self.ladder
+            )
+            if answered([]):
+                break
         order = [*order, *(t for t in far if t.key in refined.found)]
         for more in (more_symmetric, exchanged):
             if fresh := more(answers):
