@@ -59,7 +59,7 @@ def test_what_is_right_by_and_large_is_found_and_stands_first(tmp_path, seen):
     order = leading(first, fits.found)
     refine_all(seen, worth_refining(order, fits.found, 12), fits.found, refined, silent)
     assert answers_of(order, fits.found, refined.found)[0].best_fit.misfit > 0.3
-    fresh = worth_starts(order, fits.found, ())
+    fresh = worth_starts(order, fits.found, refined.found, ())
     assert [t.key for t in fresh] == ["CaCO3_0@1" + MARK]
     search_all(seen, fresh, fits, refined, silent, 0.003)
     best = answers_of([*order, *fresh], fits.found, refined.found)[0]
@@ -68,7 +68,7 @@ def test_what_is_right_by_and_large_is_found_and_stands_first(tmp_path, seen):
     # A run that goes on finds all of it on the disk and nothing to do.
     again = fits_in(tmp_path / "fits.jsonl"), fits_in(tmp_path / "refined.jsonl")
     length = (tmp_path / "refined.jsonl").stat().st_size
-    search_all(seen, worth_starts(order, again[0].found, ()), *again, silent, 0.003)
+    search_all(seen, worth_starts(order, again[0].found, again[1].found, ()), *again, silent, 0.003)
     assert (tmp_path / "refined.jsonl").stat().st_size == length
     assert again[1].found.keys() == refined.found.keys()
     # What was found goes on in its subgroups, once.
@@ -85,8 +85,17 @@ def test_only_trials_on_known_cells_with_something_free_are_looked_for(tmp_path,
     others = [trial(FAR, 40, OWN), trial(salt, 41)]
     fits = fits_in(tmp_path / "fits.jsonl")
     fit_all(seen, [*many, *others], fits, silent)
-    chosen = [t.key for t in worth_starts([*others, *many], fits.found, ())]
+    found = {t.key: fits.found[t.key] for t in others} | {
+        t.key: replace(fits.found[t.key], misfit=0.5 + 0.01 * k) for k, t in enumerate(many)
+    }
+    chosen = [t.key for t in worth_starts([*others, *many], found, {}, ())]
     assert chosen[:BEST] == [t.key + MARK for t in many[:BEST]]
     assert set(chosen[BEST:]) == {t.key + MARK for t in many[-LIKELIEST:]}
-    rest = [t.key for t in worth_starts([*others, *many], fits.found, chosen)]
+    rest = [t.key for t in worth_starts([*others, *many], found, {}, chosen)]
     assert rest[0] == many[BEST].key + MARK and not set(rest) & set(chosen)
+    # A cell of its own that explains some of the pattern is as good, and is taken as it was refined.
+    far = others[0]
+    near = replace(found[far.key], misfit=0.4, crystal=ARAGONITE)
+    ((own, fit),) = worth_starts([far], found, {far.key: near}, ()).items()
+    assert own.key == far.key + MARK and own.crystal == ARAGONITE and fit is found[far.key]
+    assert worth_starts([far], found, {far.key: replace(near, misfit=0.9)}, ()) == {}

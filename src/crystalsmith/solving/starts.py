@@ -1,9 +1,9 @@
-"""Candidates on a known cell whose coordinates are looked for from many starts.
+"""Candidates whose cell is right, and whose coordinates are looked for from many starts.
 
-A refinement moves atoms by tenths of an Angstrom. Where the cell is given, indexed or found, a candidate that
-is right by and large can be brought further: copies of it with atoms moved are fitted to a blurred pattern
-first (``diffraction.multistart``). What comes of it stands beside the candidate as it was refined, and the
-best are looked for once more in subgroups.
+A refinement moves atoms by tenths of an Angstrom. Where the cell is given, indexed or found, or a candidate
+explains some of the pattern with its own, one that is right by and large can be brought further: copies of it
+with atoms moved are fitted to a blurred pattern first (``diffraction.multistart``). What comes of it stands
+beside the candidate as it was refined, and the best are looked for once more in subgroups.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ MARK = "~"
 
 BEST, LIKELIEST = 10, 4
 """Trials of a round: the first by their fits, and the first by the generator's figure."""
+
+EXPLAINS = 0.75
+"""Misfit of a refinement up to which a candidate's own cell is taken for right."""
 
 DESCENDED, WORTH_IT = 3, 0.6
 """Of what was found, so many of a round are looked for in subgroups, up to this misfit."""
@@ -69,7 +72,7 @@ def from_many_starts(
         tolerance=settings.tolerance,
         ladder=ladder,
     )
-    fresh = worth_starts(order, fits.found, {t.key for t in far})
+    fresh = worth_starts(order, fits.found, refined.found, {t.key for t in far})
     search(fresh)
     less = descended([*far, *fresh], fits.found, refined.found)
     search(less)
@@ -77,20 +80,33 @@ def from_many_starts(
 
 
 def worth_starts(
-    order: Sequence[Trial], fits: Mapping[str, Fitted], done: Collection[str]
+    order: Sequence[Trial],
+    fits: Mapping[str, Fitted],
+    refined: Mapping[str, Fitted],
+    done: Collection[str],
 ) -> dict[Trial, Fitted]:
-    """Trials on known cells that were not looked for yet, with their fits.
+    """Trials on cells that are right or may be, which were not looked for yet, with their fits.
 
     Args:
         order: distinct trials, the best first.
         fits: of the trials, by key.
+        refined: of some of them.
         done: keys of trials that were looked for.
     """
-    able = [t for t in order if t.cell != OWN and any(site.free for site in fits[t.key].crystal.sites)]
+
+    def best(trial: Trial) -> Fitted:
+        return refined.get(trial.key, fits[trial.key])
+
+    able = [t for t in order if t.cell != OWN or (t.key in refined and best(t).misfit < EXPLAINS)]
+    able = [t for t in able if any(site.free for site in t.crystal.sites)]
     able = [t for t in able if not t.key.endswith(MARK) and t.key + MARK not in done]
+    able.sort(key=lambda t: best(t).misfit)
     likely = sorted(able, key=lambda t: -(t.figure or 0.0))
     chosen = {t.key: t for t in (*able[:BEST], *likely[:LIKELIEST])}
-    return {replace(t, key=t.key + MARK, crystal=fits[t.key].crystal): fits[t.key] for t in chosen.values()}
+    return {
+        replace(t, key=t.key + MARK, crystal=(best(t) if t.cell == OWN else fits[t.key]).crystal): fits[t.key]
+        for t in chosen.values()
+    }
 
 
 def descended(
