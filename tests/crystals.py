@@ -135,3 +135,30 @@ def random_crystal(
         if crystal.shortest_distance() > shortest:
             return crystal
     raise AssertionError(f"no random crystal of space group {number} without overlapping atoms")
+
+
+# Aragonite, after J. P. R. de Villiers, American Mineralogist 56 (1971) 758, brought to Pnma.
+ARAGONITE = Crystal(
+    62,
+    (5.741, 4.961, 7.967, 90, 90, 90),
+    (
+        Site("Ca", "c", (0.7597, 0.4150)),
+        Site("C", "c", (0.9138, 0.7622)),
+        Site("O", "c", (0.9038, 0.9225)),
+        Site("O", "d", (0.9138, 0.4736, 0.6810)),
+    ),
+)
+
+# Kyanite, after J. K. Winter and S. Ghose, American Mineralogist 64 (1979) 573, aluminium and silicon alone.
+KYANITE = Crystal(
+    2,
+    (7.126, 7.852, 5.572, 89.99, 101.11, 106.03),
+    (
+        Site("Al", "i", (0.3254, 0.7040, 0.4582)),
+        Site("Al", "i", (0.2974, 0.6989, 0.9505)),
+        Site("Al", "i", (0.0998, 0.3862, 0.6403)),
+        Site("Al", "i", (0.1120, 0.9175, 0.1649)),
+        Site("Si", "i", (0.2962, 0.0649, 0.7066)),
+        Site("Si", "i", (0.2910, 0.3317, 0.1892)),
+    ),
+)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crystalsmith.crystal import Crystal, Site
+from crystals import KYANITE
 from crystalsmith.diffraction import radiation
 from crystalsmith.diffraction.assignment import assigned_cells, metric_basis
 from crystalsmith.diffraction.background import prepared
@@ -16,19 +16,6 @@ from crystalsmith.diffraction.lattice_search import Lines, lattice_of, monomials
 from crystalsmith.diffraction.simulation import Optics, Spoiling, measured, simulate
 from crystalsmith.symmetry import lattice_family, space_group
 
-# Kyanite, after J. K. Winter and S. Ghose, American Mineralogist 64 (1979) 573, aluminium and silicon alone.
-KYANITE = Crystal(
-    2,
-    (7.126, 7.852, 5.572, 89.99, 101.11, 106.03),
-    (
-        Site("Al", "i", (0.3254, 0.7040, 0.4582)),
-        Site("Al", "i", (0.2974, 0.6989, 0.9505)),
-        Site("Al", "i", (0.0998, 0.3862, 0.6403)),
-        Site("Al", "i", (0.1120, 0.9175, 0.1649)),
-        Site("Si", "i", (0.2962, 0.0649, 0.7066)),
-        Site("Si", "i", (0.2910, 0.3317, 0.1892)),
-    ),
-)
 OPEN = {"cubic": 1, "hexagonal": 2, "tetragonal": 2, "orthorhombic": 3, "monoclinic": 4, "triclinic": 6}
 
 

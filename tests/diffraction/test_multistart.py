@@ -8,24 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from crystals import ARAGONITE
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.diffraction import radiation
 from crystalsmith.diffraction.background import prepared
 from crystalsmith.diffraction.fit import Fit, refine_candidates
 from crystalsmith.diffraction.multistart import COPIES, moved_copies, search_coordinates
 from crystalsmith.diffraction.simulation import Optics, Spoiling, measured, simulate
-
-# Aragonite, after J. P. R. de Villiers, American Mineralogist 56 (1971) 758, brought to Pnma.
-ARAGONITE = Crystal(
-    62,
-    (5.741, 4.961, 7.967, 90, 90, 90),
-    (
-        Site("Ca", "c", (0.7597, 0.4150)),
-        Site("C", "c", (0.9138, 0.7622)),
-        Site("O", "c", (0.9038, 0.9225)),
-        Site("O", "d", (0.9138, 0.4736, 0.6810)),
-    ),
-)
 
 
 @pytest.fixture(scope="module")

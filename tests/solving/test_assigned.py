@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from conftest import counts_of
+from crystals import KYANITE
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.diffraction import Pattern, radiation
 from crystalsmith.generation.journal import Entry
@@ -19,19 +20,6 @@ from crystalsmith.solving.cells import FOUND
 from crystalsmith.solving.fitting import Observation, fit_all, refine_all
 from crystalsmith.solving.trials import OWN, Trial, fits_in
 
-# Kyanite, after J. K. Winter and S. Ghose, American Mineralogist 64 (1979) 573, aluminium and silicon alone.
-KYANITE = Crystal(
-    2,
-    (7.126, 7.852, 5.572, 89.99, 101.11, 106.03),
-    (
-        Site("Al", "i", (0.3254, 0.7040, 0.4582)),
-        Site("Al", "i", (0.2974, 0.6989, 0.9505)),
-        Site("Al", "i", (0.0998, 0.3862, 0.6403)),
-        Site("Al", "i", (0.1120, 0.9175, 0.1649)),
-        Site("Si", "i", (0.2962, 0.0649, 0.7066)),
-        Site("Si", "i", (0.2910, 0.3317, 0.1892)),
-    ),
-)
 OFF = replace(KYANITE, cell=(7.35, 7.6, 5.75, 86.5, 104.5, 103.0))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from conftest import counts_of
+from crystals import ARAGONITE
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.diffraction import Pattern, radiation
 from crystalsmith.generation.journal import Entry
@@ -19,17 +20,6 @@ from crystalsmith.solving.fitting import Observation, fit_all, refine_all, searc
 from crystalsmith.solving.starts import BEST, LIKELIEST, MARK, descended, worth_starts
 from crystalsmith.solving.trials import OWN, Trial, fits_in
 
-# Aragonite, after J. P. R. de Villiers, American Mineralogist 56 (1971) 758, brought to Pnma.
-ARAGONITE = Crystal(
-    62,
-    (5.741, 4.961, 7.967, 90, 90, 90),
-    (
-        Site("Ca", "c", (0.7597, 0.4150)),
-        Site("C", "c", (0.9138, 0.7622)),
-        Site("O", "c", (0.9038, 0.9225)),
-        Site("O", "d", (0.9138, 0.4736, 0.6810)),
-    ),
-)
 _OFF = 0.1 * np.random.default_rng(4).normal(size=9)
 FAR = replace(
     ARAGONITE,
