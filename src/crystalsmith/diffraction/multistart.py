@@ -65,16 +65,16 @@ def moved_copies(crystal: Crystal, count: int, seed: int) -> list[Crystal]:
         seed: the same one gives the same copies.
     """
     rng = np.random.default_rng(seed)
-    length = float(np.linalg.norm(crystal.lattice, axis=1).mean())
-    copies = [crystal]
-    for _ in range(count - 1):
-        step = rng.uniform(NEAREST, FARTHEST) / length
-        sites = tuple(
-            replace(site, free=tuple(float(x + step * rng.normal()) for x in site.free))
-            for site in crystal.sites
-        )
-        copies.append(replace(crystal, sites=sites))
-    return copies
+    return [crystal, *(moved_by(crystal, rng.uniform(NEAREST, FARTHEST), rng) for _ in range(count - 1))]
+
+
+def moved_by(crystal: Crystal, size: float, rng: np.random.Generator) -> Crystal:
+    """The crystal with its free coordinates moved at random by so many Angstrom, a standard deviation."""
+    step = size / float(np.linalg.norm(crystal.lattice, axis=1).mean())
+    sites = tuple(
+        replace(site, free=tuple(float(x + step * rng.normal()) for x in site.free)) for site in crystal.sites
+    )
+    return replace(crystal, sites=sites)
 
 
 def search_coordinates(

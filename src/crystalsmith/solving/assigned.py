@@ -11,12 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from zlib import crc32
 
-import numpy as np
-
 from crystalsmith.solving.cells import FOUND
 from crystalsmith.solving.fitting import Observation
 from crystalsmith.solving.searched import lines_of
-from crystalsmith.solving.trials import OWN, Trial
+from crystalsmith.solving.trials import OWN, Trial, chosen
 
 MARK = "%"
 """In keys of trials on such cells, before the number of the cell."""
@@ -44,13 +42,11 @@ def assigned(observation: Observation, order: Sequence[Trial], trials: Mapping[s
     from crystalsmith.diffraction.fit import observed_of
 
     made = [t for t in order if t.cell == OWN and not t.lowered_from]
-    figures = [t.figure if t.figure is not None else 0.0 for t in made]
-    likely = [made[k] for k in np.argsort(np.negative(figures), kind="stable")]
-    chosen = {t.key for t in (*made[:BEST], *likely[:LIKELIEST])}
+    parents = chosen(made, BEST, LIKELIEST)
     sources = [
         t
         for t in trials.values()
-        if t.cell == OWN and (t.key in chosen or t.lowered_from in chosen) and _is_open(t, trials)
+        if t.cell == OWN and (t.key in parents or t.lowered_from in parents) and _is_open(t, trials)
     ]
     observed, lines = observed_of(observation.prepared), lines_of(observation)
     seeds = [crc32(t.key.encode()) for t in sources]

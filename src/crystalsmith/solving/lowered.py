@@ -16,7 +16,7 @@ import numpy as np
 from crystalsmith.crystal import Crystal
 from crystalsmith.crystal.subgroups import in_subgroups
 from crystalsmith.errors import CrystalsmithError
-from crystalsmith.solving.trials import Fitted, Trial
+from crystalsmith.solving.trials import Fitted, Trial, chosen
 
 BEST, LIKELIEST = 6, 4
 """Trials that are lowered: the first by their fits, and the first by what the generator thinks of them."""
@@ -49,11 +49,8 @@ def lowered(
         refined: of some of them.
         done: keys of trials that were lowered before.
     """
-    figures = [t.figure if t.figure is not None else 0.0 for t in order]
-    likely = [order[k] for k in np.argsort(np.negative(figures), kind="stable")]
-    chosen = {t.key: t for t in (*order[:BEST], *likely[:LIKELIEST])}
     found: list[Trial] = []
-    for key, trial in chosen.items():
+    for key, trial in chosen(order, BEST, LIKELIEST).items():
         if key in done or trial.lowered_from:
             continue
         fit = refined.get(key, fits[key])
@@ -76,9 +73,6 @@ def subgroups_of(crystal: Crystal) -> list[Crystal]:
 
 def _kicked(crystal: Crystal, name: str) -> Crystal:
     """The crystal with its free coordinates moved a little, always in the same way."""
-    rng = np.random.default_rng(crc32(name.encode()))
-    step = KICK / float(np.linalg.norm(crystal.lattice, axis=1).mean())
-    sites = tuple(
-        replace(site, free=tuple(float(x + step * rng.normal()) for x in site.free)) for site in crystal.sites
-    )
-    return replace(crystal, sites=sites)
+    from crystalsmith.diffraction.multistart import moved_by
+
+    return moved_by(crystal, KICK, np.random.default_rng(crc32(name.encode())))

@@ -18,7 +18,7 @@ from crystalsmith.solving.fitting import Observation, search_all
 from crystalsmith.solving.kept import Kept
 from crystalsmith.solving.lowered import LESS_LIKELY, subgroups_of
 from crystalsmith.solving.settings import SolveSettings
-from crystalsmith.solving.trials import OWN, Fitted, Trial
+from crystalsmith.solving.trials import OWN, Fitted, Trial, chosen
 
 if TYPE_CHECKING:
     from crystalsmith.ranking import Ladder
@@ -101,11 +101,9 @@ def worth_starts(
     able = [t for t in able if any(site.free for site in t.crystal.sites)]
     able = [t for t in able if not t.key.endswith(MARK) and t.key + MARK not in done]
     able.sort(key=lambda t: best(t).misfit)
-    likely = sorted(able, key=lambda t: -(t.figure or 0.0))
-    chosen = {t.key: t for t in (*able[:BEST], *likely[:LIKELIEST])}
     return {
         replace(t, key=t.key + MARK, crystal=(best(t) if t.cell == OWN else fits[t.key]).crystal): fits[t.key]
-        for t in chosen.values()
+        for t in chosen(able, BEST, LIKELIEST).values()
     }
 
 

@@ -72,6 +72,12 @@ def trials_of(made: Iterable[tuple[Entry, float | None]], cells: Sequence[Cell],
     return found
 
 
+def chosen(order: Sequence[Trial], best: int, likeliest: int) -> dict[str, Trial]:
+    """The first ``best`` of trials and the first ``likeliest`` by the generator's figure, by key."""
+    likely = sorted(order, key=lambda t: -(t.figure or 0.0))
+    return {t.key: t for t in (*order[:best], *likely[:likeliest])}
+
+
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """What a fit made of one trial.
