@@ -8,7 +8,8 @@
     python benchmarks/powder.py pdcif pdcif.zip --give z --wrong -o pdcif.jsonl
     python benchmarks/powder.py simulated mp20_val.safetensors -n 25 --faults --wrong -o val.jsonl
     python benchmarks/powder.py simulated mp20_val.safetensors -n 10 --faults --index -o indexed.jsonl
-    python benchmarks/powder.py table simulated.jsonl measured.jsonl
+    python benchmarks/powder.py energies simulated.jsonl --potential 7net-0 -o with-energies.jsonl
+    python benchmarks/powder.py table simulated.jsonl with-energies.jsonl measured.jsonl
 
 With ``--wrong``, the control, every row is solved a second time with the pattern of the next row of another
 composition, which no structure of its formula fits: what then is called "one answer" is wrong.
@@ -25,6 +26,9 @@ figures of MP-20), the formula alone, or the formula and the cell, the group or 
 StructureMatcher(0.3, 0.5, 10). First: the structure of rank 1. Any: one of the first 20. In brackets the mean
 displacement (RMSE) of the matched. Seconds are of one compound (median), wall clock and processor.
 
+``energies`` judges finished rows again with single points of a potential, as ``solve --potential`` does at its
+end: all before is the same without one.
+
 Lines are added to the output, so the same command goes on where it was interrupted. The model is the
 benchmark model; most structures of measured patterns are in its training data: say "measured data".
 """
@@ -39,7 +43,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +63,11 @@ from crystalsmith.diffraction.simulation import Optics, Spoiling, measured, simu
 from crystalsmith.errors import CrystalsmithError
 from crystalsmith.evaluation.measures.arrays import crystal_arrays
 from crystalsmith.evaluation.measures.matching import rms_displacement, root_mean
+from crystalsmith.potentials import load_calculator
+from crystalsmith.potentials.energies import single_points
 from crystalsmith.solving import SolveSettings, solve_into
 from crystalsmith.solving.cells import on_cell
+from crystalsmith.solving.verdict import Evidence, judge
 
 WIDTHS = (0.08, 0.2)
 """Degrees, of simulated lines in turn."""
@@ -216,6 +223,8 @@ def solve_row(row: Row, pattern: Pattern | PeakList, a: argparse.Namespace, mode
                 "group": x.crystal.space_group,
                 "cell": x.trial.cell,
                 "rms": round(r, 5) if np.isfinite(r) else None,
+                "refined": x.refined is not None,
+                "crystal": x.crystal.to_dict(),
             }
             for x, r in zip(solution.answers[:MOST], rms, strict=True)
         ]
@@ -263,6 +272,32 @@ def make(a: argparse.Namespace) -> None:
             line = {"name": row.name, "wrong": wrong, "atoms": row.truth.n_atoms, **head, **found}
             append(a.output, [line])
             print(words(line), flush=True)
+
+
+def judge_again(a: argparse.Namespace) -> None:
+    """Verdicts with energies of the refined answers; those that have none count as the mean of the others."""
+    calculator = load_calculator(a.potential)
+    names = {f.name for f in fields(Evidence)}
+    done = {(line["name"], line["wrong"]) for line in whole_lines(a.output)}
+    for line in whole_lines(a.source):
+        if (line["name"], line["wrong"]) in done:
+            continue
+        if "error" not in line:
+            answers = line["answers"]
+            asked = [x for x in answers if x["refined"]]
+            found = single_points([Crystal.from_dict(x["crystal"]) for x in asked], calculator)
+            known = [e.value for e in found if np.isfinite(e.value)] or [0.0]
+            for answer in answers:
+                answer["energy"] = float(np.mean(known) - min(known))
+            for answer, energy in zip(asked, found, strict=True):
+                if np.isfinite(energy.value):
+                    answer["energy"] = energy.value - min(known)
+            verdict = judge([Evidence(**{k: v for k, v in x.items() if k in names}) for x in answers])
+            for answer, p in zip(answers, verdict.p, strict=True):
+                answer["p"] = round(p, 5)
+            answers.sort(key=lambda x: -x["p"])
+            line |= {"verdict": verdict.words, "none": round(verdict.none, 5)}
+        append(a.output, [line])
 
 
 def words(line: dict[str, Any]) -> str:
@@ -351,6 +386,11 @@ def main() -> None:
             part.add_argument("--least", type=int, default=1, help="atoms in the primitive cell")
             part.add_argument("--most", type=int, default=10**6)
         add_checkpoint(part)
+    part = parts.add_parser("energies")
+    part.add_argument("source", type=Path, help="lines of finished rows")
+    part.add_argument("--potential", default="7net-0")
+    part.add_argument("-o", "--output", type=Path, required=True)
+    part.set_defaults(run=judge_again)
     part = parts.add_parser("table")
     part.add_argument("files", type=Path, nargs="+")
     part.set_defaults(run=lambda a: table(a.files))

@@ -40,11 +40,7 @@ def first_alike(crystals: Sequence[Crystal], groups: Sequence[int], apart: float
 
 
 def _compare(crystals: Sequence[Crystal], rows: Sequence[int], stands: list[int], apart: float) -> None:
-    from pymatgen.analysis.structure_matcher import StructureMatcher
-
-    matcher = StructureMatcher(stol=apart)
-    structures = {i: _reduced(crystals[i]) for i in rows}
-    prints = {i: fingerprint(crystals[i]) for i in rows}
+    prints = {i: _fingerprint(crystals[i]) for i in rows}
     kept: list[int] = []
     for i in rows:
         # A fingerprint is as long as the cell has atoms; other cells of the same crystal come last.
@@ -52,16 +48,33 @@ def _compare(crystals: Sequence[Crystal], rows: Sequence[int], stands: list[int]
         away = {k: float(np.sqrt(np.mean((prints[k] - prints[i]) ** 2))) for k in same}
         nearest = sorted(kept, key=lambda k: away.get(k, np.inf))[:NEAREST]
         for k in nearest:
-            if away.get(k, np.inf) < SAME / 10 or matcher.fit(
-                structures[i], structures[k], skip_structure_reduction=True
-            ):
+            if away.get(k, np.inf) < SAME / 10 or _match(crystals[i], crystals[k], apart):
                 stands[i] = k
                 break
         else:
             kept.append(i)
 
 
-@lru_cache(maxsize=256)
+# A search asks of the same crystals again and again, each time with a few more.
+@lru_cache(maxsize=8192)
+def _match(first: Crystal, second: Crystal, apart: float) -> bool:
+    """Whether StructureMatcher takes two crystals for the same."""
+    return bool(_matcher(apart).fit(_reduced(first), _reduced(second), skip_structure_reduction=True))
+
+
+@lru_cache
+def _matcher(apart: float) -> Any:
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    return StructureMatcher(stol=apart)
+
+
+@lru_cache(maxsize=1024)
+def _fingerprint(crystal: Crystal) -> np.ndarray:
+    return fingerprint(crystal)
+
+
+@lru_cache(maxsize=1024)
 def _reduced(crystal: Crystal) -> Any:
     """Its structure in the reduced cell, as StructureMatcher would make it anew for every comparison."""
     structure = crystal.to_structure(primitive=True).get_reduced_structure(reduction_algo="niggli")
