@@ -43,6 +43,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -199,7 +200,9 @@ def formula_unit(crystal: Crystal) -> list[int]:
 def solve_row(row: Row, pattern: Pattern | PeakList, a: argparse.Namespace, model: Any) -> dict[str, Any]:
     """What comes of a pattern with the formula of a row, and whether it is right."""
     began, used = time.perf_counter(), time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as stack:
+        folder = Path(a.keep or stack.enter_context(tempfile.TemporaryDirectory())).resolve()
+        run = folder / (f"{row.name}-wrong" if pattern is not row.pattern else row.name)
         try:
             settings = SolveSettings(
                 **known(row.truth, a.give),
@@ -208,10 +211,13 @@ def solve_row(row: Row, pattern: Pattern | PeakList, a: argparse.Namespace, mode
                 workers=a.workers,
                 index=a.index,
             )
-            solution = solve_into(pattern, Path(folder) / "run", settings, model=model)
+            solution = solve_into(pattern, run, settings, model=model)
         except CrystalsmithError as error:
             return {"error": str(error)}
         seconds, processor = time.perf_counter() - began, time.process_time() - used
+        spent = [(seconds, processor), *((x["seconds"], x["processor"]) for x in whole_lines(spent_in(run)))]
+        append(spent_in(run), [{"seconds": seconds, "processor": processor}])
+        seconds, processor = (sum(x) for x in zip(*spent, strict=True))
         truth = crystal_arrays(row.truth)
         rms = [
             float(rms_displacement((crystal_arrays(x.crystal), truth))[0]) for x in solution.answers[:MOST]
@@ -272,6 +278,11 @@ def make(a: argparse.Namespace) -> None:
             line = {"name": row.name, "wrong": wrong, "atoms": row.truth.n_atoms, **head, **found}
             append(a.output, [line])
             print(words(line), flush=True)
+
+
+def spent_in(run: Path) -> Path:
+    """File beside a run with the seconds of all calls that worked in its folder."""
+    return run.with_name(f"{run.name}.spent.jsonl")
 
 
 def judge_again(a: argparse.Namespace) -> None:
@@ -377,6 +388,7 @@ def main() -> None:
         part.add_argument("--rietveld", type=int, default=0, help="structures refined by rietx (default: 0)")
         part.add_argument("--index", action="store_true", help="look for the cell by indexing too")
         part.add_argument("--workers", type=int, default=1)
+        part.add_argument("--keep", type=Path, help="keep the runs here; what stands there is gone on with")
         part.set_defaults(run=make, set=name, spoiled=False, least=1, most=10**6)
         if name == "simulated":
             part.add_argument("--spoiled", action="store_true", help="shifted, impure and textured")

@@ -8,13 +8,15 @@ from crystalsmith.crystal import Crystal, Site
 from crystalsmith.generation.journal import Entry
 from crystalsmith.solving.answers import Answer, answers_of, judged, worth_refining
 from crystalsmith.solving.trials import Fitted, Trial
-from crystalsmith.solving.twins import caveat, exchanged, exchanges, similar
+from crystalsmith.solving.twins import MOST, caveat, dealt_out, exchanged, similar
 
 CHALCOPYRITE = Crystal(
     122,
     (5.289, 5.289, 10.423, 90, 90, 90),
     (Site("Cu", "a"), Site("Fe", "b"), Site("S", "d", (0.2574,))),
 )
+
+SIX = (0.05, 0.2, 0.35, 0.55, 0.7, 0.9)
 
 
 def answer(crystal: Crystal, name: str, misfit: float, rank: int, figure: float = 0.0) -> Answer:
@@ -31,23 +33,43 @@ def test_neighbours_scatter_alike(first, second, alike):
     assert similar(first, second) == similar(second, first) == alike
 
 
-def test_elements_that_scatter_alike_are_exchanged_and_the_formula_stays():
-    assert not exchanges(CHALCOPYRITE)  # 26 and 29 electrons can be told apart
-    sites = (replace(CHALCOPYRITE.sites[0], element="Co"), *CHALCOPYRITE.sites[1:])
-    crystal = replace(CHALCOPYRITE, sites=sites)
-    ((name, other),) = exchanges(crystal)
-    assert name == "Co-Fe" and [s.element for s in other.sites] == ["Fe", "Co", "S"]
+def test_elements_that_scatter_alike_are_dealt_out_and_the_formula_stays():
+    assert not dealt_out(CHALCOPYRITE)  # 26 and 29 electrons can be told apart
+    crystal = replace(CHALCOPYRITE, sites=(Site("Co", "a"), *CHALCOPYRITE.sites[1:]))
+    found = dealt_out(crystal)
+    assert len(found) > 2 and {c.formula for c in found} == {crystal.formula} and crystal not in found
     spinel = Crystal(
-        227, (8.08, 8.08, 8.08, 90, 90, 90), (Site("Al", "a"), Site("Mg", "d"), Site("O", "e", (0.262,)))
+        227, (8.08, 8.08, 8.08, 90, 90, 90), (Site("Mg", "a"), Site("Al", "d"), Site("O", "e", (0.262,)))
     )
-    assert not exchanges(spinel)  # twice as many of the one: the formula would change
+    # Of the metals of a spinel one in three is on the tetrahedral places: normal, inverse and between.
+    shares = set()
+    for inverse in dealt_out(spinel):
+        assert inverse.counts == {"Mg": 2, "Al": 4, "O": 8}
+        shares.add(inverse.space_group)
+    assert len(shares) > 1
+
+
+def test_too_many_ways_are_exchanges_of_whole_orbits():
+    sites = tuple(Site(e, "e", (x, 0.1 * x, z)) for e, x, z in zip("NONONO", SIX, SIX[::-1], strict=True))
+    crystal = Crystal(14, (7.0, 8.0, 9.0, 90, 95, 90), sites)
+    found = dealt_out(crystal)
+    assert 0 < len(found) <= 1 + 9 and all(c.space_group == 14 for c in found)
 
 
 def test_what_fits_badly_is_not_worth_an_exchange():
     crystal = replace(CHALCOPYRITE, sites=(Site("Co", "a"), *CHALCOPYRITE.sites[1:]))
-    (trial,) = exchanged([answer(crystal, "CoFeS2", 0.04, 1, 2.0)])
-    assert trial.key == "CoFeS2_0~Co-Fe" and trial.figure == 1.0 and trial.crystal != crystal
-    assert exchanged([answer(crystal, "CoFeS2", 0.7, 1)]) == []
+    trials = exchanged([answer(crystal, "CoFeS2", 0.04, 1, 2.0)], None)
+    assert [t.key for t in trials] == [f"CoFeS2_0~{k}" for k in range(1, len(trials) + 1)]
+    assert 1 < len(trials) <= MOST and {t.figure for t in trials} == {1.0}
+    assert len({crystal, *(t.crystal for t in trials)}) == 1 + len(trials)
+    assert exchanged([answer(crystal, "CoFeS2", 0.7, 1)], None) == []
+
+
+def test_one_arrangement_is_dealt_out_once():
+    crystal = replace(CHALCOPYRITE, sites=(Site("Co", "a"), *CHALCOPYRITE.sites[1:]))
+    twin = dealt_out(crystal)[0]
+    one = exchanged([answer(crystal, "a", 0.04, 1)], None)
+    assert exchanged([answer(crystal, "a", 0.04, 1), answer(twin, "b", 0.05, 2)], None) == one
 
 
 def test_the_verdict_says_what_x_rays_cannot_tell():

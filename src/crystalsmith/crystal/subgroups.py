@@ -52,7 +52,7 @@ def _in_subgroups(crystal: Crystal, most: int, symprec: float) -> tuple[Crystal,
     symbols, fractional = crystal.positions(primitive=True)
     numbers = np.array([NUMBERS[s] for s in symbols])
     lattice = crystal.primitive_lattice
-    rotations, translations = _operations(lattice, fractional, numbers, symprec)
+    rotations, translations = operations(lattice, fractional, numbers, symprec)
     table = _products(rotations, translations)
     result = []
     for subgroup in _subgroups(table, most):
@@ -73,7 +73,7 @@ def _in_subgroups(crystal: Crystal, most: int, symprec: float) -> tuple[Crystal,
     return tuple(result)
 
 
-def _operations(
+def operations(
     lattice: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, symprec: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rotations (n, 3, 3) and translations (n, 3) of atoms in a cell, the identity first."""

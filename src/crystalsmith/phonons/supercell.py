@@ -10,6 +10,7 @@ import numpy as np
 
 from crystalsmith.crystal import Crystal
 from crystalsmith.errors import PhononError
+from crystalsmith.symmetry import hermite_forms
 
 
 @dataclass(frozen=True)
@@ -117,31 +118,13 @@ def _sublattices(rotations: np.ndarray, first: int, last: int) -> Iterator[np.nd
     """(m, 3, 3) Hermite forms of the invariant sublattices, index by index; indices without any are left
     out."""
     for index in range(first, last + 1):
-        found = _hermite_forms(index)
+        found = hermite_forms(index)
         inverse = np.rint(np.linalg.inv(found) * index).astype(int)  # the adjoint, which is whole
         for rotation in rotations:
             kept = ((found @ rotation @ inverse) % index == 0).all(axis=(1, 2))
             found, inverse = found[kept], inverse[kept]
         if len(found):
             yield found
-
-
-def _hermite_forms(index: int) -> np.ndarray:
-    """(m, 3, 3) one basis of each sublattice of an index, upper triangular."""
-    forms = []
-    for a in _divisors(index):
-        for d in _divisors(index // a):
-            f = index // a // d
-            b, c, e = (x.ravel() for x in np.meshgrid(range(d), range(f), range(f), indexing="ij"))
-            block = np.zeros((len(b), 3, 3), dtype=int)
-            block[:, 0, 0], block[:, 1, 1], block[:, 2, 2] = a, d, f
-            block[:, 0, 1], block[:, 0, 2], block[:, 1, 2] = b, c, e
-            forms.append(block)
-    return np.concatenate(forms)
-
-
-def _divisors(number: int) -> list[int]:
-    return [k for k in range(1, number + 1) if number % k == 0]
 
 
 def _shortest(lattice: np.ndarray) -> float:

@@ -337,7 +337,7 @@ class _Work:
             if answered([]):
                 break
         order = [*order, *(t for t in far if t.key in refined.found)]
-        for more in (more_symmetric, exchanged):
+        for more in (more_symmetric, partial(exchanged, ladder=self.ladder)):
             if fresh := more(answers):
                 fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
                 self.refine(fresh, fits, refined)

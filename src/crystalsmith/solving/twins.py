@@ -7,22 +7,26 @@ is where. So both ways are fitted, what the network thinks of each decides, and 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from crystalsmith.crystal import NUMBERS, Crystal
+from crystalsmith.crystal.decorations import decorations
 from crystalsmith.crystal.validity import fault
 from crystalsmith.solving.trials import Trial
 
 if TYPE_CHECKING:
+    from crystalsmith.ranking import Ladder
     from crystalsmith.solving.answers import Answer
 
 SIMILAR = 0.1
 """Relative difference of atomic numbers up to which elements scatter alike; neighbours always do."""
 
-EXCHANGED, MOST = 2, 6
-"""Answers, the first, whose elements are exchanged, and in how many ways each."""
+EXCHANGED, LOOKED_THROUGH, MOST = 2, 100, 10
+"""Arrangements, the first, whose elements are dealt out anew, ways that the network looks at, and ways that
+are fitted."""
 
 WORTH_IT = 0.3
 """Misfit up to which an answer is worth it."""
@@ -46,54 +50,76 @@ def similar(first: str, second: str) -> bool:
     return high - low <= max(1, SIMILAR * high)
 
 
-def exchanges(crystal: Crystal) -> list[tuple[str, Crystal]]:
-    """The crystal with elements of similar scattering exchanged, in all ways that keep its formula.
+def dealt_out(crystal: Crystal) -> list[Crystal]:
+    """The crystal with elements of similar scattering dealt out in other ways that keep its formula.
 
-    All of two elements, where there are as many of both, or one orbit of each with as many atoms.
-
-    Returns:
-        Names of the exchanges, such as ``Fe-Co`` or ``Fe0-Co2`` (numbers of the orbits), and the crystals.
+    All ways that symmetry tells apart, also in other cells of the same positions (``crystal.decorations``);
+    where they are too many, exchanges of all atoms of two elements or of two orbits of as many atoms.
     """
-    found: dict[Crystal, str] = {}
+    found = dict.fromkeys(decorations(crystal, _classes(crystal), LOOKED_THROUGH) or _exchanges(crystal))
+    return [one for one in found if one != crystal and fault(one) is None]
+
+
+def _exchanges(crystal: Crystal) -> Iterator[Crystal]:
     counts = crystal.counts
     for a, b in itertools.combinations(sorted(counts), 2):
         if similar(a, b) and counts[a] == counts[b]:
-            found.setdefault(_with(crystal, {a: b, b: a}), f"{a}-{b}")
+            yield _with(crystal, {a: b, b: a})
     size = [crystal.group.position(site.letter).multiplicity for site in crystal.sites]
     for i, j in itertools.combinations(range(len(size)), 2):
         a, b = crystal.sites[i].element, crystal.sites[j].element
         if a != b and size[i] == size[j] and similar(a, b):
             sites = list(crystal.sites)
             sites[i], sites[j] = replace(sites[i], element=b), replace(sites[j], element=a)
-            found.setdefault(replace(crystal, sites=tuple(sites)), f"{a}{i}-{b}{j}")
-    return [(name, one) for one, name in found.items() if one != crystal and fault(one) is None][:MOST]
+            yield replace(crystal, sites=tuple(sites))
 
 
-def exchanged(answers: Sequence[Answer]) -> list[Trial]:
-    """Trials of the first answers with elements exchanged."""
-    found = []
-    for answer in answers[:EXCHANGED]:
-        if answer.best_fit.misfit > WORTH_IT:
+def exchanged(answers: Sequence[Answer], ladder: Ladder | None) -> list[Trial]:
+    """Trials of the first answers with elements of similar scattering dealt out anew, those that the network
+    likes best."""
+    found: list[Trial] = []
+    done: list[Any] = []
+    for answer in answers:
+        if len(done) == EXCHANGED:
+            break
+        crystal = answer.best_fit.crystal
+        if answer.best_fit.misfit > WORTH_IT or not any(len(group) > 1 for group in _classes(crystal).values()):
             continue
+        blurred = _blurred(crystal, _classes(crystal))
+        if any(_matcher().fit(blurred, other) for other in done):
+            continue
+        done.append(blurred)
         trial = answer.trial
         figure = None if trial.figure is None else trial.figure - LESS_LIKELY
-        for name, crystal in exchanges(answer.best_fit.crystal):
-            found.append(replace(trial, key=f"{trial.key}~{name}", crystal=crystal, figure=figure))
+        for number, one in enumerate(_best(dealt_out(crystal), trial, ladder), 1):
+            found.append(replace(trial, key=f"{trial.key}~{number}", crystal=one, figure=figure))
     return found
+
+
+def _best(crystals: Sequence[Crystal], trial: Trial, ladder: Ladder | None) -> list[Crystal]:
+    """The first by what the network thinks of them."""
+    if ladder is None or len(crystals) <= MOST:
+        return list(crystals[:MOST])
+    from crystalsmith.ranking import Candidate
+
+    entry = trial.entry
+    scores = ladder.alone(
+        [Candidate(c, entry.log_prior, entry.kind, entry.weight, entry.members) for c in crystals]
+    )
+    order = sorted(range(len(crystals)), key=lambda k: (-float(scores[k].likely), k))
+    return [crystals[k] for k in order[:MOST]]
 
 
 def caveat(answers: Sequence[Answer]) -> str:
     """What the pattern cannot tell of the first of ranked answers, in a sentence; or nothing."""
     if len(answers) < 2:
         return ""
-    from pymatgen.analysis.structure_matcher import StructureMatcher
-
     first = answers[0]
     classes = _classes(first.crystal)
     merged = sorted({group for group in classes.values() if len(group) > 1})
     if not merged:
         return ""
-    matcher = StructureMatcher(stol=APART)
+    matcher = _matcher()
     own = _blurred(first.crystal, classes)
     twins = [
         answer.rank
@@ -110,6 +136,13 @@ def caveat(answers: Sequence[Answer]) -> str:
         f"X-rays hardly tell {elements}: {which} from the first only in which of them is where, and fits as"
         " well; what the network thinks of them decided"
     )
+
+
+@lru_cache(maxsize=1)
+def _matcher() -> Any:
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    return StructureMatcher(stol=APART)
 
 
 def _listed(ranks: Sequence[int]) -> str:

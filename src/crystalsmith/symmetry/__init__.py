@@ -21,6 +21,7 @@ Conventions of the whole project, said here once:
 from crystalsmith.symmetry.lattice import (
     STRAIN_BASIS,
     cell_to_lattice,
+    hermite_forms,
     lattice_family,
     lattice_to_cell,
     lattice_to_strain,
@@ -37,6 +38,7 @@ __all__ = [
     "Tables",
     "WyckoffPosition",
     "cell_to_lattice",
+    "hermite_forms",
     "lattice_family",
     "lattice_to_cell",
     "lattice_to_strain",

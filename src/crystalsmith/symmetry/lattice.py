@@ -104,3 +104,22 @@ def lattice_to_cell(lattice: np.ndarray) -> np.ndarray:
     unit = lattice / length[:, None]
     cos = np.clip([unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]], -1, 1)
     return np.concatenate([length, np.degrees(np.arccos(cos))])
+
+
+def hermite_forms(index: int) -> np.ndarray:
+    """(m, 3, 3) one basis of each sublattice of an index, upper triangular; rows are whole numbers of the
+    lattice's own."""
+    forms = []
+    for a in _divisors(index):
+        for d in _divisors(index // a):
+            f = index // a // d
+            b, c, e = (x.ravel() for x in np.meshgrid(range(d), range(f), range(f), indexing="ij"))
+            block = np.zeros((len(b), 3, 3), dtype=int)
+            block[:, 0, 0], block[:, 1, 1], block[:, 2, 2] = a, d, f
+            block[:, 0, 1], block[:, 0, 2], block[:, 1, 2] = b, c, e
+            forms.append(block)
+    return np.concatenate(forms)
+
+
+def _divisors(number: int) -> list[int]:
+    return [k for k in range(1, number + 1) if number % k == 0]
