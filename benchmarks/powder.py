@@ -26,8 +26,8 @@ figures of MP-20), the formula alone, or the formula and the cell, the group or 
 StructureMatcher(0.3, 0.5, 10). First: the structure of rank 1. Any: one of the first 20. In brackets the mean
 displacement (RMSE) of the matched. Seconds are of one compound (median), wall clock and processor.
 
-``energies`` judges finished rows again with single points of a potential, as ``solve --potential`` does at its
-end: all before is the same without one.
+``energies`` judges finished rows again with single points of a potential, as ``solve --potential`` does at
+its end: all before is the same without one.
 
 Lines are added to the output, so the same command goes on where it was interrupted. The model is the
 benchmark model; most structures of measured patterns are in its training data: say "measured data".
@@ -229,6 +229,7 @@ def solve_row(row: Row, pattern: Pattern | PeakList, a: argparse.Namespace, mode
                 "group": x.crystal.space_group,
                 "cell": x.trial.cell,
                 "rms": round(r, 5) if np.isfinite(r) else None,
+                "candidate": x.trial.key,
                 "refined": x.refined is not None,
                 "crystal": x.crystal.to_dict(),
             }

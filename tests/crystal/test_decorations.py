@@ -1,4 +1,4 @@
-"""Ways to deal out elements over given positions, counted against published numbers and told apart by pymatgen."""
+"""Ways to deal out elements over positions: as many as published, and told apart by pymatgen."""
 
 from itertools import combinations
 
@@ -91,7 +91,9 @@ def test_small_distortions_do_not_hide_the_arrangement() -> None:
     assert groups == {123, 166}
 
 
-@pytest.mark.parametrize("classes", [{"Fe": ("Fe",), "Co": ("Co",)}, {"Fe": ("Fe",), "Co": ("Co",), "O": ("O",)}])
+@pytest.mark.parametrize(
+    "classes", [{"Fe": ("Fe",), "Co": ("Co",)}, {"Fe": ("Fe",), "Co": ("Co",), "O": ("O",)}]
+)
 def test_elements_that_are_not_alike_stay(classes: dict[str, tuple[str, ...]]) -> None:
     assert decorations(alloy(FCC, 1, 3), classes, 10) == []
 

@@ -162,15 +162,29 @@ def test_for_a_given_cell_some_are_made_on_cells_of_their_own_and_brought_onto_i
     assert "free-" not in (tmp_path / "group" / "crystals.jsonl").read_text(encoding="utf-8")
 
 
-def test_a_cell_that_explains_the_lines_gets_candidates_of_its_own(known):
-    """Of magnesium fluoride solved as titania: the same cell, other intensities."""
+def test_a_cell_that_explains_the_lines_gets_candidates_of_its_own(known, tmp_path):
+    """Of magnesium fluoride solved as titania: the same cell, other intensities. Stopped among these
+    candidates, and asked for again when it has ended, the run comes to the same."""
     sellaite = Crystal(136, (4.625, 4.625, 3.052, 90, 90, 90), (Site("Mg", "a"), Site("F", "f", (0.303,))))
     x, y = counts_of(sellaite).T
     pattern = Pattern.of(x, y, radiation("CuKa"), name="sellaite")
-    found = crystalsmith.solve(pattern, formula="TiO2", candidates=20, refine=4, rietveld=0)
+    settings = SolveSettings(formula="TiO2", candidates=20, refine=4, rietveld=0)
+    found = solve_into(pattern, tmp_path / "whole", settings)
     (cell,) = found.cells
     assert cell.source == "found" and cell.values == pytest.approx(sellaite.cell, rel=3e-3)
     assert any(a.trial.entry.order_id.startswith("found-") for a in found.answers)
+
+    def stop(stage: str, done: float, total: float) -> None:
+        journal = tmp_path / "parts" / "crystals.jsonl"
+        if stage == "fits" and journal.exists() and "found-" in journal.read_text(encoding="utf-8"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        solve_into(pattern, tmp_path / "parts", settings, progress=stop)
+    for folder in ("parts", "whole"):
+        again = solve_into(pattern, tmp_path / folder, settings)
+        assert [a.row() for a in again.answers] == [a.row() for a in found.answers]
+        assert again.verdict == found.verdict
 
 
 def test_a_structure_is_described_with_all_its_symmetry(known):

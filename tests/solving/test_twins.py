@@ -16,6 +16,7 @@ CHALCOPYRITE = Crystal(
     (Site("Cu", "a"), Site("Fe", "b"), Site("S", "d", (0.2574,))),
 )
 
+
 def answer(crystal: Crystal, name: str, misfit: float, rank: int, figure: float = 0.0) -> Answer:
     fit = Fitted(crystal, "refined", misfit, 0.1, 0.98, 0.0, 0.0)
     entry = Entry(name, 0, 1, 0, crystal, None)

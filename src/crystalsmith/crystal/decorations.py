@@ -157,9 +157,7 @@ def _colourings(
     return rows
 
 
-def _unlike(
-    colours: np.ndarray, maps: np.ndarray, translations: np.ndarray
-) -> list[tuple[int, np.ndarray]]:
+def _unlike(colours: np.ndarray, maps: np.ndarray, translations: np.ndarray) -> list[tuple[int, np.ndarray]]:
     """One of the colourings that operations turn into each other, with how many operations keep it; those
     that a translation keeps are of a smaller cell."""
     names, code = np.unique(colours, return_inverse=True)

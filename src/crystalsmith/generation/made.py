@@ -170,7 +170,10 @@ class Made:
         if self._choices is None:
             return
         for key in {(order_id, place // self.best_of) for order_id, place in places}:
-            if all(place in self._tries.last for place in self._places(key)):
+            # A run that asks for ever more finds what it asked for later before it was cut off.
+            if key[1] < self.orders.get(key[0], 0) and all(
+                place in self._tries.last for place in self._places(key)
+            ):
                 if key not in self._choices.best:
                     self._unjudged.add(key)
                 elif key not in self._judged:

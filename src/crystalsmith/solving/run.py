@@ -53,7 +53,7 @@ from crystalsmith.solving.settings import SolveSettings
 from crystalsmith.solving.standing import PATTERN, STANDING, Standing
 from crystalsmith.solving.starts import from_many_starts
 from crystalsmith.solving.trials import Fitted, Trial, fits_in, trials_of
-from crystalsmith.solving.twins import exchanged
+from crystalsmith.solving.twins import exchanged, twins_of
 from crystalsmith.solving.verdict import Verdict, judge, settled
 
 if TYPE_CHECKING:
@@ -479,10 +479,13 @@ def atoms_of(made: Sequence[tuple[Entry, float | None]]) -> int | None:
 
 
 def ended(answers: Sequence[Answer]) -> bool:
-    """Whether one of them is the answer, so that no more candidates are made."""
+    """Whether one of them is the answer, or several that X-rays hardly tell apart are, so that no more
+    candidates are made."""
     p = judge([a.evidence for a in answers]).p
     likeliest = max(range(len(p)), key=p.__getitem__, default=0)
-    return bool(p) and p[likeliest] >= SURE and settled(answers[likeliest].evidence)
+    if not p or not settled(answers[likeliest].evidence):
+        return False
+    return p[likeliest] + sum(p[k] for k in twins_of(answers, likeliest)) >= SURE
 
 
 def _whose_cell(source: str) -> str:

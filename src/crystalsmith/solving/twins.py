@@ -83,7 +83,9 @@ def exchanged(answers: Sequence[Answer], ladder: Ladder | None) -> list[Trial]:
         if len(done) == EXCHANGED:
             break
         crystal = answer.best_fit.crystal
-        if answer.best_fit.misfit > WORTH_IT or not any(len(group) > 1 for group in _classes(crystal).values()):
+        if answer.best_fit.misfit > WORTH_IT or not any(
+            len(group) > 1 for group in _classes(crystal).values()
+        ):
             continue
         blurred = _blurred(crystal, _classes(crystal))
         if any(_matcher().fit(blurred, other) for other in done):
@@ -110,26 +112,29 @@ def _best(crystals: Sequence[Crystal], trial: Trial, ladder: Ladder | None) -> l
     return [crystals[k] for k in order[:MOST]]
 
 
+def twins_of(answers: Sequence[Answer], row: int) -> list[int]:
+    """Rows of the other answers that X-rays hardly tell from one: the same arrangement, as good a fit."""
+    own = answers[row]
+    classes = _classes(own.crystal)
+    if all(len(group) == 1 for group in classes.values()):
+        return []
+    blurred = _blurred(own.crystal, classes)
+    return [
+        k
+        for k, answer in enumerate(answers)
+        if k != row
+        and abs(max(answer.best_fit.misfit, 0.0) - max(own.best_fit.misfit, 0.0)) <= EQUAL
+        and answer.crystal.formula == own.crystal.formula
+        and _matcher().fit(blurred, _blurred(answer.crystal, classes))
+    ]
+
+
 def caveat(answers: Sequence[Answer]) -> str:
     """What the pattern cannot tell of the first of ranked answers, in a sentence; or nothing."""
-    if len(answers) < 2:
-        return ""
-    first = answers[0]
-    classes = _classes(first.crystal)
-    merged = sorted({group for group in classes.values() if len(group) > 1})
-    if not merged:
-        return ""
-    matcher = _matcher()
-    own = _blurred(first.crystal, classes)
-    twins = [
-        answer.rank
-        for answer in answers[1:LOOKED_AT]
-        if abs(max(answer.best_fit.misfit, 0.0) - max(first.best_fit.misfit, 0.0)) <= EQUAL
-        and answer.crystal.formula == first.crystal.formula
-        and matcher.fit(own, _blurred(answer.crystal, classes))
-    ]
+    twins = [answers[k].rank for k in twins_of(answers[:LOOKED_AT], 0)] if answers else []
     if not twins:
         return ""
+    merged = sorted({group for group in _classes(answers[0].crystal).values() if len(group) > 1})
     elements = ", ".join(" from ".join(group) for group in merged)
     which = f"structure {twins[0]} differs" if len(twins) == 1 else f"structures {_listed(twins)} differ"
     return (
