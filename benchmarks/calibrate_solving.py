@@ -8,6 +8,8 @@
         --give cell -o c.jsonl
     python benchmarks/calibrate_solving.py weights e.jsonl a.jsonl c.jsonl \\
         --json src/crystalsmith/solving/calibration.json
+    python benchmarks/powder.py energies a.jsonl --potential 7net-0 -o energies.jsonl
+    python benchmarks/calibrate_solving.py temperature energies.jsonl
 
 Every order of the run is solved twice by the fits of ``solve``: with a simulated pattern of its own crystal,
 and with one of another compound, for which no candidate is right. Patterns are spoiled at random, as measured
@@ -56,7 +58,16 @@ from crystalsmith.solving import SolveSettings
 from crystalsmith.solving.answers import answers_of, leading, more_symmetric
 from crystalsmith.solving.fitting import Observation, fit_all, refine_all
 from crystalsmith.solving.trials import fits_in, trials_of
-from crystalsmith.solving.verdict import FEATURES, NONE, ONE, Evidence, features, probabilities
+from crystalsmith.solving.verdict import (
+    FEATURES,
+    MOST_ENERGY,
+    NONE,
+    ONE,
+    Evidence,
+    features,
+    probabilities,
+    weights,
+)
 
 EVIDENCE = [f.name for f in fields(Evidence)]
 """What lines of ``powder.py`` tell of an answer."""
@@ -173,7 +184,7 @@ def rows_of(paths: list[Path]) -> dict[str, list[Row]]:
                 what = "other" if line["wrong"] else "own"
                 pairs[f"{line['name']} {line['give']}"][what] = [
                     {
-                        "evidence": {name: x[name] for name in EVIDENCE},
+                        "evidence": of_line(x),
                         "right": what == "own" and x["rms"] is not None,
                     }
                     for x in line["answers"]
@@ -184,6 +195,11 @@ def rows_of(paths: list[Path]) -> dict[str, list[Row]]:
             (own, right), other = (_row(both[what]) for what in ("own", "other"))
             found[name] = [(own, right), other, (own[~right], right[~right])]
     return found
+
+
+def of_line(answer: dict[str, Any]) -> dict[str, Any]:
+    """The evidence of an answer in a line of ``powder.py``."""
+    return {name: answer[name] for name in EVIDENCE}
 
 
 def _row(answers: list[dict[str, Any]]) -> Row:
@@ -263,8 +279,28 @@ def make_weights(a: argparse.Namespace) -> None:
     for name, value in zip(FEATURES, w, strict=True):
         print(f"  {name:10s} {value:8.3f}")
     if a.json is not None:
-        weights = {name: round(float(value), 4) for name, value in zip(FEATURES, w, strict=True)}
-        a.json.write_text(json.dumps({"orders": len(names), "weights": weights}, indent=1) + "\n")
+        found_weights = {name: round(float(value), 4) for name, value in zip(FEATURES, w, strict=True)}
+        a.json.write_text(json.dumps({"orders": len(names), "weights": found_weights}, indent=1) + "\n")
+
+
+TEMPERATURES = (0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.1, 0.2, math.inf)
+"""eV per atom; the last leaves energies out."""
+
+
+def say_temperatures(a: argparse.Namespace) -> None:
+    """How likely the right answers are where some are there, by what an energy is worth."""
+    lines = [line for path in a.evidence for line in whole_lines(path) if not line["wrong"]]
+    rows = [line["answers"] for line in lines if any(x["rms"] is not None for x in line.get("answers", []))]
+    print(f"{len(rows)} rows with the right answer\n  T (eV)   log loss   right first")
+    for temperature in TEMPERATURES:
+        loss, first = 0.0, 0
+        for answers in rows:
+            table, right = _row([{"evidence": of_line(x), "right": x["rms"] is not None} for x in answers])
+            energies = np.array([min(x["energy"], MOST_ENERGY) for x in answers])
+            p, _ = probabilities(table @ weights() - energies / temperature)
+            loss -= math.log(max(p[right].sum(), 1e-12)) / len(rows)
+            first += bool(right[int(np.argmax(p))])
+        print(f"{temperature:8.3f} {loss:10.3f} {100 * first / len(rows):12.1f} %")
 
 
 def main() -> None:
@@ -282,10 +318,13 @@ def main() -> None:
     fits.add_argument("--most", type=int, default=20, help="candidates of an order")
     add_checkpoint(fits)
     fits.set_defaults(run_=make_fits)
-    weights = parts.add_parser("weights")
-    weights.add_argument("evidence", type=Path, nargs="+")
-    weights.add_argument("--json", type=Path)
-    weights.set_defaults(run_=make_weights)
+    fit = parts.add_parser("weights")
+    fit.add_argument("evidence", type=Path, nargs="+")
+    fit.add_argument("--json", type=Path)
+    fit.set_defaults(run_=make_weights)
+    energies = parts.add_parser("temperature")
+    energies.add_argument("evidence", type=Path, nargs="+", help="of powder.py energies")
+    energies.set_defaults(run_=say_temperatures)
     a = parser.parse_args()
     a.run_(a)
 
