@@ -59,6 +59,7 @@ from crystalsmith.solving.answers import answers_of, leading, more_symmetric
 from crystalsmith.solving.fitting import Observation, fit_all, refine_all
 from crystalsmith.solving.trials import fits_in, trials_of
 from crystalsmith.solving.verdict import (
+    EXCHANGED,
     FEATURES,
     MOST_ENERGY,
     NONE,
@@ -296,8 +297,9 @@ def say_temperatures(a: argparse.Namespace) -> None:
         loss, first = 0.0, 0
         for answers in rows:
             table, right = _row([{"evidence": of_line(x), "right": x["rms"] is not None} for x in answers])
-            energies = np.array([min(x["energy"], MOST_ENERGY) for x in answers])
-            p, _ = probabilities(table @ weights() - energies / temperature)
+            cost = np.array([min(x["energy"], MOST_ENERGY) / temperature for x in answers])
+            cost += EXCHANGED * np.array([x["exchanged"] for x in answers])
+            p, _ = probabilities(table @ weights() - cost)
             loss -= math.log(max(p[right].sum(), 1e-12)) / len(rows)
             first += bool(right[int(np.argmax(p))])
         print(f"{temperature:8.3f} {loss:10.3f} {100 * first / len(rows):12.1f} %")

@@ -110,6 +110,7 @@ class Answer:
             moved=last.moved,
             stretch=fit.stretch,
             likely=last.likely or 0.0,
+            exchanged=self.trial.exchanged,
         )
 
     @property

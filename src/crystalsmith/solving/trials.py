@@ -32,6 +32,7 @@ class Trial:
             judged.
         crystal: on the cell.
         cell: where the cell is from: ``generated``, ``given``, ``indexed`` or ``found``.
+        exchanged: elements that scatter alike were dealt out anew (``twins``).
     """
 
     key: str
@@ -39,6 +40,7 @@ class Trial:
     figure: float | None
     crystal: Crystal
     cell: str = OWN
+    exchanged: bool = False
 
     @property
     def lowered_from(self) -> str:

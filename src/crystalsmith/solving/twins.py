@@ -31,9 +31,6 @@ are fitted."""
 WORTH_IT = 0.3
 """Misfit up to which an answer is worth it."""
 
-LESS_LIKELY = 1.0
-"""Log-odds that an exchange costs, as the generator has not made it by itself."""
-
 EQUAL = 0.03
 """Difference of misfits up to which two structures fit equally well."""
 
@@ -92,9 +89,8 @@ def exchanged(answers: Sequence[Answer], ladder: Ladder | None) -> list[Trial]:
             continue
         done.append(blurred)
         trial = answer.trial
-        figure = None if trial.figure is None else trial.figure - LESS_LIKELY
         for number, one in enumerate(_best(dealt_out(crystal), trial, ladder), 1):
-            found.append(replace(trial, key=f"{trial.key}~{number}", crystal=one, figure=figure))
+            found.append(replace(trial, key=f"{trial.key}~{number}", crystal=one, exchanged=True))
     return found
 
 

@@ -33,6 +33,9 @@ TEMPERATURE, MOST_ENERGY = 0.06, 0.3
 """What an energy is worth, where there are some: eV per atom for a factor of e, and the most that counts. Of
 the order of what the ranking of orders gives to energies of unrelaxed crystals; not fitted with the rest."""
 
+EXCHANGED = 2.5
+"""Log-odds that dealing out elements anew costs, as the generator has not made it so by itself."""
+
 NOTHING = 0.02
 """Misfit that is as good as none."""
 
@@ -61,6 +64,7 @@ class Evidence:
         stretch: greatest relative change of a length of the generator's cell.
         likely: log-odds of the network's own judgement of the refined crystal; 0 where nobody asked.
         energy: eV per atom above the lowest of the answers; 0 where nobody computed it.
+        exchanged: elements that scatter alike were dealt out anew.
     """
 
     misfit: float
@@ -75,6 +79,7 @@ class Evidence:
     stretch: float = 0.0
     likely: float = 0.0
     energy: float = 0.0
+    exchanged: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,8 @@ def figures(evidence: Sequence[Evidence]) -> np.ndarray:
     if not evidence:
         return np.zeros(0)
     energies = np.array([min(max(e.energy, 0.0), MOST_ENERGY) for e in evidence])
-    return np.stack([features(e) for e in evidence]) @ weights() - energies / TEMPERATURE
+    dealt = np.array([e.exchanged for e in evidence])
+    return np.stack([features(e) for e in evidence]) @ weights() - energies / TEMPERATURE - EXCHANGED * dealt
 
 
 def probabilities(u: np.ndarray) -> tuple[np.ndarray, float]:
