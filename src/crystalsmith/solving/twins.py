@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SIMILAR = 0.1
 """Relative difference of atomic numbers up to which elements scatter alike; neighbours always do."""
 
-EXCHANGED, LOOKED_THROUGH, MOST = 2, 100, 10
+EXCHANGED, LOOKED_THROUGH, MOST = 2, 100, 16
 """Arrangements, the first, whose elements are dealt out anew, ways that the network looks at, and ways that
 are fitted."""
 

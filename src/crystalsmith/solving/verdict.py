@@ -33,7 +33,7 @@ TEMPERATURE, MOST_ENERGY = 0.06, 0.3
 """What an energy is worth, where there are some: eV per atom for a factor of e, and the most that counts. Of
 the order of what the ranking of orders gives to energies of unrelaxed crystals; not fitted with the rest."""
 
-EXCHANGED = 2.5
+EXCHANGED = 1.5
 """Log-odds that dealing out elements anew costs, as the generator has not made it so by itself."""
 
 NOTHING = 0.02
