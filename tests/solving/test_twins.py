@@ -7,8 +7,10 @@ import pytest
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.generation.journal import Entry
 from crystalsmith.solving.answers import Answer, answers_of, judged, worth_refining
+from crystalsmith.solving.run import SURE, ended
 from crystalsmith.solving.trials import Fitted, Trial
-from crystalsmith.solving.twins import MOST, caveat, dealt_out, exchanged, similar
+from crystalsmith.solving.twins import MOST, caveat, dealt_out, exchanged, similar, twins_of
+from crystalsmith.solving.verdict import judge
 
 CHALCOPYRITE = Crystal(
     122,
@@ -86,6 +88,20 @@ def test_the_verdict_says_what_x_rays_cannot_tell():
     assert caveat([both[0], answer(other, "b", 0.4, 2)]) == "" and caveat(both[:1]) == ""
     verdict, ranked = judged(both, {})
     assert verdict.caveat == caveat(ranked) != ""
+
+
+def test_twins_share_the_chance_that_ends_the_search():
+    one = replace(CHALCOPYRITE, sites=(Site("Co", "a"), *CHALCOPYRITE.sites[1:]))
+    twins = [answer(c, f"t{k}", 0.0, k + 1, 4.0) for k, c in enumerate((one, *dealt_out(one)[:2]))]
+    assert twins_of(twins, 0) == [1, 2]
+    assert max(judge([a.evidence for a in twins]).p) < SURE and ended(twins)
+    # Something else that fits as well is no twin: more candidates may tell.
+    other = Crystal(
+        216, (5.3, 5.3, 5.3, 90, 90, 90), (Site("Co", "a"), Site("Fe", "b"), Site("S", "c"), Site("S", "d"))
+    )
+    both = [twins[0], answer(other, "other", 0.0, 2, 4.0)]
+    assert twins_of(both, 0) == [] and not ended(both)
+    assert not ended([]) and not ended([answer(one, "far", 0.5, 1, 4.0)])
 
 
 def test_nearly_the_same_structures_that_fit_equally_are_one_answer():

@@ -69,12 +69,12 @@ def _matcher(apart: float) -> Any:
     return StructureMatcher(stol=apart)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def _fingerprint(crystal: Crystal) -> np.ndarray:
     return fingerprint(crystal)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _reduced(crystal: Crystal) -> Any:
     """Its structure in the reduced cell, as StructureMatcher would make it anew for every comparison."""
     structure = crystal.to_structure(primitive=True).get_reduced_structure(reduction_algo="niggli")
