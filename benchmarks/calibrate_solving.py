@@ -32,7 +32,7 @@ import math
 import os
 import time
 from collections import defaultdict
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +59,14 @@ from crystalsmith.solving.answers import answers_of, leading, more_symmetric
 from crystalsmith.solving.fitting import Observation, fit_all, refine_all
 from crystalsmith.solving.trials import fits_in, trials_of
 from crystalsmith.solving.verdict import (
-    EXCHANGED,
     FEATURES,
     MOST_ENERGY,
     NONE,
     ONE,
     Evidence,
     features,
+    figures,
     probabilities,
-    weights,
 )
 
 EVIDENCE = [f.name for f in fields(Evidence)]
@@ -296,10 +295,11 @@ def say_temperatures(a: argparse.Namespace) -> None:
     for temperature in TEMPERATURES:
         loss, first = 0.0, 0
         for answers in rows:
-            table, right = _row([{"evidence": of_line(x), "right": x["rms"] is not None} for x in answers])
-            cost = np.array([min(x["energy"], MOST_ENERGY) / temperature for x in answers])
-            cost += EXCHANGED * np.array([x["exchanged"] for x in answers])
-            p, _ = probabilities(table @ weights() - cost)
+            right = np.array([x["rms"] is not None for x in answers])
+            # All but the energies, and these at the temperature that is tried.
+            own = figures([replace(Evidence(**of_line(x)), energy=0.0) for x in answers])
+            energies = np.array([min(x["energy"], MOST_ENERGY) for x in answers])
+            p, _ = probabilities(own - energies / temperature)
             loss -= math.log(max(p[right].sum(), 1e-12)) / len(rows)
             first += bool(right[int(np.argmax(p))])
         print(f"{temperature:8.3f} {loss:10.3f} {100 * first / len(rows):12.1f} %")

@@ -67,6 +67,7 @@ from crystalsmith.evaluation.measures.matching import rms_displacement, root_mea
 from crystalsmith.potentials import load_calculator
 from crystalsmith.potentials.energies import single_points
 from crystalsmith.solving import SolveSettings, solve_into
+from crystalsmith.solving.answers import evidence_of
 from crystalsmith.solving.cells import on_cell
 from crystalsmith.solving.verdict import Evidence, judge
 
@@ -224,7 +225,7 @@ def solve_row(row: Row, pattern: Pattern | PeakList, a: argparse.Namespace, mode
         ]
         evidence = [
             {
-                **{k: round(float(v), 5) for k, v in vars(x.evidence).items()},
+                **{k: round(float(v), 5) for k, v in vars(own).items()},
                 "p": round(x.p, 5),
                 "group": x.crystal.space_group,
                 "cell": x.trial.cell,
@@ -233,7 +234,7 @@ def solve_row(row: Row, pattern: Pattern | PeakList, a: argparse.Namespace, mode
                 "refined": x.refined is not None,
                 "crystal": x.crystal.to_dict(),
             }
-            for x, r in zip(solution.answers[:MOST], rms, strict=True)
+            for x, own, r in zip(solution.answers, evidence_of(solution.answers), rms, strict=False)
         ]
         return {
             "verdict": solution.verdict.words,

@@ -7,6 +7,7 @@ import pytest
 
 from crystalsmith.solving.verdict import (
     FEATURES,
+    MOST_EXCESS,
     NONE,
     ONE,
     SEVERAL,
@@ -60,6 +61,14 @@ def test_lower_energies_count_and_unknown_ones_neither_way():
     low, high = judge([GOOD, replace(GOOD, energy=0.12)]).p
     assert low / high == pytest.approx(np.exp(0.12 / 0.06))
     assert judge([replace(GOOD, energy=9.0), GOOD]).p[0] > 0
+
+
+def test_of_what_fits_nearly_as_well_the_smaller_residual_is_likelier():
+    better, worse = judge([GOOD, replace(GOOD, excess=0.05)]).p
+    assert better > 1.5 * worse > 0
+    far = judge([GOOD, replace(GOOD, excess=5.0)]).p[1]
+    assert far == judge([GOOD, replace(GOOD, excess=MOST_EXCESS)]).p[1] > 0
+    assert judge([GOOD, replace(GOOD, exchanged=True)]).p[1] < better
 
 
 def test_coordinates_that_ran_far_count_against_a_fit():

@@ -264,13 +264,17 @@ def more_symmetric(answers: Sequence[Answer]) -> list[Trial]:
 
 
 def evidence_of(answers: Sequence[Answer]) -> list[Evidence]:
-    """What the verdict on answers rests on; energies that are unknown count as the mean of the others."""
-    known = [a.energy for a in answers if a.energy is not None]
-    if not known:
-        return [a.evidence for a in answers]
-    usual = sum(known) / len(known)
-    above = [(usual if a.energy is None else a.energy) - min(known) for a in answers]
-    return [replace(a.evidence, energy=e) for a, e in zip(answers, above, strict=True)]
+    """What the verdict on answers rests on, beside each other.
+
+    Energies and residuals that are unknown count as the mean and the worst of the others.
+    """
+    energies = [a.energy for a in answers if a.energy is not None]
+    usual = sum(energies) / len(energies) if energies else 0.0
+    above = [(usual if a.energy is None else a.energy) - min(energies, default=0.0) for a in answers]
+    residuals = [a.refined.rwp if a.refined is not None else None for a in answers]
+    known = [r for r in residuals if r] or [1.0]
+    excess = [math.log((r or max(known)) / min(known)) for r in residuals]
+    return [replace(a.evidence, energy=e, excess=x) for a, e, x in zip(answers, above, excess, strict=True)]
 
 
 def energies_in(path: Path) -> Kept[float | None]:
