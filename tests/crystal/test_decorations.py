@@ -82,6 +82,16 @@ def test_all_are_the_same_arrangement_and_none_is_another() -> None:
     assert symmetry[0] == max(symmetry)
 
 
+def test_smaller_cells_are_there_where_they_are_asked_for() -> None:
+    """Of four iron and four cobalt atoms those with one, two and three of each as well, but no more."""
+    eight = alloy(FCC, 4, 4)
+    alone, all_ = decorations(eight, ALIKE, 1000), decorations(eight, ALIKE, 1000, smaller=True)
+    fewer = {n: [c for c in all_ if c.n_atoms == n] for n in (2, 4, 6, 8)}
+    assert sum(map(len, fewer.values())) == len(all_) and len(fewer[8]) == len(alone)
+    assert [len(fewer[n]) for n in (2, 4, 6)] == [2, 5, 20]
+    assert {c.formula for c in all_} == {eight.formula}
+
+
 def test_small_distortions_do_not_hide_the_arrangement() -> None:
     """Atoms that are off by less than the tolerance: in CuAu of c/a = 0.99 either of both may be anywhere."""
     tetragonal = Crystal.from_structure(

@@ -1,16 +1,16 @@
 """The same arrangement of atoms with some elements dealt out anew: all ways that symmetry tells apart.
 
 Elements that take each other's places count as one; the crystal of that one element has more symmetry and
-often a smaller cell. Its positions in a cell of as many atoms as before are coloured with the elements in
-every way that keeps the formula, in every such cell (Hart and Forcade, Phys. Rev. B 77, 224115 (2008)), and
-of those that an operation turns into each other one is kept.
+often a smaller cell. Its positions in a cell of as many atoms as before, or fewer, are coloured with the
+elements in every way that keeps the formula, in every such cell (Hart and Forcade, Phys. Rev. B 77, 224115
+(2008)), and of those that an operation turns into each other one is kept.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 
 import numpy as np
 
@@ -29,7 +29,11 @@ MOST_ATOMS = 30
 
 
 def decorations(
-    crystal: Crystal, classes: Mapping[str, Sequence[str]], most: int, symprec: float = 0.1
+    crystal: Crystal,
+    classes: Mapping[str, Sequence[str]],
+    most: int,
+    symprec: float = 0.1,
+    smaller: bool = False,
 ) -> list[Crystal]:
     """The crystal with elements that may take each other's places dealt out in other ways.
 
@@ -39,10 +43,11 @@ def decorations(
         classes: for each element those whose places it may take, itself included.
         most: decorations, those with most symmetry first.
         symprec: Angstrom.
+        smaller: primitive cells of fewer atoms are looked at too.
 
     Returns:
-        Crystals of as many atoms in the primitive cell, the given one among them; none where no elements are
-        alike or there are too many ways.
+        Crystals of as many atoms in the primitive cell or fewer, the given one among them; none where no
+        elements are alike or there are too many ways.
     """
     counts = crystal.counts
     groups = sorted({tuple(group) for group in classes.values()})
@@ -60,23 +65,27 @@ def decorations(
     except CrystalsmithError:
         return []
     index = crystal.n_atoms // parent.n_atoms
+    sizes = [n for n in range(1, index + 1) if all(m * n % index == 0 for m in counts.values())]
     ways = math.prod(_ways([counts[e] for e in group if e in counts]) for group in shared)
-    cells = _distinct_cells(hermite_forms(index), turns)
-    if ways * len(cells) > MOST_COLOURINGS:
+    every = [_distinct_cells(hermite_forms(n), turns) for n in (sizes if smaller else [index])]
+    if ways * sum(map(len, every)) > MOST_COLOURINGS:
         return []
     found: list[tuple[int, Crystal]] = []
-    for matrix in cells:
+    for matrix in itertools.chain(*every):
+        own_size = round(abs(np.linalg.det(matrix)))
         atoms, maps, moves = _permutations(matrix, places, turns, shifts)
-        elements = [s for s in own for _ in range(index)]
-        colours = _colourings(elements, classes, counts)
+        elements = [s for s in own for _ in range(own_size)]
+        fewer = {e: m * own_size // index for e, m in counts.items()}
         lattice = matrix @ parent.primitive_lattice
-        for symmetry, colour in _unlike(colours, maps, moves):
+        for symmetry, colour in _unlike(_colourings(elements, classes, fewer), maps, moves):
             try:
-                found.append((symmetry, crystal_from_arrays(lattice, atoms, colour, 0.01)))
+                one = crystal_from_arrays(lattice, atoms, colour, 0.01)
             except CrystalsmithError:  # no description could be verified
                 continue
+            if one.n_atoms == len(atoms):
+                found.append((symmetry, one))
     found.sort(key=lambda one: -one[0])
-    return [one for _, one in found if one.n_atoms == crystal.n_atoms][:most]
+    return [one for _, one in found][:most]
 
 
 def _ways(counts: Sequence[int]) -> int:
@@ -145,7 +154,7 @@ def _colourings(
             for part in parts:
                 taken = {k for _, chosen in part for k in chosen}
                 free = [k for k in spots if k not in taken]
-                grown += [[*part, (element, c)] for c in combinations(free, counts.get(element, 0))]
+                grown += [[*part, (element, c)] for c in itertools.combinations(free, counts.get(element, 0))]
             parts = grown
         blocks = []
         for part in parts:

@@ -319,7 +319,7 @@ class _Work:
             cells = [*cells, *(cell for cell in found if cell not in cells)]
             if answered([t for t in trials_of(made, cells, bool(self.given)) if t.key not in trials]):
                 break
-            fresh = lowered(order, fits.found, refined.found, low)
+            fresh = self.allowed(lowered(order, fits.found, refined.found, low))
             low |= {t.lowered_from for t in fresh}
             if fresh and answered(fresh):
                 break
@@ -337,8 +337,9 @@ class _Work:
             if answered([]):
                 break
         order = [*order, *(t for t in far if t.key in refined.found)]
-        for more in (more_symmetric, partial(exchanged, ladder=self.ladder)):
-            if fresh := more(answers):
+        is_open = not self.given and self.settings.atoms is None and self.settings.z is None
+        for more in (more_symmetric, partial(exchanged, ladder=self.ladder, smaller=is_open)):
+            if fresh := self.allowed(more(answers)):
                 fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
                 self.refine(fresh, fits, refined)
                 order = [*order, *fresh]
@@ -354,6 +355,10 @@ class _Work:
         if answers and any(cell.source == "indexed" for cell in cells):
             self.notes.append(_whose_cell(answers[0].trial.cell))
         return answers, verdict, cells, len(trials)
+
+    def allowed(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Trials in groups that are not ruled out."""
+        return [t for t in trials if self.settings.allow(t.crystal.space_group)]
 
     def answers(
         self,

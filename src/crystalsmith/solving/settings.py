@@ -224,6 +224,10 @@ class SolveSettings:
         if self.z is not None and self.formula is None:
             raise ConfigError("z counts formula units, so it needs the formula; give atoms or the formula")
 
+    def allow(self, space_group: int) -> bool:
+        """Whether a crystal may have this space group, as far as groups are known."""
+        return self.space_group is None or space_group in self.space_group
+
     def identity(self) -> dict[str, Any]:
         """What results depend on, in plain data: not where they are made.
 

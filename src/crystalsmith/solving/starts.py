@@ -54,7 +54,7 @@ def from_many_starts(
         far: trials that were looked for before.
         fits, refined: the journals; of what is looked for, ``refined`` gets what was among the best.
         progress: told how far it is.
-        settings: tolerance of the cells.
+        settings: tolerance of the cells, and groups that are possible.
         ladder: judges what comes out, without the pattern.
 
     Returns:
@@ -75,6 +75,7 @@ def from_many_starts(
     fresh = worth_starts(order, fits.found, refined.found, {t.key for t in far})
     search(fresh)
     less = descended([*far, *fresh], fits.found, refined.found)
+    less = {t: fit for t, fit in less.items() if settings.allow(t.crystal.space_group)}
     search(less)
     return [*far, *fresh, *less]
 

@@ -47,13 +47,15 @@ def similar(first: str, second: str) -> bool:
     return high - low <= max(1, SIMILAR * high)
 
 
-def dealt_out(crystal: Crystal) -> list[Crystal]:
+def dealt_out(crystal: Crystal, smaller: bool = False) -> list[Crystal]:
     """The crystal with elements of similar scattering dealt out in other ways that keep its formula.
 
-    All ways that symmetry tells apart, also in other cells of the same positions (``crystal.decorations``);
-    where they are too many, exchanges of all atoms of two elements or of two orbits of as many atoms.
+    In primitive cells of as many atoms, or of fewer too if ``smaller``. All ways that symmetry tells apart,
+    also in other cells of the same positions (``crystal.decorations``); where they are too many, exchanges of
+    all atoms of two elements or of two orbits of as many atoms.
     """
-    found = dict.fromkeys(decorations(crystal, _classes(crystal), LOOKED_THROUGH) or _exchanges(crystal))
+    every = decorations(crystal, _classes(crystal), LOOKED_THROUGH, smaller=smaller)
+    found = dict.fromkeys(every or _exchanges(crystal))
     return [one for one in found if one != crystal and fault(one) is None]
 
 
@@ -71,9 +73,15 @@ def _exchanges(crystal: Crystal) -> Iterator[Crystal]:
             yield replace(crystal, sites=tuple(sites))
 
 
-def exchanged(answers: Sequence[Answer], ladder: Ladder | None) -> list[Trial]:
+def exchanged(answers: Sequence[Answer], ladder: Ladder | None, smaller: bool = False) -> list[Trial]:
     """Trials of the first answers with elements of similar scattering dealt out anew, those that the network
-    likes best."""
+    likes best.
+
+    Args:
+        answers: the likeliest first.
+        ladder: whose judgement of crystals without the pattern chooses; the most symmetric ones without.
+        smaller: cells of fewer atoms are possible too.
+    """
     found: list[Trial] = []
     done: list[Any] = []
     for answer in answers:
@@ -89,7 +97,7 @@ def exchanged(answers: Sequence[Answer], ladder: Ladder | None) -> list[Trial]:
             continue
         done.append(blurred)
         trial = answer.trial
-        for number, one in enumerate(_best(dealt_out(crystal), trial, ladder), 1):
+        for number, one in enumerate(_best(dealt_out(crystal, smaller), trial, ladder), 1):
             found.append(replace(trial, key=f"{trial.key}~{number}", crystal=one, exchanged=True))
     return found
 
