@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from crystalsmith.crystal import Crystal, Site
 from crystalsmith.generation.journal import Entry
 from crystalsmith.solving.answers import Answer, answers_of, judged, worth_refining
+from crystalsmith.solving.cells import Cell
 from crystalsmith.solving.run import SURE, ended
-from crystalsmith.solving.trials import Fitted, Trial
+from crystalsmith.solving.settings import SolveSettings
+from crystalsmith.solving.trials import Fitted, Trial, allowed
 from crystalsmith.solving.twins import MOST, caveat, dealt_out, exchanged, similar, twins_of
 from crystalsmith.solving.verdict import judge
 
@@ -65,6 +68,21 @@ def test_what_fits_badly_is_not_worth_an_exchange():
     assert 1 < len(trials) <= MOST and all(t.exchanged for t in trials)
     assert len({crystal, *(t.crystal for t in trials)}) == 1 + len(trials)
     assert exchanged([answer(crystal, "CoFeS2", 0.7, 1)], None) == []
+
+
+def test_what_is_dealt_out_keeps_to_a_cell_and_to_groups_that_are_given():
+    """Of two atoms on the points of fcc there are two cells, of CuAu and of CuPt; one of them is given."""
+    alloy = Crystal(123, (2.7, 2.7, 3.82, 90, 90, 90), (Site("Fe", "a"), Site("Co", "d")))
+    trials = exchanged([answer(alloy, "FeCo", 0.0, 1)], None)
+    assert {t.crystal.space_group for t in trials} > {166}
+    settings = SolveSettings(formula="FeCo", cell=alloy.cell)
+    for crystal in (alloy, next(t.crystal for t in trials if t.crystal.space_group == 166)):
+        cell = Cell(tuple(x * 1.001 if x < 10 else x for x in crystal.cell))
+        on_it = allowed(trials, settings, [cell])
+        assert all(np.allclose(t.crystal.volume, cell.volume, rtol=1e-6) for t in on_it)
+        groups = {t.crystal.space_group for t in on_it}
+        assert groups == {crystal.space_group}
+    assert {t.crystal.space_group for t in allowed(trials, replace(settings, space_group=166), [])} == {166}
 
 
 def test_one_arrangement_is_dealt_out_once():

@@ -52,7 +52,7 @@ from crystalsmith.solving.searched import found_cells
 from crystalsmith.solving.settings import SolveSettings
 from crystalsmith.solving.standing import PATTERN, STANDING, Standing
 from crystalsmith.solving.starts import from_many_starts
-from crystalsmith.solving.trials import Fitted, Trial, fits_in, trials_of
+from crystalsmith.solving.trials import Fitted, Trial, allowed, fits_in, trials_of
 from crystalsmith.solving.twins import exchanged, twins_of
 from crystalsmith.solving.verdict import Verdict, judge, settled
 
@@ -319,7 +319,7 @@ class _Work:
             cells = [*cells, *(cell for cell in found if cell not in cells)]
             if answered([t for t in trials_of(made, cells, bool(self.given)) if t.key not in trials]):
                 break
-            fresh = self.allowed(lowered(order, fits.found, refined.found, low))
+            fresh = allowed(lowered(order, fits.found, refined.found, low), self.settings, self.given)
             low |= {t.lowered_from for t in fresh}
             if fresh and answered(fresh):
                 break
@@ -339,7 +339,7 @@ class _Work:
         order = [*order, *(t for t in far if t.key in refined.found)]
         is_open = not self.given and self.settings.atoms is None and self.settings.z is None
         for more in (more_symmetric, partial(exchanged, ladder=self.ladder, smaller=is_open)):
-            if fresh := self.allowed(more(answers)):
+            if fresh := allowed(more(answers), self.settings, self.given):
                 fit_all(self.observation, fresh, fits, self.progress, self.settings.tolerance)
                 self.refine(fresh, fits, refined)
                 order = [*order, *fresh]
@@ -355,10 +355,6 @@ class _Work:
         if answers and any(cell.source == "indexed" for cell in cells):
             self.notes.append(_whose_cell(answers[0].trial.cell))
         return answers, verdict, cells, len(trials)
-
-    def allowed(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Trials in groups that are not ruled out."""
-        return [t for t in trials if self.settings.allow(t.crystal.space_group)]
 
     def answers(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crystalsmith.generation.journal import Entry
+    from crystalsmith.solving.settings import SolveSettings
 
 OWN = "generated"
 """Source of the cell of a candidate that keeps its own."""
+
+OFF = 0.02
+"""Relative difference of lengths up to which a crystal with elements exchanged is on a cell: the symmetry of
+their positions alone is found within a tolerance."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,27 @@ def trials_of(made: Iterable[tuple[Entry, float | None]], cells: Sequence[Cell],
             if strained is not None and strained not in seen:
                 seen.add(strained)
                 found.append(Trial(key, entry, figure, strained, source))
+    return found
+
+
+def allowed(trials: Iterable[Trial], settings: SolveSettings, given: Sequence[Cell]) -> list[Trial]:
+    """Trials made of others that go with what is known.
+
+    Args:
+        trials: in whatever groups, those with elements exchanged on whatever cells.
+        settings: with the groups that are possible.
+        given: the cell, if it is given.
+
+    Returns:
+        Those in groups that are possible, brought onto the cell that is given where they can be.
+    """
+    found = []
+    for trial in trials:
+        crystal: Crystal | None = trial.crystal
+        if trial.exchanged and given:
+            crystal = on_cell(trial.crystal, given[0], OFF)
+        if crystal is not None and settings.allow(crystal.space_group):
+            found.append(replace(trial, crystal=crystal))
     return found
 
 
