@@ -10,7 +10,7 @@ import pytest
 
 from crystals import ARAGONITE
 from crystalsmith.crystal import Crystal, Site
-from crystalsmith.diffraction import radiation
+from crystalsmith.diffraction import fit, radiation
 from crystalsmith.diffraction.background import prepared
 from crystalsmith.diffraction.fit import Fit, refine_candidates
 from crystalsmith.diffraction.multistart import COPIES, moved_copies, search_coordinates
@@ -69,3 +69,28 @@ def test_a_crystal_without_free_coordinates_stays(seen):
     salt = Crystal(225, (5.64,) * 3 + (90,) * 3, (Site("Na", "a"), Site("Cl", "b")))
     (found,) = search_coordinates([salt], seen, [0])
     assert found is not None and found.moved == 0.0 and found.crystal.sites == salt.sites
+
+
+def test_a_short_wavelength_is_searched_as_far_as_a_long_one(monkeypatch):
+    """Aragonite to 0.6 A from a synchrotron: blurred patterns end at 1 A, the last refinement does not."""
+    clean = simulate(ARAGONITE, radiation(0.7), (5.0, 71.0), 0.02, Optics(width=0.08))
+    short = prepared(measured(clean, Spoiling(seed=1), 0.08))
+    shells, real = [], fit.batch_for
+
+    def noted(crystals, observed):
+        shells.append(0.35 / np.sin(np.radians(observed.grid.stop) / 2))
+        return real(crystals, observed)
+
+    monkeypatch.setattr(fit, "batch_for", noted)
+    (found,) = search_coordinates([shifted(0.6, 4)], short, [0])
+    assert found is not None and found.misfit < 0.1
+    assert shells[:3] == pytest.approx([1.0] * 3, abs=0.02) and min(shells) == pytest.approx(0.6, abs=0.01)
+
+
+def test_a_pattern_ends_where_it_is_cut(seen):
+    whole = fit.observed_of(seen)
+    part = whole.up_to(50.0)
+    assert part.grid.stop == pytest.approx(50.0, abs=part.grid.step) and part.grid.stop <= 50.0 + 1e-6
+    n = part.grid.size
+    assert np.array_equal(part.intensity, whole.intensity[:n]) and np.array_equal(part.sigma, whole.sigma[:n])
+    assert whole.up_to(500.0) is whole

@@ -9,7 +9,7 @@ from crystalsmith.crystal import Crystal, Site
 from crystalsmith.generation.journal import Entry
 from crystalsmith.solving.answers import Answer, answers_of, judged, worth_refining
 from crystalsmith.solving.cells import Cell
-from crystalsmith.solving.run import SURE, ended
+from crystalsmith.solving.run import LIKELY, SURE, ended
 from crystalsmith.solving.settings import SolveSettings
 from crystalsmith.solving.trials import Fitted, Trial, allowed
 from crystalsmith.solving.twins import MOST, caveat, dealt_out, exchanged, similar, twins_of
@@ -119,6 +119,7 @@ def test_twins_share_the_chance_that_ends_the_search():
     )
     both = [twins[0], answer(other, "other", 0.0, 2, 4.0)]
     assert twins_of(both, 0) == [] and not ended(both)
+    assert ended(twins, LIKELY) and not ended(both, LIKELY) and ended(both, 0.3)
     assert not ended([]) and not ended([answer(one, "far", 0.5, 1, 4.0)])
 
 

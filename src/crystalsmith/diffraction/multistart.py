@@ -24,6 +24,10 @@ from crystalsmith.diffraction.observed import Observed
 BLURS = ((0.5, 0.006), (0.25, 0.003), (0.1, 0.001))
 """Full width (degrees of 2 theta, for Cu K-alpha) and strain by which the pattern is blurred, in turn."""
 
+FINEST = 1.0
+"""Angstrom between lattice planes down to which blurred patterns are fitted: where atoms are by and large is
+told there, and a short wavelength shows thousands of lines beyond."""
+
 COPIES, KEPT = 12, (6, 3, 2)
 """Starts of each crystal, the first where it stands, and how many are left after each blurred pattern."""
 
@@ -98,7 +102,9 @@ def search_coordinates(
     """
     observed = fit.observed_of(prepared)
     ratio = observed.radiation.wavelength / 1.54
-    blurred = [observed.blurred(width * ratio, strain) for width, strain in BLURS]
+    sine = observed.radiation.mean / (2 * FINEST)
+    near = observed.up_to(2 * math.degrees(math.asin(sine))) if sine < 1 else observed
+    blurred = [near.blurred(width * ratio, strain) for width, strain in BLURS]
     plan = Plan(FREE, {**PRIORS, "strain": tolerance}, iterations=STEPS, relative=RELATIVE)
     afar = [
         _fitted(_Copies(moved_copies(c, COPIES, seed)), blurred[0], plan, KEPT[0])

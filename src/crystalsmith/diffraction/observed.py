@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,6 +67,14 @@ class Observed:
         scale = float(max(y.max(), 1e-300))
         error = np.maximum(error / scale, 1e-6)
         return Observed(grid, y / scale, error, radiation, width, broadening, mixing, scale)
+
+    def up_to(self, two_theta: float) -> Observed:
+        """The pattern up to an angle, degrees."""
+        size = int((two_theta - self.grid.start) / self.grid.step + 1e-9) + 1
+        if not 1 < size < self.grid.size:
+            return self
+        grid = replace(self.grid, size=size)
+        return replace(self, grid=grid, intensity=self.intensity[:size], sigma=self.sigma[:size])
 
     def blurred(self, width: float, strain: float) -> Observed:
         """The pattern seen with lines broader by a Gaussian, on as coarse a grid as that allows.

@@ -69,8 +69,9 @@ RIETVELD = "rietveld.jsonl"
 ROUNDS = (0.1, 0.2, 0.5, 1.0)
 """Parts of the candidates after which a run looks whether one of them is the answer."""
 
-SURE = 0.95
-"""Probability of one structure from which on no more candidates are made."""
+SURE, LIKELY = 0.95, 0.5
+"""Probability of one structure from which on no more candidates are made, and none are looked for from many
+starts."""
 
 SOLUTION = RunKind(
     "solution",
@@ -331,6 +332,8 @@ class _Work:
                     if answered(assigned(self.observation, order, trials)):
                         break
                     found = convincing_cells(self.observation, list(trials.values()), fits.found)
+            if ended(answers, LIKELY):
+                continue
             far = from_many_starts(
                 self.observation, order, far, fits, refined, self.progress, self.settings, self.ladder
             )
@@ -479,14 +482,14 @@ def atoms_of(made: Sequence[tuple[Entry, float | None]]) -> int | None:
     return min(sizes, key=lambda n: (-sizes[n], n)) if sizes else None
 
 
-def ended(answers: Sequence[Answer]) -> bool:
+def ended(answers: Sequence[Answer], sure: float = SURE) -> bool:
     """Whether one of them is the answer, or several that X-rays hardly tell apart are, so that no more
     candidates are made."""
     p = judge([a.evidence for a in answers]).p
     likeliest = max(range(len(p)), key=p.__getitem__, default=0)
     if not p or not settled(answers[likeliest].evidence):
         return False
-    return p[likeliest] + sum(p[k] for k in twins_of(answers, likeliest)) >= SURE
+    return p[likeliest] + sum(p[k] for k in twins_of(answers, likeliest)) >= sure
 
 
 def _whose_cell(source: str) -> str:
